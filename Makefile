@@ -1,0 +1,86 @@
+# Two commands matter: `make demo` shows the product, `make test` proves it. Both need Python, make and the registries.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+SYSTEM_PYTHON ?= python3
+VENV ?= .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+PINS := requirements/dev.txt
+COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --quiet
+
+.PHONY: help setup test lint types floors deps shape docs workflows unit postgres demo fmt pins build clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(STAMP) ## Create .venv with the pinned tools and this project
+
+$(STAMP): $(PINS) pyproject.toml
+	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "tap-exports needs Python 3.10 or newer as $(SYSTEM_PYTHON); set SYSTEM_PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(SYSTEM_PYTHON) -c 'import ensurepip, venv' || \
+	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
+	$(SYSTEM_PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $(PINS)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: lint types floors deps shape docs workflows unit ## Run everything that .ci/run runs
+
+lint: setup ## Formatting and lint rules
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+
+types: setup ## Static types
+	$(PYTHON) -m mypy
+
+floors: setup ## The floors of docs/architecture.md
+	$(VENV)/bin/lint-imports
+
+deps: setup ## Imported equals declared
+	$(VENV)/bin/deptry .
+
+shape: setup ## Lengths of functions and modules, words that do not belong
+	$(PYTHON) tools/measure.py
+
+docs: setup ## Links of the documents, and their generated parts
+	$(PYTHON) tools/generate.py --check
+	$(PYTHON) tools/links.py
+
+workflows: setup ## Workflow files, offline
+	$(VENV)/bin/zizmor --offline --no-progress --persona pedantic .github
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+
+unit: setup postgres ## The tests, with branch coverage
+	$(PYTHON) -m pytest --cov --cov-report=term
+
+postgres: ## PostgreSQL's server binaries, for the loader's test
+	@tools/ensure-postgres.sh
+
+demo: setup ## The main job end to end, twice, counted
+	$(PYTHON) -m tools.demo
+
+fmt: setup ## Format, and mend what can be mended
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+pins: ## Renew the pins from pyproject.toml
+	$(SYSTEM_PYTHON) -m venv $(VENV)-pins
+	$(VENV)-pins/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pins.txt
+	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --group dev --output-file $(PINS)
+	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pins --output-file requirements/pins.txt
+
+build: setup ## Wheel and sdist into dist/
+	rm -rf dist
+	$(PYTHON) -m hatchling build
+
+clean: ## Remove what these targets made
+	rm -rf $(VENV) $(VENV)-pins .demo .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find tap_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
