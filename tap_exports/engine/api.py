@@ -1,0 +1,99 @@
+"""What an api module of a provider offers: few verbs, each a protocol of its own.
+
+An API that cannot do a verb does not have it; the engine asks with `isinstance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, runtime_checkable
+
+from tap_exports.engine.model import Job, RemoteFile, Request, Row, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list.
+
+    Attributes:
+        items: The records, in the provider's order.
+        total: The provider's own count of the whole list, or None.
+        pages: The provider's own count of pages, or None.
+        last: Whether the provider says that nothing follows; None when it does not say.
+    """
+
+    items: Sequence[Row]
+    total: int | None = None
+    pages: int | None = None
+    last: bool | None = None
+
+
+class Polls(Protocol):
+    """An API whose jobs can be watched."""
+
+    def poll(self, job: Job) -> Job:
+        """Return the job as it stands now.
+
+        Raises:
+            JobLostError: The provider no longer knows it.
+        """
+
+
+@runtime_checkable
+class Submits(Polls, Protocol):
+    """An API that creates jobs."""
+
+    def submit(self, request: Request) -> Job:
+        """Create the job; called once, never repeated by the client.
+
+        Raises:
+            LostReplyError: It is not known whether the job exists.
+        """
+
+
+@runtime_checkable
+class Finds(Protocol):
+    """An API at which a job can be found again whose creation got no reply."""
+
+    def find(self, request: Request, since: datetime) -> Job | None:
+        """Return the job that this very request created at or after `since`, or None when there is none."""
+
+
+@runtime_checkable
+class FreeToRepeat(Protocol):
+    """An API at which a second creation costs nothing and changes nothing: a lost reply needs no search."""
+
+    free_to_repeat: Literal[True]
+
+
+class Opens(Protocol):
+    """An API whose completed jobs are files."""
+
+    def open(self, job: Job) -> Sequence[RemoteFile]:
+        """Return the files of a completed job, with fresh URLs, in a fixed order.
+
+        Raises:
+            JobLostError: The provider no longer knows the job.
+        """
+
+
+@runtime_checkable
+class Deletes(Protocol):
+    """An API at which a job can be deleted."""
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job and its files; a job that is gone already is fine."""
+
+
+class Delivers(Polls, Opens, Protocol):
+    """An API whose jobs can be watched and read."""
+
+
+@runtime_checkable
+class Collects(Delivers, Protocol):
+    """An API at which completed jobs of others can be found."""
+
+    def completed(self, request: Request, window: Window) -> Iterator[Job]:
+        """Yield the jobs created in a window that match the request, oldest first, whatever their status."""

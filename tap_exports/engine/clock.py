@@ -1,0 +1,74 @@
+"""Time and waiting, passed in so that tests can move both."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from tap_exports.errors import RunEndingError
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class Clock(Protocol):
+    """What the engine knows of time."""
+
+    def now(self) -> datetime:
+        """Return the current instant in UTC."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow, for measuring spans."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for some seconds.
+
+        Raises:
+            RunEndingError: The run is ending.
+        """
+
+
+class SystemClock:
+    """The machine's clock; every wait ends early once `stop` is set."""
+
+    def __init__(self) -> None:
+        """Start with the run not ending."""
+        self.stop = threading.Event()
+
+    def now(self) -> datetime:
+        """Return the current instant in UTC."""
+        return datetime.now(timezone.utc)
+
+    def monotonic(self) -> float:
+        """Return seconds of the monotonic clock."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for some seconds; a run that ends ends the wait with `RunEndingError`."""
+        if self.stop.wait(max(0.0, seconds)):
+            msg = "the run is ending"
+            raise RunEndingError(msg)
+
+
+def to_text(instant: datetime) -> str:
+    """Return an instant as ISO 8601 in UTC with milliseconds and `Z`, as the providers write it."""
+    utc = instant.astimezone(timezone.utc)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+
+
+def from_text(text: str) -> datetime:
+    """Return the instant that ISO 8601 text names; text without an offset is UTC.
+
+    Raises:
+        ValueError: The text is not ISO 8601.
+    """
+    instant = datetime.fromisoformat(_with_six_digits(text.strip().replace("Z", "+00:00").replace("z", "+00:00")))
+    return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+
+
+def _with_six_digits(text: str) -> str:
+    """Pad or cut a fraction of a second to six digits: Python 3.10 reads only three or six."""
+    head, dot, tail = text.partition(".")
+    digits = len(tail) - len(tail.lstrip("0123456789"))
+    return f"{head}.{tail[:digits][:6]:0<6}{tail[digits:]}" if dot else text

@@ -1,0 +1,282 @@
+"""The one module that knows the shape of a stream's STATE: its bookmark and the ledger of open jobs.
+
+`docs/state.md` describes the shape for users. The dict that a `StreamState` wraps is the live STATE of the tap: a
+method leaves it true, and whoever calls it on behalf of a job sees to it that STATE is written before going on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tap_exports.engine.clock import from_text, to_text
+from tap_exports.engine.model import Job, LocalFile, Request, Window
+from tap_exports.errors import StateError
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An open job, or the intent to create one (`id` None): written before the POST, so that a lost reply can be found.
+
+    Attributes:
+        id: The provider's job id, or None.
+        fingerprint: Of the request.
+        window: The window that the job covers, or None.
+        requested_at: When the tap was about to create it.
+        credits: What the creation was charged, where the provider said so.
+    """
+
+    id: str | None
+    fingerprint: str
+    window: Window | None
+    requested_at: datetime
+    credits: int | None = None
+
+
+class StreamState:
+    """The bookmark and the ledger of one stream.
+
+    Args:
+        stream: The stream's name, for messages.
+        bookmark: The live dict under `bookmarks.<stream>`.
+
+    Raises:
+        StateError: The dict is malformed, or its ledger was written by a newer version.
+    """
+
+    def __init__(self, stream: str, bookmark: dict[str, Any]) -> None:
+        """Check the dict; nothing in it is changed."""
+        self._stream = stream
+        self._bookmark = bookmark
+        check(stream, bookmark)
+
+    # The bookmark
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - text or integer, as the stream's replication key
+        """Return the bookmark's value, or None."""
+        return self._bookmark.get("replication_key_value")
+
+    @property
+    def instant(self) -> datetime | None:
+        """Return the bookmark as an instant, or None.
+
+        Raises:
+            StateError: The value is not ISO 8601.
+        """
+        if self.value is None:
+            return None
+        try:
+            return from_text(self.value)
+        except (ValueError, TypeError, AttributeError):
+            msg = f"STATE of {self._stream}: replication_key_value is not an ISO 8601 date-time; mend or remove it"
+            raise StateError(msg) from None
+
+    @property
+    def number(self) -> int | None:
+        """Return the bookmark as an integer, or None.
+
+        Raises:
+            StateError: The value is not an integer.
+        """
+        if self.value is None:
+            return None
+        try:
+            return int(str(self.value))
+        except ValueError:
+            msg = f"STATE of {self._stream}: replication_key_value is not an integer; mend or remove it"
+            raise StateError(msg) from None
+
+    def advance(self, key: str, value: str | int) -> None:
+        """Move the bookmark over what is proven."""
+        self._bookmark["replication_key"] = key
+        self._bookmark["replication_key_value"] = value
+
+    # The ledger
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Return open jobs, then intents, each in the order in which they were made."""
+        ledger = self._bookmark.get("ledger", {})
+        return [_entry(raw) for raw in [*ledger.get("jobs", ()), *ledger.get("intents", ())]]
+
+    def entry(self, fingerprint: str) -> Entry | None:
+        """Return the open job or the intent of a request, or None."""
+        return next((e for e in self.entries if e.fingerprint == fingerprint), None)
+
+    def intend(self, request: Request, at: datetime) -> None:
+        """Note that a job is about to be created."""
+        ledger, raw = self._ledger(), _raw_entry(request, at)
+        ledger["intents"] = [*_others(ledger.get("intents", ()), request.fingerprint), raw]
+        ledger["jobs"] = _others(ledger["jobs"], request.fingerprint)
+
+    def opened(self, request: Request, job: Job, at: datetime) -> None:
+        """Replace the intent by the job that now exists; at no moment STATE holds neither."""
+        intent = self.entry(request.fingerprint)
+        raw = {"id": job.id, **_raw_entry(request, intent.requested_at if intent else at), "files": {}}
+        if job.credits is not None:
+            raw["credits"] = job.credits
+        ledger = self._ledger()
+        ledger["jobs"] = [*_others(ledger["jobs"], request.fingerprint), raw]
+        self._drop_intent(request.fingerprint)
+
+    def forget(self, fingerprint: str) -> None:
+        """Remove a job or an intent; removing nothing is fine."""
+        if "ledger" in self._bookmark:
+            ledger = self._ledger()
+            ledger["jobs"] = _others(ledger["jobs"], fingerprint)
+            self._drop_intent(fingerprint)
+
+    def _drop_intent(self, fingerprint: str) -> None:
+        ledger = self._ledger()
+        if intents := _others(ledger.get("intents", ()), fingerprint):
+            ledger["intents"] = intents
+        else:
+            ledger.pop("intents", None)
+
+    def rows_done(self, job_id: str, file: LocalFile) -> int:
+        """Return how many rows of a file are covered by STATE, when its bytes are provably the same; else 0."""
+        known = self._files(job_id).get(file.name, {})
+        return int(known.get("rows", 0)) if known.get("sha256") == file.sha256 else 0
+
+    def note_rows(self, job_id: str, file: LocalFile, rows: int) -> None:
+        """Note that the first `rows` rows of a file were written."""
+        self._files(job_id)[file.name] = {"etag": file.etag, "sha256": file.sha256, "rows": rows}
+
+    def note_bad_read(self, fingerprint: str, allowed: int) -> None:
+        """Count a read of a job that found bad bytes; let go of the job when as many as `allowed` did."""
+        for job in self._ledger()["jobs"]:
+            if job["fingerprint"] == fingerprint:
+                job["bad_reads"] = job.get("bad_reads", 0) + 1
+                if job["bad_reads"] >= allowed:
+                    self.forget(fingerprint)
+
+    # Deletion in two phases
+
+    @property
+    def deletions(self) -> list[str]:
+        """Return the jobs whose rows the target has kept, to be deleted at the provider."""
+        return list(self._bookmark.get("ledger", {}).get("delete", ()))
+
+    def delete_later(self, job_id: str) -> None:
+        """Note a job for deletion in the next run."""
+        self._ledger().setdefault("delete", []).append(job_id)
+
+    def deleted(self, job_id: str) -> None:
+        """Note that a job was deleted."""
+        ledger = self._ledger()
+        ledger["delete"] = [j for j in ledger.get("delete", ()) if j != job_id]
+
+    def _ledger(self) -> dict[str, Any]:
+        ledger: dict[str, Any] = self._bookmark.setdefault("ledger", {"version": VERSION, "jobs": [], "delete": []})
+        ledger.setdefault("jobs", [])
+        return ledger
+
+    def _files(self, job_id: str) -> dict[str, Any]:
+        jobs = self._bookmark.get("ledger", {}).get("jobs", [])
+        job: dict[str, Any] = next((j for j in jobs if j["id"] == job_id), {})
+        files: dict[str, Any] = job.setdefault("files", {})
+        return files
+
+
+def check_state(state: object) -> None:
+    """Check the incoming STATE.
+
+    Raises:
+        StateError: It is malformed, or written by a newer version; nothing of it is used then.
+    """
+    if state is None or state == {}:
+        return
+    bookmarks = state.get("bookmarks") if isinstance(state, Mapping) else None
+    if not isinstance(bookmarks, Mapping):
+        msg = 'STATE is malformed: an object with "bookmarks" is due'
+        raise StateError(msg)
+    for stream, bookmark in bookmarks.items():
+        check(stream, bookmark)
+
+
+def check(stream: str, bookmark: object) -> None:
+    """Check the shape of one stream's STATE.
+
+    Raises:
+        StateError: It is malformed, or from a newer version.
+    """
+    if not isinstance(bookmark, Mapping):
+        msg = f"STATE of {stream} is malformed: an object is due under bookmarks.{stream}"
+        raise StateError(msg)
+    ledger = bookmark.get("ledger")
+    if ledger is None:
+        return
+    if not isinstance(ledger, Mapping) or not isinstance(ledger.get("version"), int):
+        msg = f"STATE of {stream} is malformed: bookmarks.{stream}.ledger has no version"
+        raise StateError(msg)
+    _check_version(stream, ledger["version"])
+    try:
+        _check_ledger(ledger)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        msg = f"STATE of {stream} is malformed: bookmarks.{stream}.ledger holds an entry that cannot be read"
+        raise StateError(msg) from None
+
+
+def _check_version(stream: str, version: int) -> None:
+    """Check that this version of the ledger is known; the first one was 1."""
+    if version > VERSION:
+        msg = (
+            f"STATE of {stream} has ledger version {version}, this tap knows up to {VERSION}: "
+            "it was written by a newer tap-exports; upgrade this one"
+        )
+        raise StateError(msg)
+    if version < VERSION:
+        msg = f"STATE of {stream} has ledger version {version}, which no tap-exports wrote; mend or remove the ledger"
+        raise StateError(msg)
+
+
+def _check_ledger(ledger: Mapping[str, Any]) -> None:
+    """Read all of a ledger once.
+
+    Raises:
+        LookupError: Something is missing; TypeError, ValueError or AttributeError: something is of another type.
+    """
+    jobs, intents, delete = (_list(ledger.get(key, [])) for key in ("jobs", "intents", "delete"))
+    for raw in [*jobs, *intents]:
+        _entry(raw)
+    for raw in jobs:
+        _text(raw["id"])
+        int(raw.get("bad_reads", 0))
+        for file in raw.get("files", {}).values():
+            int(file.get("rows", 0))
+    for job_id in delete:
+        _text(job_id)
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _others(entries: Iterable[dict[str, Any]], fingerprint: str) -> list[dict[str, Any]]:
+    """Return the entries of other requests, as a new list: a worker may be reading the old one."""
+    return [entry for entry in entries if entry["fingerprint"] != fingerprint]
+
+
+def _entry(raw: Mapping[str, Any]) -> Entry:
+    bounds: Sequence[str | None] | None = raw.get("window")
+    window = Window(from_text(bounds[0]) if bounds[0] else None, from_text(str(bounds[1]))) if bounds else None
+    return Entry(raw.get("id"), _text(raw["fingerprint"]), window, from_text(raw["requested_at"]), raw.get("credits"))
+
+
+def _raw_entry(request: Request, at: datetime) -> dict[str, Any]:
+    window = request.window
+    bounds = [to_text(window.start) if window.start else None, to_text(window.end)] if window else None
+    return {"fingerprint": request.fingerprint, "window": bounds, "requested_at": to_text(at)}

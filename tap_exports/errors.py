@@ -1,0 +1,162 @@
+"""Every error of the tap, grouped by what happens next: try again, submit again, stop.
+
+A message says what happened, where, and what to do. Messages are built from safe parts only: an URL appears without its
+query string, a credential never.
+"""
+
+from __future__ import annotations
+
+
+class TapError(Exception):
+    """A failure with a message that a user can act on.
+
+    Args:
+        message: What happened, where, and what to do; one or two lines without secrets.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Keep the message."""
+        super().__init__(message)
+        self.message = message
+
+
+# Try again -------------------------------------------------------------------------------------------------------
+
+
+class TryAgainError(TapError):
+    """A passing fault of an idempotent request: 429, 5xx, a timeout, a reset.
+
+    Args:
+        message: See `TapError`.
+        retry_after: Seconds that the provider asked for, or None.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """Keep the provider's own hint beside the message."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnreachableError(TryAgainError):
+    """No connection to the provider came about in any attempt: the host or the network is wrong, not the request."""
+
+
+class LostReplyError(TapError):
+    """A creating request was sent and its outcome is not known: look for the job, never repeat it blindly."""
+
+
+class UrlExpiredError(TapError):
+    """A signed URL answered 401, 403, 404 or 410: ask the provider for a new one."""
+
+
+# Submit again ----------------------------------------------------------------------------------------------------
+
+
+class JobLostError(TapError):
+    """The provider no longer knows a job (404, 410 or gone from its list): submit the same window again, once."""
+
+
+# Stop ------------------------------------------------------------------------------------------------------------
+
+
+class StopError(TapError):
+    """The stream cannot go on; its bookmark stays where it was."""
+
+
+class ConfigError(StopError):
+    """A setting is missing, misspelt or contradicts another."""
+
+
+class StateError(StopError):
+    """A STATE that cannot be read: malformed, or written by a newer version."""
+
+
+class AuthError(StopError):
+    """401 or 403: the message names the key and the scope.
+
+    Args:
+        message: See `TapError`.
+        status: 401 means that nothing at all can be done with the key.
+    """
+
+    def __init__(self, message: str, status: int = 401) -> None:
+        """Keep the status."""
+        super().__init__(message)
+        self.status = status
+
+
+class NotFoundError(StopError):
+    """404 or 410 for something that the configuration names."""
+
+
+class PaymentError(StopError):
+    """402, or a cost above the configured cap; nothing was spent."""
+
+
+class NotReadyError(StopError):
+    """The provider says that a job is not completed yet (409 at Exelensia, 400 at Cornect)."""
+
+
+class RefusedError(StopError):
+    """Any other 4xx: the provider will not answer this request differently next time.
+
+    Args:
+        message: See `TapError`.
+        status: The HTTP status.
+        code: The provider's own error code, or an empty string.
+    """
+
+    def __init__(self, message: str, status: int = 0, code: str = "") -> None:
+        """Keep what a provider branches on."""
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class JobFailedError(StopError):
+    """The provider ended a job without a result; the window stays open."""
+
+
+class JobStalledError(StopError):
+    """A job made no progress for `job_stall_timeout_seconds`, or its status is not a known one."""
+
+
+class BadContentError(StopError):
+    """The bytes are not what was asked for: an HTML page, a cut archive, a file without rows where rows are due."""
+
+
+class CountError(StopError):
+    """The rows read differ from the provider's own count."""
+
+
+class GuardError(StopError):
+    """A guard of the configuration does not hold: columns, fewest rows, or age of an export."""
+
+
+class RejectLimitError(StopError):
+    """More rows were rejected than `rejects_max_count` and `rejects_max_ratio` allow."""
+
+
+class UnsafeUrlError(StopError):
+    """An URL that may not be followed: a private address, another scheme, too many redirects."""
+
+
+class LimitError(StopError):
+    """A limit of size, ratio or disk was reached (P8)."""
+
+
+class RunEndingError(StopError):
+    """The run was asked to end; a worker thread stops where it is."""
+
+
+class Terminated(BaseException):
+    """The run was asked to end; raised in the main thread at a safe point.
+
+    Args:
+        exit_code: 128 + the signal's number, as shells report it.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        """Keep the exit code."""
+        super().__init__(exit_code)
+        self.exit_code = exit_code

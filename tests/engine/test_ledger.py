@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_exports.engine.ledger import Entry, StreamState, check
+from tap_exports.engine.model import LocalFile, Request
+from tap_exports.errors import StateError
+from tests.engine.scripted import NOW, job, window
+
+REQUESTS = [
+    Request("exelensia", "s", {"schema_id": "x"}, window("2026-07-01", "2026-07-02")),
+    Request("exelensia", "s", {"schema_id": "x"}, window(None, "2026-07-02")),
+    Request("exelensia", "s", {"schema_id": "y"}),
+]
+ENTRY: dict[str, Any] = {
+    "id": "j",
+    "fingerprint": "f",
+    "window": None,
+    "requested_at": "2026-07-01T00:00:00Z",
+    "files": {},
+}
+
+
+def entry(request: Request, job_id: str | None = None, later: int = 0, charged: int | None = None) -> Entry:
+    return Entry(job_id, request.fingerprint, request.window, NOW + timedelta(seconds=later), charged)
+
+
+def file(sha256: str = "aa", name: str = "export.csv") -> LocalFile:
+    return LocalFile(name, Path("spool"), 10, sha256, '"e"')
+
+
+def test_a_job_goes_from_intent_to_open_to_forgotten() -> None:
+    """STATE holds exactly what the contract shows: the intent, then the job in its place, then nothing."""
+    bookmark: dict[str, Any] = {}
+    state, request = StreamState("s", bookmark), REQUESTS[0]
+    raw = {
+        "fingerprint": request.fingerprint,
+        "window": ["2026-07-01T00:00:00.000Z", "2026-07-02T00:00:00.000Z"],
+        "requested_at": "2026-07-03T00:01:00.000Z",
+    }
+    state.intend(request, NOW)
+    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw]}}
+    assert state.entry(request.fingerprint) == entry(request)
+    state.opened(request, job("j1", credits=7), NOW + timedelta(seconds=9))
+    opened = {"id": "j1", **raw, "files": {}, "credits": 7}
+    assert bookmark == {"ledger": {"version": 1, "jobs": [opened], "delete": []}}
+    assert state.entry(request.fingerprint) == entry(request, "j1", charged=7)
+    state.forget(request.fingerprint)
+    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": []}}
+    assert state.entries == []
+
+
+def test_forgetting_leaves_a_bookmark_without_ledger_alone() -> None:
+    """A stream that never had a job gets no ledger."""
+    bookmark: dict[str, Any] = {}
+    StreamState("s", bookmark).forget("f")
+    assert bookmark == {}
+
+
+def test_rows_are_done_only_where_the_bytes_are_the_same() -> None:
+    """A read goes on inside a file when name and digest agree, else it starts over."""
+    state = StreamState("s", {})
+    state.opened(REQUESTS[0], job(), NOW)
+    state.note_rows("j1", file(), 120)
+    assert state.rows_done("j1", file()) == 120
+    assert state.rows_done("j1", file("bb")) == 0
+    assert state.rows_done("j1", file(name="other.csv")) == 0
+    assert state.rows_done("j2", file()) == 0
+
+
+def test_a_job_that_reads_badly_is_let_go() -> None:
+    """The second bad read removes the job, the first one only counts."""
+    bookmark: dict[str, Any] = {}
+    state = StreamState("s", bookmark)
+    state.opened(REQUESTS[0], job("j1"), NOW)
+    state.opened(REQUESTS[1], job("j2"), NOW)
+    state.note_bad_read(REQUESTS[0].fingerprint, 2)
+    assert [raw.get("bad_reads") for raw in bookmark["ledger"]["jobs"]] == [1, None]
+    state.note_bad_read(REQUESTS[0].fingerprint, 2)
+    assert state.entries == [entry(REQUESTS[1], "j2")]
+
+
+OPERATIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["intend", "opened", "forget", "rows", "bad", "delete", "deleted", "advance"]),
+        st.integers(0, len(REQUESTS) - 1),
+        st.integers(0, 1000),
+    ),
+    max_size=30,
+)
+
+
+def transition(state: StreamState, name: str, index: int, number: int) -> None:
+    request, job_id, when = REQUESTS[index], f"j{index}", NOW + timedelta(seconds=number)
+    {
+        "intend": lambda: state.intend(request, when),
+        "opened": lambda: state.opened(request, job(job_id), when),
+        "forget": lambda: state.forget(request.fingerprint),
+        "rows": lambda: state.note_rows(job_id, file(), number),
+        "bad": lambda: state.note_bad_read(request.fingerprint, 2),
+        "delete": lambda: state.delete_later(job_id),
+        "deleted": lambda: state.deleted(job_id),
+        "advance": lambda: state.advance("created_at", number),
+    }[name]()
+
+
+@given(OPERATIONS)
+def test_any_sequence_of_transitions_round_trips(operations: list[tuple[str, int, int]]) -> None:
+    """A run that stops after any transition and reads its STATE from JSON goes on as if it had not stopped."""
+    whole: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
+    for operation in operations:
+        transition(StreamState("s", whole), *operation)
+        transition(StreamState("s", kept), *operation)
+        kept = json.loads(json.dumps(kept))
+        assert kept == whole
+        assert StreamState("s", kept).entries == StreamState("s", whole).entries
+
+
+@given(OPERATIONS)
+def test_the_ledger_holds_one_entry_per_request(operations: list[tuple[str, int, int]]) -> None:
+    """Whatever happens, a request stands in the ledger as an intent, as a job, or not at all: it cannot grow."""
+    state = StreamState("s", {})
+    expected: dict[str, str | None] = {}
+    bad: dict[str, int] = {}
+    for name, index, number in operations:
+        transition(state, name, index, number)
+        fingerprint = REQUESTS[index].fingerprint
+        if name == "bad" and expected.get(fingerprint):
+            bad[fingerprint] = bad.get(fingerprint, 0) + 1
+        if name in {"intend", "opened"}:
+            expected[fingerprint], bad[fingerprint] = (f"j{index}" if name == "opened" else None), 0
+        if name == "forget" or bad.get(fingerprint, 0) >= 2:
+            expected.pop(fingerprint, None)
+            bad.pop(fingerprint, None)
+        assert len(state.entries) == len(expected)
+        assert {e.fingerprint: e.id for e in state.entries} == expected
+
+
+def test_deletion_is_noted_and_struck_off() -> None:
+    """The list of jobs to delete keeps its order and loses what was deleted."""
+    state = StreamState("s", {})
+    for job_id in ("j1", "j2", "j3"):
+        state.delete_later(job_id)
+    state.deleted("j2")
+    assert state.deletions == ["j1", "j3"]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "expected"),
+    [
+        ("2026-07-01", "instant", "replication_key_value is not an ISO 8601 date-time; mend or remove it"),
+        (12, "instant", "replication_key_value is not an ISO 8601 date-time; mend or remove it"),
+        ("x", "number", "replication_key_value is not an integer; mend or remove it"),
+        (12.5, "number", "replication_key_value is not an integer; mend or remove it"),
+    ],
+)
+def test_a_bookmark_of_another_type_is_refused(value: object, kind: str, expected: str) -> None:
+    """A value that cannot be read stops the stream with the stream's name; a date alone is ISO 8601."""
+    state = StreamState("s", {"replication_key_value": value})
+    if value == "2026-07-01":
+        assert state.instant == window(None, "2026-07-01").end
+        return
+    with pytest.raises(StateError) as caught:
+        getattr(state, kind)
+    assert str(caught.value) == f"STATE of s: {expected}"
+
+
+def test_a_bookmark_is_read_as_its_stream_needs_it() -> None:
+    """An integer is read from a number and from text, and no value is None."""
+    assert StreamState("s", {"replication_key_value": 4836}).number == 4836
+    assert StreamState("s", {"replication_key_value": "4836"}).number == 4836
+    assert StreamState("s", {}).number is None
+    assert StreamState("s", {}).instant is None
+
+
+MALFORMED = "is malformed: bookmarks.s.ledger holds an entry that cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("bookmark", "expected"),
+    [
+        ([], "is malformed: an object is due under bookmarks.s"),
+        ({"ledger": []}, "is malformed: bookmarks.s.ledger has no version"),
+        ({"ledger": {}}, "is malformed: bookmarks.s.ledger has no version"),
+        (
+            {"ledger": {"version": 2}},
+            "has ledger version 2, this tap knows up to 1: it was written by a newer tap-exports; upgrade this one",
+        ),
+        (
+            {"ledger": {"version": 0}},
+            "has ledger version 0, which no tap-exports wrote; mend or remove the ledger",
+        ),
+        ({"ledger": {"version": 1, "jobs": None}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": {}}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": ["j"]}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "id": None}]}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "window": ["2026-07-01"]}]}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "window": [None, "never"]}]}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "requested_at": 5}]}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "files": {"f": {"rows": "x"}}}]}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "files": []}]}}, MALFORMED),
+        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "bad_reads": "x"}]}}, MALFORMED),
+        ({"ledger": {"version": 1, "intents": [{"requested_at": "2026-07-01"}]}}, MALFORMED),
+        ({"ledger": {"version": 1, "delete": "j1"}}, MALFORMED),
+        ({"ledger": {"version": 1, "delete": [1]}}, MALFORMED),
+    ],
+)
+def test_a_state_that_cannot_be_read_is_refused(bookmark: Any, expected: str) -> None:  # noqa: ANN401 - also what is no bookmark
+    """Every wrong shape and every unknown version gives one message that names the stream."""
+    with pytest.raises(StateError) as caught:
+        check("s", bookmark)
+    assert str(caught.value) == f"STATE of s {expected}"
+
+
+def test_what_earlier_runs_wrote_is_accepted() -> None:
+    """A bookmark alone, a ledger, and the intents of a run that died are all read."""
+    check("s", {})
+    check("s", {"replication_key": "created_at", "replication_key_value": "2026-07-01T00:00:00.000Z"})
+    check("s", {"ledger": {"version": 1}})
+    check("s", {"ledger": {"version": 1, "jobs": [ENTRY], "intents": [ENTRY], "delete": ["j0"]}})
