@@ -1,0 +1,23 @@
+"""Requests that are safe to repeat or known not to be, over connections that lead nowhere private."""
+
+from __future__ import annotations
+
+from tap_exports.engine.http.client import Client
+from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
+from tap_exports.engine.http.origins import safe_url
+from tap_exports.engine.http.pace import Pace, RateGate
+from tap_exports.engine.http.reply import Reply, plain_error
+from tap_exports.engine.http.transport import HttpSettings, Transport
+
+__all__ = [
+    "BrokenReplyError",
+    "Client",
+    "HttpSettings",
+    "NotConnectedError",
+    "Pace",
+    "RateGate",
+    "Reply",
+    "Transport",
+    "plain_error",
+    "safe_url",
+]

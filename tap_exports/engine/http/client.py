@@ -1,0 +1,243 @@
+"""Requests to a provider's API: repeated only where that is safe, with the key only to its own origin."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.http.call import Call, checked_base, checked_headers, url_of
+from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
+from tap_exports.engine.http.origins import host_of, origin_of, redirected
+from tap_exports.engine.http.pace import RateGate
+from tap_exports.engine.http.refusals import Refusals
+from tap_exports.engine.http.reply import Reply, plain_error
+from tap_exports.engine.http.retry import Attempts, Fault, retry_after
+from tap_exports.engine.http.transport import Answer, HttpSettings, Transport
+from tap_exports.engine.secrets import Redactor
+from tap_exports.errors import (
+    AuthError,
+    ConfigError,
+    LimitError,
+    LostReplyError,
+    TryAgainError,
+    UnreachableError,
+    UnsafeUrlError,
+)
+
+LOGGER = logging.getLogger("tap-exports.http")
+REPLY_MAX_BYTES = 64 * 1024 * 1024
+MAX_REDIRECTS = 5
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CHUNK_BYTES = 256 * 1024
+_FIRST_SERVER_FAULT = 500
+_UNAUTHORIZED, _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 401, 408, 429
+
+
+class Client:
+    """One provider's API; safe to share between threads.
+
+    Args:
+        provider: The provider's name, as in the settings.
+        api_url: Origin and optional path prefix; the setting `<provider>.api_url`.
+        headers: Sent with every request, the key among them, and only to that origin.
+        settings: Timeouts, attempts, requests in flight.
+        clock: Measures and waits.
+        parse_error: Gives code and message of a reply with an error status.
+        credential: The name of the key's setting, for messages.
+        gate: Paces every request of this client.
+
+    Raises:
+        ConfigError: `api_url` or a header cannot be used.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - one place where everything about an API comes together
+        self,
+        provider: str,
+        api_url: str,
+        headers: Mapping[str, str],
+        settings: HttpSettings,
+        clock: Clock,
+        parse_error: Callable[[Reply], tuple[str, str]] = plain_error,
+        credential: str = "api_key",
+        gate: RateGate | None = None,
+    ) -> None:
+        """Check the origin's text; connects to nothing yet."""
+        self._provider = provider
+        self._api_setting = f"`{provider}.api_url`"
+        self._key_setting = f"`{provider}.{credential}`"
+        self._settings = settings
+        self._clock = clock
+        self._gates = (gate,) if gate else ()
+        setting = f"{provider}: {self._api_setting}"
+        self._base = checked_base(api_url, setting, allow_private=settings.allow_private_hosts)
+        self._headers = {"User-Agent": "tap-exports", "Accept": "application/json", "Accept-Encoding": "gzip"}
+        self._headers |= checked_headers(headers, self._key_setting)
+        self._redactor = Redactor()
+        self._redactor.add_headers(self._headers)
+        self._refusals = Refusals(provider, self._key_setting, parse_error, self._redactor)
+        self._in_flight = threading.BoundedSemaphore(settings.max_concurrent_requests)
+        self._transport = Transport(settings)
+        self._reached = False
+        self._down: AuthError | UnreachableError | None = None
+
+    def get(
+        self, path: str, params: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Return the reply to a GET; see `send`."""
+        return self.send("GET", path, params=params, headers=headers)
+
+    def send(  # noqa: PLR0913 - the parts of a request
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Any] | bytes | None = None,
+        idempotent: bool = True,
+        headers: Mapping[str, str] | None = None,
+        gate: RateGate | None = None,
+    ) -> Reply:
+        """Return the successful reply to a request.
+
+        Args:
+            method: Such as `POST`.
+            path: Begins with `/`; ids in it must be percent-encoded.
+            params: The query: None is left out, booleans are `true` and `false`, lists repeat the name.
+            body: JSON value, or bytes as they are.
+            idempotent: Whether repeating it is harmless. A creating request is repeated only when it certainly was not
+                processed: no connection came about, or the reply is 429.
+            headers: More headers for this request.
+            gate: Paces this request, beside the client's own gate.
+
+        Raises:
+            TryAgainError: No success after `max_attempts`.
+            LostReplyError: A request that is not idempotent may have taken effect.
+            AuthError: 401 or 403.
+            PaymentError: 402.
+            NotFoundError: 404 or 410.
+            RefusedError: Any other 4xx.
+            ConfigError: The API's host may not be used.
+            UnsafeUrlError: A redirect to another origin, or of anything but a GET.
+            LimitError: The reply is larger than 64 MiB.
+        """
+        more = checked_headers(headers or {}, self._key_setting)
+        if body is not None and not isinstance(body, bytes):
+            body, more = json.dumps(body).encode(), {"Content-Type": "application/json", **more}
+        gates = (*self._gates, gate) if gate else self._gates
+        call = Call(method, url_of(self._base, path, params or {}), self._headers | more, body, idempotent, gates)
+        return self._unless_down(call)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._transport.close()
+
+    def _unless_down(self, call: Call) -> Reply:
+        """Send a request, unless the key was refused or the host never answered: that is asked once, not per stream."""
+        if self._down is not None:
+            raise type(self._down)(self._down.message)
+        try:
+            reply = self._refusals.check(self._repeated(call))
+        except AuthError as error:
+            self._down = error if error.status == _UNAUTHORIZED else None
+            raise
+        except UnreachableError as error:
+            self._down = None if self._reached else error
+            raise
+        self._reached = True
+        return reply
+
+    def _repeated(self, call: Call) -> Reply:
+        """Attempt a request until it gets a reply that will not change by itself."""
+        attempts = Attempts(self._settings, self._clock)
+        while True:
+            outcome = self._attempt(call)
+            if isinstance(outcome, Reply):
+                return outcome
+            self._bear(call, attempts, outcome)
+
+    def _attempt(self, call: Call) -> Reply | Fault:
+        try:
+            reply = self._followed(call)
+        except NotConnectedError as error:
+            if error.permanent:
+                raise ConfigError(
+                    f"{self._provider}: {host_of(call.url)}: {error}: check {self._api_setting}"
+                ) from error
+            return Fault(str(error), unreachable=True)
+        except BrokenReplyError as error:
+            return Fault(str(error), ambiguous=True)
+        if reply.status < _FIRST_SERVER_FAULT and reply.status not in {_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS}:
+            return reply
+        hint = retry_after(reply.headers, self._clock.now())
+        return Fault(self._refusals.describe(reply), hint, ambiguous=reply.status != _TOO_MANY_REQUESTS)
+
+    def _bear(self, call: Call, attempts: Attempts, fault: Fault) -> None:
+        """Wait for the next attempt, or raise what ends them."""
+        where = f"{self._provider}: {call.label}"
+        if fault.ambiguous and not call.idempotent:
+            raise LostReplyError(f"{where}: {fault.text}; it is not known whether the request took effect")
+        if not attempts.failed():
+            kind = UnreachableError if fault.unreachable else TryAgainError
+            raise kind(self._last_words(call, attempts.count, fault), fault.hint)
+        seconds = attempts.next_wait(fault.hint)
+        tries = self._settings.max_attempts
+        LOGGER.warning("%s: %s; attempt %d of %d, next in %.1f s", where, fault.text, attempts.count, tries, seconds)
+        if not attempts.wait(seconds):
+            raise TryAgainError(f"{where}: {fault.text}; not tried again, the run is ending")
+
+    def _last_words(self, call: Call, count: int, fault: Fault) -> str:
+        if fault.unreachable:
+            what = f"{host_of(call.url)} cannot be reached after {count} attempts ({fault.text})"
+            return f"{self._provider}: {what}: check {self._api_setting}"
+        return f"{self._provider}: {call.label}: no success after {count} attempts: {fault.text}"
+
+    def _followed(self, call: Call) -> Reply:
+        """Send a request and follow redirects within the origin."""
+        url = call.url
+        for _ in range(MAX_REDIRECTS + 1):
+            reply = self._once(call, url)
+            if reply.status not in REDIRECTS:
+                return reply
+            url = self._next_url(call, url, reply)
+        raise UnsafeUrlError(f"{self._provider}: {call.label}: more than {MAX_REDIRECTS} redirects")
+
+    def _next_url(self, call: Call, url: str, reply: Reply) -> str:
+        target = redirected(url, reply.headers.get("Location", ""))
+        if call.method != "GET" or origin_of(target) != origin_of(url):
+            where = f"{self._provider}: {call.label}: {reply.status}"
+            advice = f"the key goes nowhere else; check {self._api_setting}"
+            raise UnsafeUrlError(f"{where}: a redirect to {host_of(target)} was not followed, {advice}")
+        return target
+
+    def _once(self, call: Call, url: str) -> Reply:
+        for gate in call.gates:
+            gate.before()
+        with self._in_flight:
+            reply = self._exchange(call, url)
+        for gate in call.gates:
+            gate.after(reply)
+        return reply
+
+    def _exchange(self, call: Call, url: str) -> Reply:
+        source = f"{self._provider}: {call.label}"
+        try:
+            answer = self._transport.open(call.method, url, call.headers, call.body, fresh=not call.idempotent)
+        except UnsafeUrlError as error:
+            raise ConfigError(f"{self._provider}: {self._api_setting}: {error}") from None
+        try:
+            return Reply(answer.status, answer.headers, _whole(answer, source), source, self._redactor)
+        finally:
+            answer.close()
+
+
+def _whole(answer: Answer, source: str) -> bytes:
+    body = bytearray()
+    while piece := answer.read(_CHUNK_BYTES, decode=True):
+        body += piece
+        if len(body) > REPLY_MAX_BYTES:
+            raise LimitError(f"{source}: the reply is larger than {REPLY_MAX_BYTES // 2**20} MiB")
+    return bytes(body)

@@ -1,0 +1,151 @@
+"""Connections to checked addresses, and what can go wrong on them.
+
+Every connection resolves its host once, checks all addresses and connects to one of them (P8: no second resolution,
+which a name server could answer differently). Behind a configured proxy the proxy resolves: only the URL is checked.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    HTTPError,
+    IncompleteRead,
+    NameResolutionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from tap_exports.engine.http.origins import SockAddress, resolve
+
+_REASONS = {
+    (socket.gaierror, NameResolutionError): "the host name does not resolve",
+    (ConnectTimeoutError, ReadTimeoutError, TimeoutError): "no answer in time",
+    (DecodeError,): "the body cannot be decompressed",
+    (IncompleteRead, http.client.IncompleteRead): "the body ended early",
+}
+
+
+class NotConnectedError(Exception):
+    """No connection came about, so nothing was sent; the text says why, without any URL.
+
+    Attributes:
+        permanent: Whether another attempt can only end the same way (a certificate that is not trusted, a bad bundle).
+    """
+
+    def __init__(self, reason: str, *, permanent: bool = False) -> None:
+        """Keep the reason."""
+        super().__init__(reason)
+        self.permanent = permanent
+
+
+class BrokenReplyError(Exception):
+    """The request was sent, and the reply is missing or not complete; the text says why, without any URL."""
+
+
+class _Http(HTTPConnection):
+    """A plain connection to a checked address."""
+
+    allow_private: ClassVar[bool]
+
+    def connect(self) -> None:
+        with _nothing_sent():
+            super().connect()
+
+    def _new_conn(self) -> socket.socket:
+        return super()._new_conn() if self.proxy else _dial(self, allow_private=self.allow_private)
+
+
+class _Https(HTTPSConnection):
+    """A TLS connection to a checked address; certificate and SNI are those of the host's name."""
+
+    allow_private: ClassVar[bool]
+
+    def connect(self) -> None:
+        with _nothing_sent():
+            super().connect()
+
+    def _new_conn(self) -> socket.socket:
+        return super()._new_conn() if self.proxy else _dial(self, allow_private=self.allow_private)
+
+
+def pool_classes(*, permitted: bool) -> dict[str, type[HTTPConnectionPool]]:
+    """Return urllib3's pools for `http` and `https` with checked connections; `permitted` allows private addresses."""
+
+    class Http(_Http):
+        allow_private = permitted
+
+    class Https(_Https):
+        allow_private = permitted
+
+    class HttpPool(HTTPConnectionPool):
+        ConnectionCls = Http
+
+    class HttpsPool(HTTPSConnectionPool):
+        ConnectionCls = Https
+
+    return {"http": HttpPool, "https": HttpsPool}
+
+
+def _dial(connection: HTTPConnection, *, allow_private: bool) -> socket.socket:
+    """Connect to the first checked address that answers."""
+    failure: OSError = OSError("the host has no address")
+    for address in resolve(connection.host.strip("[]"), connection.port, allow_private=allow_private):
+        try:
+            return _connect(address, connection)
+        except OSError as error:  # noqa: PERF203 - the next address is tried only because this one failed
+            failure = error
+    raise failure
+
+
+def _connect(address: SockAddress, connection: HTTPConnection) -> socket.socket:
+    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    try:
+        for option in connection.socket_options or ():
+            sock.setsockopt(*option)
+        sock.settimeout(connection.timeout)
+        sock.connect(address[1])
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+@contextmanager
+def _nothing_sent() -> Iterator[None]:
+    """Mark failures of the connection phase, TLS included: urllib3 reports some of them like failures after sending."""
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise NotConnectedError(f"its certificate is not trusted: {error.verify_message}", permanent=True) from error
+    except SSLError as error:  # urllib3 has it for what it cannot load; failures on the wire are ssl.SSLError
+        raise NotConnectedError("the CA bundle that the environment names cannot be read", permanent=True) from error
+    except (HTTPError, OSError, http.client.HTTPException) as error:
+        raise NotConnectedError(reason(error)) from error
+
+
+def reason(error: BaseException) -> str:
+    """Return why a request failed, in a few words that cannot hold an URL."""
+    causes = list(_causes(error))
+    for kinds, words in _REASONS.items():
+        if any(isinstance(cause, kinds) for cause in causes):
+            return words
+    named = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    return named.lower() if named else f"the connection broke ({type(causes[-1]).__name__})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it wraps: requests and urllib3 hand the original on as an argument."""
+    yield error
+    for item in error.args:
+        if isinstance(item, BaseException):
+            yield from _causes(item)

@@ -1,0 +1,79 @@
+"""A complete, small reply of an API, and what its error body says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tap_exports.engine.secrets import Redactor
+from tap_exports.errors import BadContentError
+
+_SHOWN_CHARACTERS = 80
+_MESSAGE_KEYS = ("message", "detail", "error_description", "error", "errors", "title")
+_CODE_KEYS = ("code", "error_code", "type")
+_RULES_ONLY = Redactor()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply whose body was read to its proper end.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names compare without case.
+        body: The bytes, without any `Content-Encoding`.
+        source: Who answered what, for messages: `exelensia: GET /v1/exports`.
+        redactor: Cleans what a message quotes of the body.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    source: str = "the server"
+    redactor: Redactor = field(default=_RULES_ONLY, repr=False, compare=False)
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value; `Any` stops at the providers' `parse_*`
+        """Return the body's JSON value; floats as Python reads them, so rows with decimals are better read from `body`.
+
+        Raises:
+            BadContentError: The body is not JSON; the message names its media type and its first 80 characters.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            media = self.headers.get("Content-Type", "no media type")
+            start = shorten(self.redactor.clean(self.text()), _SHOWN_CHARACTERS)
+            raise BadContentError(f"{self.source}: {self.status}: JSON expected, got {media}: {start!r}") from None
+
+    def text(self) -> str:
+        """Return the body as text, undecodable bytes replaced; at most its first 10,000 bytes."""
+        return self.body[:10_000].decode("utf-8", "replace")
+
+
+def plain_error(reply: Reply) -> tuple[str, str]:
+    """Return code and message of an error body of any usual shape; what is not JSON is its own message.
+
+    Args:
+        reply: A reply with a status of 400 and more.
+    """
+    try:
+        body = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return "", reply.text()
+    nested = body.get("error") if isinstance(body, dict) else None
+    layers = [layer for layer in (nested, body) if isinstance(layer, dict)]
+    message = next((_plain(layer[key]) for layer in layers for key in _MESSAGE_KEYS if layer.get(key)), "")
+    code = next((str(layer[key]) for layer in layers for key in _CODE_KEYS if layer.get(key)), "")
+    return code, message or (_plain(body) if body else "")
+
+
+def shorten(text: str, characters: int) -> str:
+    """Return text on one line, cut after so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= characters else line[: characters - 1] + "…"
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,90 @@
+"""How often and how long to wait before a request is repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+import backoff
+
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.http.transport import HttpSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an attempt came to nothing.
+
+    Attributes:
+        text: The reason, without secrets.
+        hint: Seconds that the provider asks to wait.
+        ambiguous: Whether the request may have taken effect.
+        unreachable: Whether no connection came about.
+    """
+
+    text: str
+    hint: float | None = None
+    ambiguous: bool = False
+    unreachable: bool = False
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds that `Retry-After` asks for, never negative; None where it is absent or not understood.
+
+    Both forms of RFC 9110, section 10.2.3: whole seconds and an HTTP date.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        instant = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+    return max(0.0, (instant - now).total_seconds())
+
+
+class Attempts:
+    """Counts the attempts at one thing and waits between them: exponential growth, full jitter, the server's hint.
+
+    Attributes:
+        count: Attempts that failed since the start or the last progress.
+    """
+
+    def __init__(self, settings: HttpSettings, clock: Clock) -> None:
+        """Start with nothing failed."""
+        self._settings = settings
+        self._clock = clock
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget what failed so far: there was progress."""
+        self.count = 0
+        self._waits = _waits(self._settings.retry_wait_max_seconds)
+
+    def failed(self) -> bool:
+        """Note one more failure and return whether another attempt is allowed."""
+        self.count += 1
+        return self.count < self._settings.max_attempts
+
+    def next_wait(self, hint: float | None) -> float:
+        """Return the seconds to wait: the server's hint, capped, else the next of the growing waits."""
+        grown = next(self._waits)
+        return grown if hint is None else min(hint, self._settings.retry_after_cap_seconds)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait, and return whether to go on: False when the clock woke up early because the run is ending."""
+        started = self._clock.monotonic()
+        self._clock.sleep(seconds)
+        # A tenth of a second of slack: timers may fire a little early.
+        return self._clock.monotonic() - started >= seconds - 0.1
+
+
+def _waits(max_seconds: float) -> Iterator[float]:
+    """Yield jittered waits that grow from one second to a ceiling."""
+    growing = backoff.expo(max_value=max_seconds)
+    next(growing)  # the generator answers its first call with a placeholder
+    for ceiling in growing:
+        yield backoff.full_jitter(ceiling)

@@ -1,0 +1,131 @@
+"""Sends one request over pooled connections; follows no redirect, repeats nothing, and knows no credential."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from tap_exports.engine.http.connections import BrokenReplyError, pool_classes, reason
+from tap_exports.engine.http.origins import check_url
+from tap_exports.engine.http.session import Session
+from tap_exports.errors import ConfigError, UnsafeUrlError
+
+CONNECT_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """How requests are made; the names are those of the settings.
+
+    Attributes:
+        request_timeout_seconds: Longest silence of a server, per read, not for a whole body.
+        max_attempts: Attempts without progress before a stream stops.
+        max_concurrent_requests: API requests in flight per provider.
+        allow_private_hosts: Whether private addresses and plain http are allowed.
+        retry_wait_max_seconds: Ceiling of the growing waits.
+        retry_after_cap_seconds: Longest wait that a server may ask for.
+    """
+
+    request_timeout_seconds: float = 60
+    max_attempts: int = 6
+    max_concurrent_requests: int = 4
+    allow_private_hosts: bool = False
+    retry_wait_max_seconds: float = 60
+    retry_after_cap_seconds: float = 300
+
+
+class Answer:
+    """The head of a reply, and its body to be read.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Names compare without case.
+    """
+
+    def __init__(self, response: requests.Response) -> None:
+        """Wrap a response of which nothing is read yet."""
+        self._body = response.raw
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    def read(self, size: int, *, decode: bool) -> bytes:
+        """Return the next bytes of the body as they arrive, at most `size`; empty at its proper end.
+
+        Args:
+            size: Bytes.
+            decode: Whether to undo `Content-Encoding`.
+
+        Raises:
+            BrokenReplyError: The body ended early, or nothing came for `request_timeout_seconds`.
+        """
+        try:
+            return self._body.read1(size, decode_content=decode)
+        except (HTTPError, OSError, http.client.HTTPException) as error:
+            raise BrokenReplyError(reason(error)) from error
+
+    def close(self) -> None:
+        """Give the connection up unless the whole body was read."""
+        self._body.close()
+
+
+class Transport:
+    """Sends requests over pooled connections; safe to share between threads.
+
+    Args:
+        settings: Timeouts, pool size and whether private hosts are allowed.
+    """
+
+    def __init__(self, settings: HttpSettings) -> None:
+        """Prepare the pools; connects to nothing yet."""
+        self._settings = settings
+        seconds = settings.request_timeout_seconds
+        self._timeout = (min(CONNECT_TIMEOUT_SECONDS, seconds), seconds)
+        self._classes = pool_classes(permitted=settings.allow_private_hosts)
+        self._kept = self._new_session()
+
+    def open(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, fresh: bool = False
+    ) -> Answer:
+        """Send one request and return the head of its reply.
+
+        Args:
+            method: Such as `GET`.
+            url: Absolute; checked again here, so that no caller can forget it.
+            headers: All headers but `Host` and the length.
+            body: The whole body, or None.
+            fresh: Whether to connect anew: a kept connection may just be closing, which looks like a lost reply.
+
+        Raises:
+            UnsafeUrlError: The URL or an address of its host may not be used.
+            ConfigError: The proxy or the CA bundle that the environment names cannot be used.
+            NotConnectedError: Nothing was sent.
+            BrokenReplyError: The reply is missing; whether the request took effect is not known.
+        """
+        check_url(url, allow_private=self._settings.allow_private_hosts)
+        session = self._new_session() if fresh else self._kept
+        try:
+            request = session.prepared(method, url, headers, body)
+        except ValueError:
+            raise UnsafeUrlError("an URL that cannot be parsed was refused") from None
+        return Answer(self._sent(session, request))
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._kept.close()
+
+    def _new_session(self) -> Session:
+        return Session(self._classes, self._settings.max_concurrent_requests)
+
+    def _sent(self, session: Session, request: requests.PreparedRequest) -> requests.Response:
+        try:
+            return session.exchange(request, self._timeout)
+        except requests.exceptions.InvalidURL:  # the request's own URL was parsed before
+            raise ConfigError("the URL of the proxy that the environment names cannot be parsed") from None
+        except (requests.RequestException, HTTPError) as error:
+            raise BrokenReplyError(reason(error)) from error
+        except OSError as error:
+            raise ConfigError(f"{error}: check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE") from None

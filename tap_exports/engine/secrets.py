@@ -1,0 +1,167 @@
+"""Keeps credentials and signed URLs out of everything that people read (P7).
+
+Two nets: known secrets are replaced in every form in which they travel (plain, percent-encoded, base64, JSON-escaped),
+and what looks like a signed query string or a credential header is cut even when nobody announced it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+# Shorter values would blank out ordinary words; no provider issues keys that short.
+SHORTEST_SECRET = 4
+
+_ExcInfo = tuple[type[BaseException], BaseException, "TracebackType | None"]
+
+_PLAIN_HEADERS = frozenset({"accept", "accept-encoding", "accept-language", "content-type", "user-agent"})
+_WORD = re.compile(r"[^\s\"'<>]+")
+_QUERY_OR_FRAGMENT = re.compile(r"[?#]")
+_QUERY_OF_PATH = re.compile(r"\?(?=[^\s\"'<>?]*=)[^\s\"'<>]*")
+_USER_OF_URL = re.compile(r"(://)[^\s/\"'<>@]+@")
+_PARAMETER = re.compile(
+    r"\b((?:x-(?:amz|goog)-(?:signature|credential|security-token)|(?:access_?|auth_?|id_?|refresh_?)?token|signature|sig"
+    r"|api_?key|client_?secret|password)(?:=|%3d))(?:(?!%26)[^&\s\"'<>,;])+",
+    re.IGNORECASE,
+)
+_HEADER = re.compile(
+    r"\b((?:proxy-)?authorization|(?:[a-z]+-)?api-key|(?:set-)?cookie)([\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+",
+    re.IGNORECASE,
+)
+_RULES = (
+    (_QUERY_OF_PATH, f"?{MASK}"),
+    (_USER_OF_URL, rf"\1{MASK}@"),
+    (_PARAMETER, rf"\1{MASK}"),
+    (_HEADER, rf"\1\2{MASK}"),
+)
+
+
+class Redactor:
+    """Replaces secrets in text; safe to share between threads."""
+
+    def __init__(self) -> None:
+        """Start with the rules alone."""
+        self._forms: set[str] = set()
+        self._known: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
+
+    def add(self, secret: str) -> None:
+        """Announce a secret, such as an API key; empty and very short ones are ignored."""
+        if len(secret) < SHORTEST_SECRET:
+            return
+        with self._lock:
+            self._forms |= _forms(secret)
+            longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
+            self._known = re.compile("|".join(map(re.escape, longest_first)))
+
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Announce the values of all headers but plain negotiation, with and without a scheme such as `Bearer`."""
+        for name, value in headers.items():
+            if name.lower() not in _PLAIN_HEADERS:
+                self.add(value)
+                self.add(value.rpartition(" ")[2])
+
+    def clean(self, text: str) -> str:
+        """Return text with known secrets as `***`, query strings as `?***`, and credential headers blanked."""
+        known = self._known
+        text = known.sub(MASK, text) if known else text
+        text = _WORD.sub(_cut_query, text)
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def clean_record(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Clean message, traceback and stack of a log record; without a secret in it, it stays as it was."""
+        text = _message_of(record)
+        cleaned = self.clean(text)
+        if cleaned != text:
+            record.msg, record.args = cleaned, ()
+        self._clean_exception(record)
+        record.stack_info = self.clean(record.stack_info) if record.stack_info else record.stack_info
+        return record
+
+    def _clean_exception(self, record: logging.LogRecord) -> None:
+        """Leave only the cleaned text of a traceback with a secret: a formatter would print `exc_info` as it is."""
+        if not record.exc_info or record.exc_info[0] is None:
+            return
+        text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        cleaned = self.clean(text)
+        if cleaned != text:
+            record.exc_text, record.exc_info = cleaned, None
+
+
+def install(redactor: Redactor) -> Callable[[], None]:
+    """Clean every log record of the process where it is made, and every traceback of an uncaught exception.
+
+    The record factory is the one place that all loggers and handlers share, whenever they are set up.
+
+    Returns:
+        A function that undoes the installation.
+    """
+    make = logging.getLogRecordFactory()
+    hook, thread_hook = sys.excepthook, threading.excepthook
+
+    def clean_record(*args: object, **kwargs: object) -> logging.LogRecord:
+        return redactor.clean_record(make(*args, **kwargs))
+
+    def clean_hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        _print_clean(redactor, (kind, error, trace))
+
+    def clean_thread_hook(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and args.exc_type is not SystemExit:
+            _print_clean(redactor, (args.exc_type, args.exc_value, args.exc_traceback))
+
+    def undo() -> None:
+        logging.setLogRecordFactory(make)
+        sys.excepthook, threading.excepthook = hook, thread_hook
+
+    logging.setLogRecordFactory(clean_record)
+    sys.excepthook, threading.excepthook = clean_hook, clean_thread_hook
+    return undo
+
+
+def _cut_query(word: re.Match[str]) -> str:
+    """Return a word without the query of an URL in it; one expression for all would take quadratic time."""
+    before, scheme_end, rest = word[0].partition("://")
+    kept = _QUERY_OR_FRAGMENT.split(rest, maxsplit=1)[0] if scheme_end else rest
+    return word[0] if kept == rest else f"{before}{scheme_end}{kept}?{MASK}"
+
+
+def _print_clean(redactor: Redactor, info: _ExcInfo) -> None:
+    sys.stderr.write(redactor.clean("".join(traceback.format_exception(*info))))
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    """Return the message; a call with wrong arguments must not end the run, as `logging` itself sees to."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - any `__str__` may fail here
+        return f"{record.msg} {record.args}"
+
+
+def _forms(secret: str) -> set[str]:
+    """Return the forms in which a secret travels; each is long enough not to appear by chance."""
+    encoded = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    lower = {re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form) for form in encoded}
+    escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
+    forms = {secret} | encoded | lower | escaped | _base64_forms(secret.encode())
+    return {form for form in forms if len(form) >= SHORTEST_SECRET}
+
+
+def _base64_forms(secret: bytes) -> set[str]:
+    """Return what is constant in the base64 text of anything that holds the secret, at each alignment."""
+    forms = set()
+    for offset in range(3):
+        text = base64.b64encode(b"\0" * offset + secret)
+        whole = text[-(-offset * 8 // 6) : (offset + len(secret)) * 8 // 6].decode()
+        forms |= {whole, whole.replace("+", "-").replace("/", "_"), quote(whole, safe="")}
+    return forms

@@ -1,0 +1,205 @@
+"""Where downloads wait to be read: private files in a directory of this process, which no crash leaves behind.
+
+The directory is locked while its process lives. The next start removes every directory whose lock is free, so neither
+age nor process id has to be guessed. On Windows, which has no such lock, directories of crashed runs stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import itertools
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tap_exports.errors import ConfigError, LimitError, StopError
+
+if sys.platform != "win32":
+    import fcntl
+
+PREFIX = "tap-exports-spool-"
+MARKER = ".spool"  # a folder that only looks like a spool by its name is nobody's to remove
+MEBIBYTE = 1024 * 1024
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SLUG_CHARACTERS = 60
+
+
+class SpoolFile:
+    """A file being written, with the digest of what it holds so far.
+
+    Attributes:
+        path: Where it is, mode 0600.
+        size: Bytes written.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        """Create the file; it must not exist."""
+        self.path = path
+        self.size = 0
+        self._max_bytes = max_bytes
+        self._sha256 = hashlib.sha256()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._raw = io.FileIO(descriptor, "wb")
+        self._file = io.BufferedWriter(self._raw, MEBIBYTE)
+
+    @property
+    def sha256(self) -> str:
+        """Return the hex digest of the bytes so far."""
+        return self._sha256.hexdigest()
+
+    def expect(self, size: int) -> None:
+        """Refuse a size before its first byte arrives.
+
+        Raises:
+            LimitError: The file would outgrow `spool_max_mb`.
+        """
+        if size > self._max_bytes:
+            raise LimitError(f"{size} bytes are more than `spool_max_mb` ({self._max_bytes // MEBIBYTE} MiB) allows")
+
+    def write(self, data: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+            LimitError: The file would outgrow `spool_max_mb`.
+            StopError: The disk is full.
+        """
+        self.size += len(data)
+        self.expect(self.size)
+        self._sha256.update(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def restart(self) -> None:
+        """Empty the file."""
+        try:
+            self._file.seek(0)
+            self._file.truncate()
+        except OSError as error:
+            raise self._failed(error) from error
+        self.size, self._sha256 = 0, hashlib.sha256()
+
+    def close(self) -> None:
+        """Write out what is buffered.
+
+        Raises:
+            StopError: The disk is full.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def discard(self) -> None:
+        """Remove the file, whatever its state."""
+        with contextlib.suppress(OSError):
+            self._raw.close()  # not through the buffer: a full disk would fail again
+        self.path.unlink(missing_ok=True)
+
+    def _failed(self, error: OSError) -> StopError:
+        if error.errno in _FULL:
+            return StopError(
+                f"the disk of `spool_dir` ({self.path.parent.parent}) is full after {self.size} bytes of a file"
+            )
+        return StopError(f"`spool_dir` ({self.path.parent.parent}) cannot be written: {error.strerror}")
+
+
+class Spool:
+    """The downloads of one process.
+
+    Args:
+        directory: The setting `spool_dir`; None or empty: the system's directory for temporary files.
+        max_mb: The setting `spool_max_mb`: no file may be larger, and `has_room` turns false beyond it.
+
+    Raises:
+        ConfigError: The directory cannot be used.
+    """
+
+    def __init__(self, directory: str | None = None, max_mb: int = 4096) -> None:
+        """Remove what dead processes left, then make a directory of our own."""
+        root = Path(directory or tempfile.gettempdir())
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            remove_stale(root)
+            self.directory, self._lock = _new_directory(root)
+        except OSError as error:
+            raise ConfigError(f"`spool_dir` ({root}) cannot be used: {error.strerror}") from None
+        self._max_bytes = max_mb * MEBIBYTE
+        self._numbers = itertools.count(1)
+
+    def create(self, name: str) -> SpoolFile:
+        """Return a new empty file; its name on disk is a number and what is harmless of `name`."""
+        slug = re.sub(r"[^a-z0-9.]+", "_", name.lower()).strip("._")[-_SLUG_CHARACTERS:]
+        return SpoolFile(self.directory / f"{next(self._numbers):06d}-{slug or 'file'}", self._max_bytes)
+
+    @property
+    def used(self) -> int:
+        """Return the bytes on disk; a file counts until its reader removes it."""
+        return sum(_size(Path(entry)) for entry in os.scandir(self.directory))
+
+    @property
+    def has_room(self) -> bool:
+        """Return whether a download may still be started ahead of its reader."""
+        return self.used < self._max_bytes
+
+    def close(self) -> None:
+        """Remove the directory; safe to call twice."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def remove_stale(root: Path) -> None:
+    """Remove the spools of dead processes; those of other users, and everything that is no spool, stay."""
+    for path in root.glob(f"{PREFIX}*"):
+        if _is_ours(path) and (lock := _locked(path)) is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+
+
+def _new_directory(root: Path) -> tuple[Path, int | None]:
+    """Make a directory that no other process ever sees unlocked: it gets its real name after the lock."""
+    made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=root))
+    lock = _locked(made)
+    (made / MARKER).touch(mode=0o600)
+    return made.rename(root / made.name.removeprefix(".")), lock
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a directory is a spool of this user; its name alone proves nothing."""
+    try:
+        owner = path.lstat().st_uid
+    except OSError:
+        return False
+    return (path / MARKER).is_file() and (sys.platform == "win32" or owner == os.geteuid())
+
+
+def _locked(path: Path) -> int | None:
+    """Return a descriptor that holds the lock of a directory, or None when a living process has it."""
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:  # no directory, or gone because another start was faster
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

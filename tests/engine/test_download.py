@@ -1,0 +1,499 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import ssl
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tap_exports.engine.download import download
+from tap_exports.engine.http import HttpSettings, Transport
+from tap_exports.engine.model import LocalFile, RemoteFile
+from tap_exports.engine.spool import Spool
+from tap_exports.errors import (
+    BadContentError,
+    LimitError,
+    RefusedError,
+    StopError,
+    TapError,
+    TryAgainError,
+    UnsafeUrlError,
+)
+from tests.engine.fakes import FakeClock
+from tests.engine.servers import Handler, Server, Step, Store, cut, hang, reply, reset
+
+SETTINGS = HttpSettings(allow_private_hosts=True, request_timeout_seconds=5)
+DATA = b"".join(b"%07d\n" % number for number in range(50_000))
+OTHER = DATA[::-1]
+HALF = len(DATA) // 2
+WHOLE = Store(DATA)
+BROKEN = replace(WHOLE, stop_at=HALF)
+QUERY = "?token=SECRET&expires=1"
+
+
+class Downloads:
+    """One server, one spool, and downloads between them."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self.clock = FakeClock()
+        self.renewed = 0
+        self.spool = stack.enter_context(closing(Spool(str(folder), max_mb=1)))
+        self._stack = stack
+
+    def server(self, *steps: Step, tls: ssl.SSLContext | None = None) -> Server:
+        self.current = self._stack.enter_context(Server(list(steps), tls))
+        return self.current
+
+    def run(self, settings: HttpSettings = SETTINGS, path: str = "/export.csv") -> LocalFile:
+        remote = RemoteFile("export.csv", self.current.url + path + QUERY)
+        with closing(Transport(settings)) as transport:
+            return download(remote, self.renew, transport, self.spool, settings, self.clock)
+
+    def renew(self) -> RemoteFile:
+        self.renewed += 1
+        return RemoteFile("export.csv", f"{self.current.url}/new-{self.renewed}{QUERY}")
+
+    @property
+    def ranges(self) -> list[tuple[str | None, str | None]]:
+        return [(seen.headers["Range"], seen.headers["If-Range"]) for seen in self.current.seen]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[Downloads]:
+    with ExitStack() as stack:
+        yield Downloads(stack, tmp_path / "spool")
+
+
+def assert_is(local: LocalFile, content: bytes) -> None:
+    """The bytes, their number and their digest are those of the content."""
+    assert local.path.read_bytes() == content
+    assert (local.name, local.size, local.sha256) == ("export.csv", len(content), hashlib.sha256(content).hexdigest())
+
+
+def part(handler: Handler, content_range: str, body: bytes = b"x", **headers: str) -> None:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    handler.head(206, {"Content-Range": content_range, "Content-Length": str(len(body)), **named})
+    handler.wfile.write(body)
+
+
+class TestWhole:
+    def test_file_is_copied_exactly(self, files: Downloads) -> None:
+        files.server(WHOLE)
+        local = files.run()
+        assert_is(local, DATA)
+        assert (local.etag, files.clock.sleeps, files.renewed) == ('"v1"', [], 0)
+
+    def test_request_carries_no_credential(self, files: Downloads) -> None:
+        """P7: a key never reaches the host of a signed URL; ranges must mean the file's own bytes."""
+        server = files.server(WHOLE)
+        files.run()
+        names = sorted(name.lower() for name in server.seen[0].headers)
+        assert names == ["accept", "accept-encoding", "host", "user-agent"]
+        assert server.seen[0].headers["Accept-Encoding"] == "identity"
+        assert server.seen[0].path == f"/export.csv{QUERY}"
+
+    def test_empty_file(self, files: Downloads) -> None:
+        files.server(reply(200, b""))
+        assert_is(files.run(), b"")
+
+    @pytest.mark.parametrize("etag", ["", 'W/"v1"', "v1", '"'])
+    def test_only_a_strong_etag_is_kept(self, files: Downloads, etag: str) -> None:
+        files.server(replace(WHOLE, etag=etag))
+        assert files.run().etag is None
+
+    def test_chunked_file(self, files: Downloads) -> None:
+        def chunks(handler: Handler) -> None:
+            handler.head(200, {"Transfer-Encoding": "chunked", "Content-Length": "3"})
+            handler.wfile.write(b"5\r\n12345\r\n0\r\n\r\n")
+
+        files.server(chunks)
+        assert_is(files.run(), b"12345")
+
+    def test_file_without_any_length_is_warned_of(self, files: Downloads, caplog: pytest.LogCaptureFixture) -> None:
+        def no_length(handler: Handler) -> None:
+            handler.head(200, {})
+            handler.wfile.write(b"12345")
+            handler.close_connection = True
+
+        files.server(no_length)
+        assert_is(files.run(), b"12345")
+        (text,) = caplog.messages
+        assert text.endswith(": export.csv: the server announces no length, so a cut would not be seen")
+
+
+class TestEncoding:
+    @pytest.mark.parametrize("content", [DATA, b"", b"a" * 1024 * 1024, b"a" * (1024 * 1024 - 7)])
+    @pytest.mark.parametrize("encoding", ["gzip", "X-GZIP"])
+    def test_content_encoding_is_undone(self, files: Downloads, content: bytes, encoding: str) -> None:
+        """The file is what the server encoded, though identity was asked for."""
+        body = gzip.compress(content[: len(content) // 2]) + gzip.compress(content[len(content) // 2 :])
+        files.server(reply(200, body, Content_Encoding=encoding))
+        assert_is(files.run(), content)
+
+    def test_encoded_body_goes_on_where_it_broke(self, files: Downloads) -> None:
+        """Ranges, lengths and ETags belong to the encoded bytes."""
+        body = gzip.compress(DATA)
+        half = len(body) // 2
+
+        def rest(handler: Handler) -> None:
+            headers = {"ETag": '"v1"', "Content_Encoding": "gzip"}
+            part(handler, f"bytes {half}-{len(body) - 1}/{len(body)}", body[half:], **headers)
+
+        files.server(cut(body[:half], len(body), ETag='"v1"', Content_Encoding="gzip"), rest)
+        assert_is(files.run(), DATA)
+        assert files.ranges == [(None, None), (f"bytes={half}-", '"v1"')]
+
+    def test_rest_in_another_encoding_starts_over(self, files: Downloads) -> None:
+        files.server(cut(gzip.compress(DATA)[:1000], 5000, ETag='"v1"', Content_Encoding="gzip"), WHOLE)
+        assert_is(files.run(), DATA)
+
+    def test_truncated_gzip_of_the_announced_length_is_bad_content(self, files: Downloads) -> None:
+        files.server(reply(200, gzip.compress(DATA)[:-5], Content_Encoding="gzip"))
+        with pytest.raises(BadContentError, match=r"export.csv: the gzip layer ends in the middle$"):
+            files.run()
+
+    @pytest.mark.parametrize("body", [DATA, zlib.compress(DATA), gzip.compress(DATA)[:-8] + bytes(8)])
+    def test_body_that_is_not_the_promised_gzip_is_bad_content(self, files: Downloads, body: bytes) -> None:
+        files.server(reply(200, body, Content_Encoding="gzip"))
+        with pytest.raises(BadContentError, match="not the gzip that its headers promise"):
+            files.run()
+
+    def test_other_encoding_is_bad_content(self, files: Downloads) -> None:
+        files.server(reply(200, b"x", Content_Encoding="br"))
+        with pytest.raises(BadContentError, match="Content-Encoding `br` was not asked for"):
+            files.run()
+
+    def test_gzip_bomb_ends_at_the_limit(self, files: Downloads) -> None:
+        files.server(reply(200, gzip.compress(bytes(50 * 2**20)), Content_Encoding="gzip"))
+        with pytest.raises(LimitError):
+            files.run()
+        assert files.spool.used == 0
+
+
+class TestResume:
+    @pytest.mark.parametrize("way", ["close", "reset"])
+    def test_broken_body_goes_on_where_it_broke(self, files: Downloads, way: str) -> None:
+        """P3: the bytes that came are not asked for again; the digest covers all of them."""
+        server = files.server(replace(BROKEN, break_with=way), WHOLE)
+        assert_is(files.run(), DATA)
+        (_, condition), (wanted, validator) = files.ranges
+        assert (condition, validator, len(server.seen)) == (None, '"v1"', 2)
+        if way == "close":
+            assert wanted == f"bytes={HALF}-"
+
+    def test_silence_goes_on_where_it_began(self, files: Downloads) -> None:
+        def stall(handler: Handler) -> None:
+            handler.head(200, {"Content-Length": str(len(DATA)), "ETag": '"v1"'})
+            handler.wfile.write(DATA[:100])
+            hang(handler)
+
+        files.server(stall, WHOLE)
+        assert_is(files.run(replace(SETTINGS, request_timeout_seconds=0.3)), DATA)
+        assert files.ranges == [(None, None), ("bytes=100-", '"v1"')]
+
+    def test_slow_body_is_no_timeout(self, files: Downloads) -> None:
+        """The timeout is per read: a body may take longer than it as a whole."""
+
+        def slow(handler: Handler) -> None:
+            handler.head(200, {"Content-Length": "10"})
+            for _ in range(10):
+                handler.wfile.write(b"x")
+                handler.server.released.wait(0.06)
+
+        server = files.server(slow)
+        assert_is(files.run(replace(SETTINGS, request_timeout_seconds=0.3)), b"x" * 10)
+        assert len(server.seen) == 1
+
+    def test_last_modified_serves_where_there_is_no_strong_etag(self, files: Downloads) -> None:
+        date = "Wed, 01 Jul 2026 00:00:00 GMT"
+        files.server(replace(BROKEN, etag='W/"v1"', modified=date), replace(WHOLE, etag='W/"v1"', modified=date))
+        assert_is(files.run(), DATA)
+        assert files.ranges == [(None, None), (f"bytes={HALF}-", date)]
+
+    @pytest.mark.parametrize("etag", ["", 'W/"v1"'])
+    def test_without_a_validator_everything_is_asked_for_again(self, files: Downloads, etag: str) -> None:
+        files.server(replace(BROKEN, etag=etag), replace(WHOLE, etag=etag))
+        assert_is(files.run(), DATA)
+        assert files.ranges == [(None, None)] * 2
+
+    def test_changed_file_starts_over(self, files: Downloads) -> None:
+        files.server(BROKEN, Store(OTHER, '"v2"'))
+        local = files.run()
+        assert_is(local, OTHER)
+        assert local.etag == '"v2"'
+
+    def test_server_without_ranges_starts_over(self, files: Downloads) -> None:
+        files.server(BROKEN, replace(WHOLE, ranges=False))
+        assert_is(files.run(), DATA)
+
+    @pytest.mark.parametrize(
+        ("content_range", "headers"),
+        [
+            (f"bytes {HALF + 1}-{len(DATA) - 1}/{len(DATA)}", {"ETag": '"v1"'}),
+            (f"bytes 0-{len(DATA) - 1}/{len(DATA)}", {"ETag": '"v1"'}),
+            (f"bytes {HALF}-{len(DATA)}/{len(DATA) + 1}", {"ETag": '"v1"'}),
+            (f"bytes {HALF}-{len(DATA) - 1}/{len(DATA)}", {"ETag": '"v2"'}),
+            (f"bytes {HALF}-{len(DATA) - 1}/{len(DATA)}", {}),
+            (f"bytes {HALF}-{len(DATA) - 1}/{len(DATA)}", {"ETag": '"v1"', "Content_Encoding": "gzip"}),
+            (f"items {HALF}-{len(DATA) - 1}/{len(DATA)}", {"ETag": '"v1"'}),
+            ("", {"ETag": '"v1"'}),
+        ],
+    )
+    def test_part_that_does_not_continue_starts_over(
+        self, files: Downloads, content_range: str, headers: dict[str, str]
+    ) -> None:
+        """A server that ignores If-Range, or answers another range, must never mix two files."""
+
+        def wrong(handler: Handler) -> None:
+            part(handler, content_range, OTHER[HALF:], **headers)
+
+        files.server(BROKEN, wrong, WHOLE)
+        assert_is(files.run(), DATA)
+        assert files.ranges == [(None, None), (f"bytes={HALF}-", '"v1"'), (None, None)]
+
+    def test_part_with_another_date_starts_over(self, files: Downloads) -> None:
+        date = "Wed, 01 Jul 2026 00:00:00 GMT"
+
+        def wrong(handler: Handler) -> None:
+            content_range = f"bytes {HALF}-{len(DATA) - 1}/{len(DATA)}"
+            part(handler, content_range, OTHER[HALF:], Last_Modified="Thu, 02 Jul 2026 00:00:00 GMT")
+
+        store = Store(DATA, etag="", modified=date)
+        files.server(replace(store, stop_at=HALF), wrong, store)
+        assert_is(files.run(), DATA)
+
+    def test_part_that_nobody_asked_for_starts_over(self, files: Downloads) -> None:
+        content_range = f"bytes 0-{len(DATA) - 1}/{len(DATA)}"
+        files.server(lambda handler: part(handler, content_range, DATA, ETag='"v0"'), WHOLE)
+        local = files.run()
+        assert_is(local, DATA)
+        assert local.etag == '"v1"'
+
+    def test_shorter_part_is_followed_by_another(self, files: Downloads) -> None:
+        def some(handler: Handler) -> None:
+            part(handler, f"bytes {HALF}-{HALF + 9}/{len(DATA)}", DATA[HALF : HALF + 10], ETag='"v1"')
+
+        files.server(BROKEN, some, WHOLE)
+        assert_is(files.run(), DATA)
+        assert files.ranges[2] == (f"bytes={HALF + 10}-", '"v1"')
+
+    def test_part_longer_than_it_says_starts_over(self, files: Downloads) -> None:
+        def longer(handler: Handler) -> None:
+            part(handler, f"bytes {HALF}-{len(DATA) - 1}/{len(DATA)}", DATA[HALF:] + b"more", ETag='"v1"')
+
+        files.server(BROKEN, longer, WHOLE)
+        assert_is(files.run(), DATA)
+        assert files.ranges[2] == (None, None)
+
+    def test_416_starts_over(self, files: Downloads) -> None:
+        files.server(BROKEN, reply(416), WHOLE)
+        assert_is(files.run(), DATA)
+
+    def test_total_of_a_chunked_file_comes_with_the_rest(self, files: Downloads) -> None:
+        def chunks(handler: Handler) -> None:
+            handler.head(200, {"Transfer-Encoding": "chunked", "ETag": '"v1"'})
+            handler.wfile.write(b"%x\r\n%b\r\n" % (HALF, DATA[:HALF]))
+            handler.close_connection = True
+
+        def some(handler: Handler) -> None:
+            part(handler, f"bytes {HALF}-{HALF + 9}/{len(DATA)}", DATA[HALF : HALF + 10], ETag='"v1"')
+
+        files.server(chunks, some, WHOLE)
+        assert_is(files.run(), DATA)
+
+
+class TestBounds:
+    def fail(self, files: Downloads, kind: type[TapError], settings: HttpSettings = SETTINGS) -> str:
+        with pytest.raises(TapError) as caught:
+            files.run(settings)
+        assert type(caught.value) is kind
+        assert files.spool.used == 0, "a failed download leaves nothing behind"
+        assert "SECRET" not in caught.value.message
+        return caught.value.message.replace(f":{files.current.server_port}", "")
+
+    def test_attempts_without_progress_end(self, files: Downloads) -> None:
+        server = files.server(replace(BROKEN, ranges=False, etag=""))
+        message = self.fail(files, TryAgainError)
+        assert message == "127.0.0.1: export.csv: no progress in 6 attempts: the body ended early"
+        assert (len(server.seen), len(files.clock.sleeps)) == (6, 5)
+
+    def test_file_that_keeps_changing_ends(self, files: Downloads) -> None:
+        """Each new version comes a little further, which looks like progress."""
+        steps = [Store(DATA, f'"v{number}"', stop_at=1000 * number) for number in range(1, 20)]
+        server = files.server(*steps)
+        message = self.fail(files, TryAgainError)
+        assert message == (
+            "127.0.0.1: export.csv: started over 6 times: the file changed, or its server resumes nothing"
+        )
+        assert len(server.seen) == 7
+
+    def test_no_answer_at_all_ends(self, files: Downloads) -> None:
+        server = files.server(reset)
+        message = self.fail(files, TryAgainError)
+        assert message.startswith("127.0.0.1: export.csv: no progress in 6 attempts: ")
+        assert (len(server.seen), len(files.clock.sleeps)) == (6, 5)
+
+    def test_progress_allows_more_attempts(self, files: Downloads) -> None:
+        steps = [replace(WHOLE, stop_at=offset) for offset in range(1000, 21_000, 1000)]
+        server = files.server(*steps, WHOLE)
+        assert_is(files.run(), DATA)
+        assert (len(server.seen), max(files.clock.sleeps) <= 1) == (21, True)
+
+    def test_passing_statuses_are_repeated_and_retry_after_wins(self, files: Downloads) -> None:
+        files.server(reply(503, Retry_After="9"), reply(429, Retry_After="999"), reply(500), WHOLE)
+        assert_is(files.run(), DATA)
+        assert files.clock.sleeps[:2] == [9, 300]
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+    def test_url_that_always_is_refused_ends_with_a_count(self, files: Downloads, status: int) -> None:
+        server = files.server(reply(status))
+        message = self.fail(files, StopError)
+        assert message == f"127.0.0.1: export.csv: the URL answered {status}, also after 3 new ones"
+        assert [seen.path.partition("?")[0] for seen in server.seen] == ["/export.csv", "/new-1", "/new-2", "/new-3"]
+        assert len(files.clock.sleeps) == 2
+
+    def test_status_that_will_not_change_stops(self, files: Downloads) -> None:
+        files.server(reply(409))
+        assert self.fail(files, RefusedError) == "127.0.0.1: export.csv: status 409"
+
+    @pytest.mark.parametrize(
+        "media", ["text/html; charset=utf-8", "application/xml", "TEXT/XML", "application/xhtml+xml"]
+    )
+    def test_page_with_status_200_is_bad_content(self, files: Downloads, media: str) -> None:
+        files.server(reply(200, b"<Error>", Content_Type=media))
+        assert " came where a file is due" in self.fail(files, BadContentError)
+
+    def test_page_instead_of_the_rest_is_bad_content(self, files: Downloads) -> None:
+        files.server(BROKEN, reply(200, b"<html>", Content_Type="text/html"))
+        self.fail(files, BadContentError)
+
+    def test_announced_size_over_the_limit_stops_before_the_body(self, files: Downloads) -> None:
+        files.server(cut(b"", 2**20 + 1))
+        message = self.fail(files, LimitError)
+        assert message == "127.0.0.1: export.csv: 1048577 bytes are more than `spool_max_mb` (1 MiB) allows"
+
+    def test_size_over_the_limit_stops_while_it_comes(self, files: Downloads) -> None:
+        def chunks(handler: Handler) -> None:
+            handler.head(200, {"Transfer-Encoding": "chunked"})
+            while True:
+                handler.wfile.write(b"%x\r\n%b\r\n" % (len(DATA), DATA))
+
+        files.server(chunks)
+        self.fail(files, LimitError)
+
+    def test_run_that_ends_stops_repeating(self, files: Downloads) -> None:
+        server = files.server(reply(503, Retry_After="60"))
+        files.clock.stop.set()
+        assert self.fail(files, TryAgainError).endswith("not tried again, the run is ending")
+        assert len(server.seen) == 1
+
+
+class TestRenewal:
+    def test_expired_url_is_renewed_at_once(self, files: Downloads) -> None:
+        server = files.server(reply(403), WHOLE)
+        assert_is(files.run(), DATA)
+        assert [seen.path.partition("?")[0] for seen in server.seen] == ["/export.csv", "/new-1"]
+        assert files.clock.sleeps == []
+
+    def test_bytes_are_kept_when_the_strong_etag_is_equal(self, files: Downloads) -> None:
+        files.server(BROKEN, reply(403), WHOLE)
+        assert_is(files.run(), DATA)
+        assert files.ranges == [(None, None), *[(f"bytes={HALF}-", '"v1"')] * 2]
+
+    def test_bytes_are_dropped_when_the_etag_differs(self, files: Downloads) -> None:
+        files.server(BROKEN, reply(403), Store(OTHER, '"v2"'))
+        assert_is(files.run(), OTHER)
+
+    def test_date_alone_does_not_prove_the_same_file_at_a_new_url(self, files: Downloads) -> None:
+        date = "Wed, 01 Jul 2026 00:00:00 GMT"
+        store = Store(DATA, etag="", modified=date)
+        files.server(replace(store, stop_at=HALF), reply(403), replace(store, content=OTHER))
+        assert_is(files.run(), OTHER)
+        assert files.ranges[2] == (None, None)
+
+    def test_progress_allows_more_renewals(self, files: Downloads) -> None:
+        steps: list[Step] = []
+        for offset in range(1000, 9000, 1000):
+            steps += [replace(WHOLE, stop_at=offset), reply(403)]
+        files.server(*steps, WHOLE)
+        assert_is(files.run(), DATA)
+        assert files.renewed == 8
+
+    def test_error_of_the_provider_passes_unchanged(self, files: Downloads) -> None:
+        files.server(reply(404))
+        error = StopError("the job is gone")
+
+        def gone() -> RemoteFile:
+            raise error
+
+        files.renew = gone  # type: ignore[method-assign]
+        with pytest.raises(StopError) as caught:
+            files.run()
+        assert caught.value is error
+
+
+class TestHops:
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_redirect_is_followed_with_range_and_nothing_more(self, files: Downloads, status: int) -> None:
+        target = files.server(BROKEN, WHOLE)
+        front = files.server(reply(status, Location=f"{target.url}/elsewhere?sig=1"))
+        assert_is(files.run(), DATA)
+        assert [seen.path for seen in target.seen] == ["/elsewhere?sig=1"] * 2
+        assert target.seen[1].headers["Range"] == f"bytes={HALF}-"
+        assert len(front.seen) == 2
+
+    def test_redirects_are_bounded(self, files: Downloads) -> None:
+        server = files.server(reply(302, Location="/again"))
+        with pytest.raises(UnsafeUrlError, match=r"export.csv: more than 5 redirects$"):
+            files.run()
+        assert len(server.seen) == 6
+
+    @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://h.test/x", "http://me:pw@127.0.0.1/x", ""])
+    def test_hop_to_something_else_is_refused(self, files: Downloads, location: str) -> None:
+        files.server(reply(302, Location=location))
+        with pytest.raises(UnsafeUrlError, match=r"^127.0.0.1:\d+: export.csv: ") as caught:
+            files.run()
+        assert "pw" not in caught.value.message
+
+    @pytest.mark.parametrize(
+        ("location", "reason"),
+        [
+            ("https://169.254.169.254/latest", "169.254.169.254 is not a public address"),
+            ("https://[::1]/x", "::1 is not a public address"),
+            ("https://2130706434/x", r"2130706434 \(127.0.0.2\) is not a public address"),
+            ("http://files.test/x", "http://files.test/x: plain http is refused"),
+        ],
+    )
+    def test_hop_into_a_private_network_is_refused(
+        self, files: Downloads, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, location: str, reason: str
+    ) -> None:
+        """P8, for every hop: the first host counts as public here, the second does not."""
+        authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        monkeypatch.setattr("tap_exports.engine.http.origins.is_public", "127.0.0.1".__eq__)
+        server = files.server(reply(302, Location=location), tls=context)
+        with pytest.raises(UnsafeUrlError, match=rf"^127.0.0.1:\d+: export.csv: {reason}"):
+            files.run(replace(SETTINGS, allow_private_hosts=False))
+        assert len(server.seen) == 1
+
+    def test_certificate_that_is_not_trusted_stops_at_once(self, files: Downloads) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+        files.server(WHOLE, tls=context)
+        with pytest.raises(StopError, match=r"^127.0.0.1:\d+: export.csv: its certificate is not trusted: "):
+            files.run()
+        assert files.clock.sleeps == []
+
+    def test_private_first_host_is_refused(self, files: Downloads) -> None:
+        server = files.server(WHOLE)
+        with pytest.raises(UnsafeUrlError):
+            files.run(replace(SETTINGS, allow_private_hosts=False))
+        assert server.connections == 0

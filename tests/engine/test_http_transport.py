@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from tap_exports.engine.http import BrokenReplyError, Client, HttpSettings, NotConnectedError, Transport
+from tap_exports.errors import ConfigError, UnsafeUrlError
+from tests.engine.fakes import FakeClock
+from tests.engine.servers import Handler, Server, Step, hang, reply
+
+OPEN = HttpSettings(allow_private_hosts=True, request_timeout_seconds=5)
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+CA_VARIABLES = ("requests_ca_bundle", "curl_ca_bundle")
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[ExitStack]:
+    for name in (*PROXY_VARIABLES, *CA_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with ExitStack() as opened:
+        yield opened
+
+
+def start(stack: ExitStack, *steps: Step, tls: ssl.SSLContext | None = None) -> Server:
+    return stack.enter_context(Server(list(steps), tls))
+
+
+def transport(stack: ExitStack, settings: HttpSettings = OPEN) -> Transport:
+    return stack.enter_context(closing(Transport(settings)))
+
+
+def fetch(opened: Transport, url: str, **headers: str) -> bytes:
+    answer = opened.open("GET", url, headers)
+    with closing(answer):
+        return b"".join(iter(lambda: answer.read(7, decode=False), b""))
+
+
+class Names:
+    """A name server that answers each question with the next address."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+        self.asked: list[str] = []
+        self.dialled: list[tuple[str, int]] = []
+        self._addresses = list(addresses)
+        self._connect = socket.socket.connect
+        monkeypatch.setattr(socket, "getaddrinfo", self.lookup)
+
+        def connect(sock: socket.socket, address: tuple[str, int]) -> None:
+            self.dial(sock, address)
+
+        monkeypatch.setattr(socket.socket, "connect", connect)
+
+    def lookup(self, host: str, port: int, *_: int, **__: int) -> list[Any]:
+        address = self._addresses[min(len(self.asked), len(self._addresses) - 1)]
+        self.asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def dial(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        self.dialled.append(address)
+        if not address[0].startswith("127."):
+            raise ConnectionRefusedError(111, "Connection refused")
+        self._connect(sock, address)
+
+
+class TestBodies:
+    def test_body_of_known_length(self, stack: ExitStack) -> None:
+        server = start(stack, reply(200, b"0123456789"))
+        assert fetch(transport(stack), server.url) == b"0123456789"
+
+    def test_chunked_body(self, stack: ExitStack) -> None:
+        def chunks(handler: Handler) -> None:
+            handler.head(200, {"Transfer-Encoding": "chunked"})
+            handler.wfile.write(b"3\r\nabc\r\n9\r\ndefghijkl\r\n0\r\n\r\n")
+
+        server = start(stack, chunks)
+        opened = transport(stack)
+        assert [fetch(opened, server.url), fetch(opened, server.url)] == [b"abcdefghijkl"] * 2
+        assert server.connections == 1
+
+    @pytest.mark.parametrize("sent", [b"", b"3\r\nab", b"3\r\nabc\r\n", b"3\r\nabc\r\nzz\r\n"])
+    def test_chunked_body_without_its_end_is_broken(self, stack: ExitStack, sent: bytes) -> None:
+        def chunks(handler: Handler) -> None:
+            handler.head(200, {"Transfer-Encoding": "chunked"})
+            handler.wfile.write(sent)
+            handler.close_connection = True
+
+        server = start(stack, chunks)
+        with pytest.raises(BrokenReplyError):
+            fetch(transport(stack), server.url)
+
+    def test_bytes_that_came_before_a_break_are_given(self, stack: ExitStack) -> None:
+        """What arrived counts as progress, however little it is."""
+
+        def stall(handler: Handler) -> None:
+            handler.head(200, {"Content-Length": "10"})
+            handler.wfile.write(b"abc")
+            hang(handler)
+
+        server = start(stack, stall)
+        answer = transport(stack, HttpSettings(allow_private_hosts=True, request_timeout_seconds=0.2)).open(
+            "GET", server.url, {}
+        )
+        with closing(answer):
+            assert answer.read(100, decode=False) == b"abc"
+            with pytest.raises(BrokenReplyError, match=r"^no answer in time$"):
+                answer.read(100, decode=False)
+
+    @pytest.mark.parametrize(
+        "sent", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", b"HTTP/1.1"]
+    )
+    def test_what_is_not_http_is_broken(self, stack: ExitStack, sent: bytes) -> None:
+        def garbage(handler: Handler) -> None:
+            handler.wfile.write(sent)
+            handler.close_connection = True
+
+        server = start(stack, garbage)
+        with pytest.raises(BrokenReplyError):
+            fetch(transport(stack), server.url)
+
+
+class TestNothingAdded:
+    """What requests does for its users beyond sending, and an API's key or a signed URL must not meet."""
+
+    def test_netrc_adds_no_credential(self, stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        server = start(stack, reply(200))
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password pw\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        opened = transport(stack)
+        fetch(opened, server.url)
+        fetch(opened, server.url, Authorization="key")
+        assert [seen.headers["Authorization"] for seen in server.seen] == [None, "key"]
+
+    def test_cookies_are_not_kept(self, stack: ExitStack) -> None:
+        server = start(stack, reply(200, Set_Cookie="a=b; Path=/"))
+        opened = transport(stack)
+        fetch(opened, server.url)
+        fetch(opened, server.url)
+        assert [seen.headers["Cookie"] for seen in server.seen] == [None, None]
+
+    def test_only_the_given_headers_are_sent(self, stack: ExitStack) -> None:
+        server = start(stack, reply(200))
+        fetch(transport(stack), server.url, Accept="text/csv", **{"User-Agent": "x", "Accept-Encoding": "identity"})
+        assert sorted(server.seen[0].headers) == ["Accept", "Accept-Encoding", "Host", "User-Agent"]
+
+    def test_redirect_is_neither_followed_nor_read(self, stack: ExitStack) -> None:
+        """Its target is the caller's to check, and its body may have no end."""
+
+        def endless(handler: Handler) -> None:
+            handler.head(302, {"Location": "http://[", "Content-Length": str(2**40)})
+            handler.server.released.wait(10)
+
+        server = start(stack, endless)
+        with closing(transport(stack).open("GET", server.url, {})) as answer:
+            assert (answer.status, answer.headers["Location"]) == (302, "http://[")
+        assert len(server.seen) == 1
+
+    @pytest.mark.parametrize("target", ["/a%7Eb%2D?sig=%2B%7E", "//a//b?x", "/a/../b"])
+    def test_url_is_sent_as_it_came(self, stack: ExitStack, target: str) -> None:
+        """A signature may cover every character of it."""
+        lines: list[str] = []  # the handler's own path has lost a second slash
+
+        def noted(handler: Handler) -> None:
+            lines.append(handler.requestline)
+            reply(200)(handler)
+
+        server = start(stack, noted)
+        fetch(transport(stack), server.url + target)
+        assert lines == [f"GET {target} HTTP/1.1"]
+
+    def test_url_that_is_not_ascii_is_escaped(self, stack: ExitStack) -> None:
+        server = start(stack, reply(200))
+        fetch(transport(stack), f"{server.url}/ü b?q=ü")
+        assert server.seen[0].path == "/%C3%BC%20b?q=%C3%BC"
+
+    def test_body_is_sent_as_it_is(self, stack: ExitStack) -> None:
+        server = start(stack, reply(200))
+        opened = transport(stack)
+        for body in (b"raw", b"", None):
+            opened.open("POST", server.url, {}, body).close()
+        sent = [(seen.body, seen.headers["Content-Length"], seen.headers["Content-Type"]) for seen in server.seen]
+        assert sent == [(b"raw", "3", None), (b"", "0", None), (b"", "0", None)]
+
+
+class TestAddresses:
+    def test_host_is_resolved_once_and_that_address_is_dialled(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = start(stack, reply(200, b"ok"))
+        names = Names(monkeypatch, "127.0.0.1", "127.9.9.9")
+        assert fetch(transport(stack), f"http://files.test:{server.server_port}/a") == b"ok"
+        assert (names.asked, names.dialled) == (["files.test"], [("127.0.0.1", server.server_port)])
+        assert server.seen[0].headers["Host"] == f"files.test:{server.server_port}"
+
+    def test_second_answer_of_a_name_server_changes_nothing(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """DNS rebinding: first a public address for the check, then a private one for the connection."""
+        server = start(stack, reply(200, b"ok"))
+        names = Names(monkeypatch, "93.184.215.14", "127.0.0.1")
+        opened = transport(stack, HttpSettings())
+        url = f"https://files.test:{server.server_port}/a"
+        with pytest.raises(NotConnectedError, match=r"^connection refused$"):
+            opened.open("GET", url, {})
+        assert (names.asked, names.dialled) == (["files.test"], [("93.184.215.14", server.server_port)])
+        with pytest.raises(UnsafeUrlError, match=r"^files.test \(127.0.0.1\) is not a public address"):
+            opened.open("GET", url, {})
+        assert server.connections == 0
+
+    def test_next_address_is_tried(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        server = start(stack, reply(200, b"ok"))
+        names = Names(monkeypatch, "127.0.0.1")
+        first = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", server.server_port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda host, port, **_: first + names.lookup(host, port))
+        assert fetch(transport(stack), f"http://files.test:{server.server_port}/a") == b"ok"
+        assert [address for address, _ in names.dialled] == ["192.0.2.1", "127.0.0.1"]
+
+    def test_url_that_cannot_be_parsed_is_refused(self, stack: ExitStack) -> None:
+        with pytest.raises(UnsafeUrlError, match=r"^an URL that cannot be parsed was refused$"):
+            transport(stack).open("GET", "https://h%zz/?secret", {})
+
+    def test_url_is_checked_again_here(self, stack: ExitStack) -> None:
+        with pytest.raises(UnsafeUrlError):
+            transport(stack, HttpSettings()).open("GET", "http://h.test/", {})
+
+
+class TestTls:
+    @pytest.fixture
+    def authority(self) -> trustme.CA:
+        return trustme.CA()
+
+    def serve(self, stack: ExitStack, authority: trustme.CA, *names: str) -> Server:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*names).configure_cert(context)
+        self.asked_for: list[str | None] = []
+        context.sni_callback = lambda _, name, __: self.asked_for.append(name)
+        return start(stack, reply(200, b"ok"), tls=context)
+
+    def trust(self, authority: trustme.CA, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "ca.pem"))
+
+    def test_certificate_and_sni_are_those_of_the_name(
+        self, stack: ExitStack, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Connecting to a checked address must not weaken TLS."""
+        server = self.serve(stack, authority, "files.test")
+        self.trust(authority, tmp_path, monkeypatch)
+        Names(monkeypatch, "127.0.0.1")
+        assert fetch(transport(stack), f"https://files.test:{server.server_port}/a") == b"ok"
+        assert self.asked_for == ["files.test"]
+
+    def test_certificate_of_another_name_is_refused_for_good(
+        self, stack: ExitStack, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = self.serve(stack, authority, "other.test")
+        self.trust(authority, tmp_path, monkeypatch)
+        Names(monkeypatch, "127.0.0.1")
+        with pytest.raises(NotConnectedError, match="certificate is not trusted: Hostname mismatch") as caught:
+            transport(stack).open("GET", f"https://files.test:{server.server_port}/a", {})
+        assert caught.value.permanent
+
+    def test_unknown_authority_is_a_config_error(
+        self, stack: ExitStack, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = self.serve(stack, authority, "files.test")
+        Names(monkeypatch, "127.0.0.1")
+        clock = FakeClock()
+        url = f"https://files.test:{server.server_port}"
+        client = stack.enter_context(closing(Client("cension", url, {}, OPEN, clock)))
+        with pytest.raises(
+            ConfigError, match=r"^cension: files.test:\d+: its certificate is not trusted: .*check `cen"
+        ):
+            client.send("POST", "/a", idempotent=False)
+        assert (clock.sleeps, server.seen) == ([], [])
+
+    def test_handshake_that_breaks_sent_nothing(self, stack: ExitStack) -> None:
+        server = start(stack, reply(200))
+        with pytest.raises(NotConnectedError) as caught:
+            transport(stack).open("GET", f"https://127.0.0.1:{server.server_port}", {})
+        assert not caught.value.permanent
+
+    @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    def test_bundle_that_is_missing_is_a_config_error(
+        self, stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        server = start(stack, reply(200))
+        monkeypatch.setenv(name, str(tmp_path / "missing.pem"))
+        with pytest.raises(ConfigError, match=r"missing\.pem: check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE$"):
+            transport(stack).open("GET", f"https://127.0.0.1:{server.server_port}", {})
+        assert server.connections == 0
+
+    def test_bundle_that_cannot_be_read_is_refused_for_good(
+        self, stack: ExitStack, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = self.serve(stack, authority, "127.0.0.1")
+        (tmp_path / "ca.pem").write_text("no certificates")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        with pytest.raises(NotConnectedError, match=r"^the CA bundle .* cannot be read$") as caught:
+            transport(stack).open("GET", f"https://127.0.0.1:{server.server_port}", {})
+        assert caught.value.permanent
+
+    def test_bundle_may_be_a_directory(
+        self, stack: ExitStack, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An empty one trusts nobody; it must not switch the check off."""
+        server = self.serve(stack, authority, "127.0.0.1")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+        with pytest.raises(NotConnectedError, match="certificate is not trusted") as caught:
+            transport(stack).open("GET", f"https://127.0.0.1:{server.server_port}", {})
+        assert caught.value.permanent
+        assert server.seen == []
+
+
+class TestProxies:
+    def test_http_goes_through_the_proxy_with_its_credentials(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        proxy = start(stack, reply(200, b"via"))
+        monkeypatch.setenv("http_proxy", f"http://me:pw@127.0.0.1:{proxy.server_port}")
+        assert fetch(transport(stack), "http://files.test/a") == b"via"
+        assert (proxy.seen[0].path, proxy.seen[0].headers["Proxy-Authorization"]) == (
+            "http://files.test/a",
+            "Basic bWU6cHc=",
+        )
+
+    def test_https_that_the_proxy_refuses_sent_nothing(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        proxy = start(stack, reply(407))
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        with pytest.raises(NotConnectedError):
+            transport(stack, HttpSettings()).open("GET", "https://files.test/a", {})
+
+    def test_literal_private_address_is_refused_before_the_proxy(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        proxy = start(stack, reply(200))
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        with pytest.raises(UnsafeUrlError):
+            transport(stack, HttpSettings()).open("GET", "https://169.254.169.254/latest", {})
+        assert proxy.connections == 0
+
+    def test_loopback_and_exceptions_go_directly(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        proxy, server = start(stack, reply(200, b"via")), start(stack, reply(200, b"direct"))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        monkeypatch.setenv("no_proxy", "files.test")
+        opened = transport(stack)
+        assert fetch(opened, server.url) == b"direct"
+        Names(monkeypatch, "127.0.0.1")
+        assert fetch(opened, f"http://files.test:{server.server_port}") == b"direct"
+        assert fetch(opened, "http://other.test") == b"via"
+
+    def test_proxy_of_another_kind_is_a_config_error(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
+        with pytest.raises(ConfigError, match=r"^a proxy of scheme `socks5` is not supported"):
+            transport(stack).open("GET", "https://files.test/a", {})
+
+    def test_proxy_that_cannot_be_parsed_is_a_config_error(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("https_proxy", "http://me:pw@h%zz:1")
+        with pytest.raises(ConfigError, match=r"^the URL of the proxy that the environment names cannot be parsed$"):
+            transport(stack).open("GET", "https://files.test/a", {})
+
+    def test_https_tunnels_through_the_proxy_and_trusts_only_the_host(
+        self, stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("files.test").configure_cert(context)
+
+        def tunnel(handler: Handler) -> None:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            with context.wrap_socket(handler.connection, server_side=True) as inside:
+                inside.recv(65536)
+                inside.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+            handler.close_connection = True
+
+        proxy = start(stack, tunnel)
+        monkeypatch.setenv("https_proxy", f"http://me:pw@127.0.0.1:{proxy.server_port}")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        opened = transport(stack, HttpSettings())
+        assert fetch(opened, "https://files.test/a?sig=1", Authorization="key") == b"ok"
+        with pytest.raises(NotConnectedError, match="certificate is not trusted: Hostname mismatch"):
+            opened.open("GET", "https://other.test/a", {})
+        asked = [(seen.method, seen.path, seen.headers["Proxy-Authorization"]) for seen in proxy.seen]
+        assert asked == [
+            ("CONNECT", "files.test:443", "Basic bWU6cHc="),
+            ("CONNECT", "other.test:443", "Basic bWU6cHc="),
+        ]
+        assert proxy.seen[0].headers["Authorization"] is None
