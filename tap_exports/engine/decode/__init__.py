@@ -1,0 +1,24 @@
+"""From a complete local file, or a page of JSON rows, to batches of typed rows."""
+
+from __future__ import annotations
+
+from tap_exports.engine.decode.cast import RAW
+from tap_exports.engine.decode.conform import conform
+from tap_exports.engine.decode.csv import read_csv
+from tap_exports.engine.decode.infer import infer_columns, infer_text_columns
+from tap_exports.engine.decode.jsonrows import read_json
+from tap_exports.engine.decode.layout import Decoded, Layout
+from tap_exports.engine.decode.read import read, sample
+
+__all__ = [
+    "RAW",
+    "Decoded",
+    "Layout",
+    "conform",
+    "infer_columns",
+    "infer_text_columns",
+    "read",
+    "read_csv",
+    "read_json",
+    "sample",
+]

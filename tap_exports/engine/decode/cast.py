@@ -1,0 +1,172 @@
+"""Columns of text to typed columns, without losing a digit.
+
+A column is either cast as a whole by pyarrow's kernels, which is fast, or kept as text that the writer splices into the
+record as it is (`RAW`). Dates and times stay the text that the provider wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tap_exports.engine.model import Kind
+
+RAW = {b"json": b"raw"}  # the field holds JSON text: numbers, objects or arrays as the provider wrote them
+
+_LONG, _SHORT = r"(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])", r"(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+_DAY = f"(?:{_LONG}|{_SHORT}|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+_YEAR = r"(?:[0-9]{3}[1-9]|[0-9]{2}[1-9][0-9]|[0-9][1-9][0-9]{2}|[1-9][0-9]{3})"
+_LEAP = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
+_OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
+_PLAIN = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+
+INTEGER = r"-?(?:0|[1-9][0-9]*)"
+NUMBER = _PLAIN + r"(?:[eE][+-]?[0-9]+)?"
+BOOLEAN = r"(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])"
+DATE = f"(?:{_YEAR}-{_DAY}|{_LEAP}-02-29)"
+INSTANT = f"{DATE}[T ]{_TIME}{_OFFSET}"
+DATETIME = f"{INSTANT}?"
+
+PATTERNS = {
+    Kind.INTEGER: INTEGER,
+    Kind.NUMBER: NUMBER,
+    Kind.BOOLEAN: BOOLEAN,
+    Kind.DATE: DATE,
+    Kind.DATETIME: DATETIME,
+}
+_EXACT_DIGITS = 15  # significant digits that a float64 always shows again
+_FIRST_DAY, _FIRST_MICROSECOND = -719_162, -62_135_596_800_000_000  # 0001-01-01, before which Python has no dates
+_JSON_TYPES = {Kind.OBJECT: dict, Kind.ARRAY: list}
+_decode = msgspec.json.Decoder(float_hook=str).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A typed column: the values and the metadata of its field."""
+
+    values: pa.Array[Any]
+    metadata: dict[bytes, bytes] | None = None
+
+
+def typed(texts: pa.StringArray, kind: Kind) -> Typed | None:
+    """Return a column of text as its type, or None where at least one value does not fit.
+
+    Args:
+        texts: The column; null stays null for every type.
+        kind: The declared type; `ANY` stays text.
+
+    Returns:
+        `int64` or `float64` where that shows each number as written, else text with `RAW`; `bool_` for booleans; text
+        with `kind: date` or `kind: date-time`; text with `RAW` for objects and arrays; text otherwise.
+    """
+    if kind in {Kind.STRING, Kind.ANY}:
+        return Typed(texts)
+    if kind in _JSON_TYPES:
+        return Typed(_one_line(texts), RAW) if all_fit(texts, kind) else None
+    return _CASTS[kind](texts)
+
+
+def fits(texts: pa.StringArray, kind: Kind) -> pa.BooleanArray:
+    """Return for each value whether it fits a type; null always does."""
+    if kind in _JSON_TYPES:
+        mask = [text is None or _is_json(text, kind) for text in texts.to_pylist()]
+        return pa.array(mask, pa.bool_())
+    if kind not in PATTERNS:
+        return pa.array([True] * len(texts), pa.bool_())
+    return pc.or_kleene(_matches(texts, PATTERNS[kind]), pc.is_null(texts))
+
+
+def all_fit(texts: pa.StringArray, kind: Kind) -> bool:
+    """Return whether every value fits a type."""
+    return bool(pc.all(fits(texts, kind), min_count=0).as_py())
+
+
+def _matches(texts: pa.StringArray, pattern: str) -> pa.BooleanArray:
+    """Match whole values; `$` would let a final line break pass in some engines."""
+    return pc.match_substring_regex(texts, rf"\A(?:{pattern})\z")
+
+
+def _all_match(texts: pa.StringArray, pattern: str) -> bool:
+    """Return whether all values that are not null match."""
+    return bool(pc.all(_matches(texts, pattern), min_count=0).as_py())
+
+
+def _cast(texts: pa.StringArray, target: pa.DataType) -> pa.Array[Any] | None:
+    """Return the cast column, or None where pyarrow refuses a value."""
+    try:
+        return pc.cast(texts, target)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _integers(texts: pa.StringArray) -> Typed | None:
+    """Cast where the text comes back the same: pyarrow alone would take `007` and `0x10`."""
+    numbers = _cast(texts, pa.int64())
+    if numbers is not None and pc.all(pc.equal(pc.cast(numbers, pa.string()), texts), min_count=0).as_py():
+        return Typed(numbers)
+    return Typed(texts, RAW) if _all_match(texts, INTEGER) else None
+
+
+def _numbers(texts: pa.StringArray) -> Typed | None:
+    """Cast where no number can have more digits than a float64 shows again; exponents could leave its range."""
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    if longest <= _EXACT_DIGITS and _all_match(texts, _PLAIN):
+        return Typed(pc.cast(texts, pa.float64()))
+    return Typed(texts, RAW) if _all_match(texts, NUMBER) else None
+
+
+def _booleans(texts: pa.StringArray) -> Typed | None:
+    """Look at the few different spellings only: pyarrow alone would take `1` and `0`."""
+    spellings = pc.unique(texts)
+    return Typed(pc.cast(texts, pa.bool_())) if _all_match(spellings, BOOLEAN) else None
+
+
+def _dates(texts: pa.StringArray) -> Typed | None:
+    """Let pyarrow check the days, and the pattern where it refuses."""
+    days = _cast(texts, pa.date32())
+    fast = days is not None and (pc.min(pc.cast(days, pa.int32())).as_py() or 0) >= _FIRST_DAY
+    return Typed(texts, {b"kind": b"date"}) if fast or _all_match(texts, DATE) else None
+
+
+def _datetimes(texts: pa.StringArray) -> Typed | None:
+    """Let pyarrow check the instants; it also takes times without minutes, all of which are shorter."""
+    return Typed(texts, {b"kind": b"date-time"}) if _are_instants(texts) or _all_match(texts, DATETIME) else None
+
+
+def _are_instants(texts: pa.StringArray) -> bool:
+    """Return whether one cast proves all values: all with an offset and seconds, or all without an offset."""
+    shortest = pc.min(pc.binary_length(texts)).as_py() or 0
+    for length, target in ((20, pa.timestamp("us", "UTC")), (16, pa.timestamp("us"))):
+        instants = _cast(texts, target) if shortest >= length else None
+        if instants is not None:
+            return bool(pc.min(pc.cast(instants, pa.int64())).as_py() >= _FIRST_MICROSECOND)
+    return False
+
+
+_CASTS = {
+    Kind.INTEGER: _integers,
+    Kind.NUMBER: _numbers,
+    Kind.BOOLEAN: _booleans,
+    Kind.DATE: _dates,
+    Kind.DATETIME: _datetimes,
+}
+
+
+def _is_json(text: str, kind: Kind) -> bool:
+    """Return whether a text is a JSON object or array."""
+    try:
+        return isinstance(_decode(text), _JSON_TYPES[kind])
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+
+
+def _one_line(texts: pa.StringArray) -> pa.StringArray:
+    """Take line breaks out of JSON texts: within strings there are none, between tokens they mean nothing."""
+    values = [text and re.sub(r"[\r\n]", " ", text) for text in texts.to_pylist()]
+    return pa.array(values, pa.string())

@@ -1,0 +1,89 @@
+"""A stream of CSV bytes, cut into pieces that end where a record ends and are small whatever the file's size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tap_exports.engine.decode import source
+from tap_exports.engine.decode.parse import Form, Parsed, parse
+from tap_exports.engine.decode.records import exact_cut, guessed_cut, likely_cut
+from tap_exports.engine.model import LocalFile
+from tap_exports.errors import BadContentError
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of text that ends with a record: the first `end` bytes of `data`, and the rows in them."""
+
+    data: bytes
+    end: int
+    parsed: Parsed
+
+
+def chunks(pending: bytes, blocks: Iterator[bytes], form: Form, file: LocalFile) -> Iterator[Piece]:
+    """Yield each piece of text with its rows.
+
+    Args:
+        pending: What was read already, from the first record on.
+        blocks: The rest of the text.
+        form: The form of the file.
+        file: Named in errors.
+
+    Raises:
+        BadContentError: A quote is never closed, or a row is longer than `source.LIMIT` bytes.
+    """
+    row, wanted = 1, 0
+    for block in blocks:
+        pending += block
+        if len(pending) < wanted:
+            continue
+        piece = _take(pending, form)
+        if piece is None:
+            wanted = _longer(pending, row, file)
+            continue
+        pending, wanted = pending[piece.end :], 0
+        row += piece.parsed.count
+        yield piece
+    if pending:
+        yield _last(pending, form, row, file)
+
+
+def _take(data: bytes, form: Form) -> Piece | None:
+    """Return a long piece that provably ends with a record: by a guess, else the longest by the grammar."""
+    for cut in _cuts(data, form):
+        parsed = parse(data, form, cut) if cut else None
+        if parsed:
+            return Piece(data, cut, parsed)
+    return None
+
+
+def _cuts(data: bytes, form: Form) -> Iterator[int]:
+    """Yield places to try, the cheapest first; a guess that leaves most of the data behind would let it pile up."""
+    likely = likely_cut(data, form.delimiter, form.width)
+    if likely * 2 >= len(data):
+        yield likely
+    guessed = guessed_cut(data)
+    if guessed * 2 >= len(data) and guessed != likely:
+        yield guessed
+    yield exact_cut(data, form.delimiter)
+
+
+def _longer(data: bytes, row: int, file: LocalFile) -> int:
+    """Return how many bytes to gather before the next attempt; doubling keeps the work linear."""
+    if len(data) > source.LIMIT:
+        size = source.LIMIT >> 20
+        raise BadContentError(f"{file.name}, row {row}: longer than {size} MiB, or a quote is opened and never closed")
+    return 2 * len(data)
+
+
+def _last(data: bytes, form: Form, row: int, file: LocalFile) -> Piece:
+    """Return what is left at the end of the file, with or without a final line end."""
+    whole = data if data.endswith((b"\n", b"\r")) else data + b"\n"
+    parsed = parse(whole, form)
+    if parsed:
+        return Piece(whole, len(whole), parsed)
+    cut = exact_cut(whole, form.delimiter)
+    before = parse(whole, form, cut) if cut else None
+    began = row + (before.count if before else 0)
+    raise BadContentError(f"{file.name}, row {began}: a quote is opened and never closed; the file may be cut")

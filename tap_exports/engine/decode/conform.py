@@ -1,0 +1,149 @@
+"""Rows of JSON against the columns that the catalog declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import chain, compress
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tap_exports.engine.decode.cast import fits
+from tap_exports.engine.decode.infer import infer_columns
+from tap_exports.engine.decode.instants import mend_instants
+from tap_exports.engine.decode.layout import RAW_LIMIT, RESERVED, Decoded, Layout, excerpt, free_name
+from tap_exports.engine.model import EXTRA, ROW, Contract, Kind, NewColumns, Reject, Row, Rows
+
+_TYPES: Mapping[Kind, frozenset[type]] = {
+    Kind.STRING: frozenset({str}),
+    Kind.INTEGER: frozenset({int}),
+    Kind.NUMBER: frozenset({int, float, Decimal}),
+    Kind.BOOLEAN: frozenset({bool}),
+    Kind.DATE: frozenset({str}),
+    Kind.DATETIME: frozenset({str}),
+    Kind.OBJECT: frozenset({dict}),
+    Kind.ARRAY: frozenset({list}),
+}
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Rows and their ordinals."""
+
+    ordinals: Sequence[int]
+    rows: list[Row]
+
+
+def conform(rows: list[Row], layout: Layout, first_row: int, file: str) -> Iterator[Decoded]:
+    """Yield the new columns of a page of JSON rows, then its rejects, then its rows.
+
+    The dicts are changed in place: `_sdc_row` comes in, deselected keys go, keys are renamed by `Layout.aliases`, and a
+    key that a lineage column uses gets a number. Null and `ANY` fit always, an integer fits `NUMBER`.
+
+    Args:
+        rows: The page.
+        layout: The columns; the caller extends it by the new columns before the next page.
+        first_row: The 1-based ordinal of the first row.
+        file: The name that rejects carry.
+
+    Raises:
+        StopError: An unknown key under the contract `freeze`.
+    """
+    yield from conformed(Numbered(range(first_row, first_row + len(rows)), rows), layout, file)
+
+
+def conformed(numbered: Numbered, layout: Layout, file: str) -> Iterator[Decoded]:
+    """Do what `conform` does for rows with gaps between their ordinals."""
+    numbered = _pending(numbered, layout.skip_rows)
+    names = _renamed(numbered.rows, layout.aliases)
+    mend_instants(numbered.rows, layout.instants)
+    unknown = [name for name in names if not layout.knows(name)]
+    layout.refuse_unknown(unknown, file)
+    if unknown and layout.contract is Contract.EVOLVE:
+        new = infer_columns([{name: row.get(name) for name in unknown} for row in numbered.rows])
+        yield NewColumns(list(new.values()))
+        layout = layout.extended(new.values())
+        unknown = []
+    misfits = _misfits(numbered.rows, [name for name in names if name in layout.columns], layout)
+    for index in sorted(misfits):
+        yield _reject(numbered.ordinals[index], numbered.rows[index], misfits[index], file)
+    fitting = _without(numbered, misfits)
+    _finish(fitting, [name for name in names if name in layout.deselected], unknown)
+    if fitting.rows:
+        yield Rows(fitting.rows)
+
+
+def _pending(numbered: Numbered, skip_rows: int) -> Numbered:
+    """Leave out what was delivered before."""
+    if not numbered.ordinals or numbered.ordinals[0] > skip_rows:
+        return numbered
+    pending = [ordinal > skip_rows for ordinal in numbered.ordinals]
+    return Numbered(list(compress(numbered.ordinals, pending)), list(compress(numbered.rows, pending)))
+
+
+def _without(numbered: Numbered, misfits: Mapping[int, Any]) -> Numbered:
+    """Leave out the rows that do not fit."""
+    if not misfits:
+        return numbered
+    fitting = [index not in misfits for index in range(len(numbered.rows))]
+    return Numbered(list(compress(numbered.ordinals, fitting)), list(compress(numbered.rows, fitting)))
+
+
+def _renamed(rows: list[Row], aliases: Mapping[str, str]) -> Mapping[str, None]:
+    """Give keys the names of their properties, and return these in the order of their first appearance."""
+    names = dict.fromkeys(chain.from_iterable(rows))
+    renamed = {name: free_name(name, RESERVED, names) for name in names if name in RESERVED}
+    renamed |= {name: aliases[name] for name in names if name in aliases and aliases[name] not in names}
+    if renamed:
+        for index, row in enumerate(rows):
+            rows[index] = {renamed.get(name, name): value for name, value in row.items()}
+    return dict.fromkeys(renamed.get(name, name) for name in names)
+
+
+def _misfits(rows: list[Row], names: Sequence[str], layout: Layout) -> dict[int, tuple[str, Kind, Any]]:
+    """Return the first column of each row that does not fit its type, by the index of the row."""
+    found: dict[int, tuple[str, Kind, Any]] = {}
+    for name in names:
+        kind = layout.columns[name].kind
+        values = [row.get(name) for row in rows]
+        if name in layout.deselected or _all_fit(values, kind):
+            continue
+        for index, value in enumerate(values):
+            if not _all_fit([value], kind):
+                found.setdefault(index, (name, kind, value))
+    return found
+
+
+def _all_fit(values: list[Any], kind: Kind) -> bool:
+    """Return whether all values of a column fit; the types of many values are few."""
+    if kind is Kind.ANY:
+        return True
+    if not set(map(type, values)) - {type(None)} <= _TYPES[kind]:
+        return False
+    if kind not in {Kind.DATE, Kind.DATETIME}:
+        return True
+    return bool(pc.all(fits(pa.array(values, pa.string()), kind), min_count=0).as_py())
+
+
+def _reject(ordinal: int, row: Row, misfit: tuple[str, Kind, Any], file: str) -> Reject:
+    """Say which value does not fit."""
+    name, kind, value = misfit
+    message = f"{excerpt(_encode(value).decode())} is not of the type {kind.value}"
+    return Reject(file, ordinal, name, "type", message, _encode(row).decode()[:RAW_LIMIT])
+
+
+def _finish(numbered: Numbered, dropped: Sequence[str], extra: Sequence[str]) -> None:
+    """Drop deselected keys, move unknown ones into `_sdc_extra`, and number the rows."""
+    for name in dropped:
+        for row in numbered.rows:
+            row.pop(name, None)
+    if extra:
+        for row in numbered.rows:
+            row[EXTRA] = {name: row.pop(name) for name in extra if name in row} or None
+    for ordinal, row in zip(numbered.ordinals, numbered.rows, strict=True):
+        row[ROW] = ordinal

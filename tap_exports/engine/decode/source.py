@@ -1,0 +1,101 @@
+"""The bytes of a local file as blocks of UTF-8: gzip layers off, byte order marks off, other encodings transcoded."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import IO, cast
+
+from tap_exports.engine.decode.layout import excerpt
+from tap_exports.engine.model import LocalFile
+from tap_exports.errors import BadContentError, ConfigError
+
+CHUNK = 4 << 20  # bytes that are read and parsed at once: what bounds the memory
+LIMIT = 64 << 20  # bytes of the longest row: behind an unclosed quote or bracket lies the rest of the file
+
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKUP = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
+
+
+def blocks(file: LocalFile, encoding: str | None = None) -> Iterator[bytes]:
+    """Yield a file's text as UTF-8 in blocks of about `CHUNK` bytes, cut anywhere, without a byte order mark.
+
+    Bytes that the encoding does not allow come out as bytes that UTF-8 does not allow, so that the row around them can
+    be rejected.
+
+    Raises:
+        BadContentError: A gzip layer is cut or damaged, or UTF-16 ends in the middle of a character.
+        ConfigError: The encoding is not a known one.
+    """
+    with _opened(file) as raw:
+        pieces = _pieces(raw, file)
+        head = next(pieces, b"")
+        mark, codec = _codec(head, encoding)
+        everything = chain([head[len(mark) :]], pieces)
+        yield from everything if codec == "utf-8" else _transcoded(everything, codec, file)
+
+
+def refuse_foreign(head: bytes, file: LocalFile) -> None:
+    """Stop where a file is no text of rows at all.
+
+    Raises:
+        BadContentError: HTML, XML or a zip archive, with the first 80 characters.
+    """
+    if _MARKUP.match(head):
+        shown = excerpt(head[:400].decode(errors="replace").lstrip())
+        raise BadContentError(f"{file.name}: HTML or XML where rows are due: {shown}")
+    if head.startswith(_ZIP):
+        raise BadContentError(f"{file.name}: a zip archive where rows are due")
+
+
+@contextmanager
+def _opened(file: LocalFile) -> Iterator[IO[bytes]]:
+    """Open a file, through gzip where its first bytes say so."""
+    with file.path.open("rb") as raw:
+        packed = raw.read(2) == _GZIP
+        raw.seek(0)
+        if not packed:
+            yield raw
+            return
+        with gzip.GzipFile(fileobj=raw, mode="rb") as text:
+            yield cast("IO[bytes]", text)
+
+
+def _pieces(raw: IO[bytes], file: LocalFile) -> Iterator[bytes]:
+    """Yield the content in blocks; a gzip layer has to be whole."""
+    try:
+        while block := raw.read(CHUNK):
+            yield block
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise BadContentError(f"{file.name}: the gzip data is cut or damaged: {error}") from error
+
+
+def _codec(head: bytes, encoding: str | None) -> tuple[bytes, str]:
+    """Return the byte order mark and the codec; a mark is stronger than the setting."""
+    for mark, codec in _MARKS:
+        if head.startswith(mark):
+            return mark, codec
+    try:
+        " ".encode(encoding or "utf-8")
+    except LookupError as error:
+        raise ConfigError(f'"{encoding}" is not a known text encoding') from error
+    codec = codecs.lookup(encoding or "utf-8").name
+    return b"", "utf-8" if codec in {"utf-8-sig", "ascii"} else codec
+
+
+def _transcoded(pieces: Iterable[bytes], codec: str, file: LocalFile) -> Iterator[bytes]:
+    """Yield UTF-8; what does not decode becomes lone surrogates, which strict UTF-8 refuses again."""
+    faults = "surrogatepass" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
+    decoder = codecs.getincrementaldecoder(codec)(faults)
+    try:
+        for piece in pieces:
+            yield decoder.decode(piece).encode("utf-8", "surrogatepass")
+        yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise BadContentError(f"{file.name}: the text is not {codec}: {error.reason}") from error
