@@ -1,0 +1,143 @@
+"""Changes of STATE that worker threads ask for and the main thread makes.
+
+A worker never touches the ledger: it hands a change over and waits until the main thread has made it and STATE was
+written. So an intent is in STATE before its POST and a job's id before its first poll (P2), whatever the number of
+workers.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tap_exports.engine.model import Checkpoint
+from tap_exports.errors import RunEndingError
+
+LOOK_SECONDS = 0.2
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Change:
+    """A change of STATE.
+
+    Attributes:
+        make: Makes it.
+        retract: Takes an intent back; None for what happened already.
+        done: Set once STATE was written with it.
+    """
+
+    make: Callable[[], object]
+    retract: Callable[[], object] | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Journal:
+    """Between the workers and the main thread; every method says for which of them it is."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._queue: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
+        self._ending = threading.Event()
+        self._unwritten: list[_Change] = []
+        self._creating: set[_Change] = set()
+
+    # For workers
+
+    def commit(self, change: Callable[[], object]) -> None:
+        """Hand over what happened and wait until STATE with it was written.
+
+        Raises:
+            RunEndingError: The run is ending; the main thread still makes the change.
+        """
+        self._hand_over(_Change(change))
+
+    @contextmanager
+    def creation(self, intend: Callable[[], object], retract: Callable[[], object]) -> Iterator[None]:
+        """Have an intent written, then create within the context.
+
+        Args:
+            intend: Notes the intent.
+            retract: Takes it back, should the run end before this worker may go on.
+
+        Raises:
+            RunEndingError: The run is ending; nothing may be created.
+        """
+        intent = _Change(intend, retract)
+        self._hand_over(intent)
+        try:
+            yield
+        finally:
+            self._creating.discard(intent)
+            self._queue.put(None)
+
+    def _hand_over(self, change: _Change) -> None:
+        self._queue.put(change)
+        while not change.done.wait(LOOK_SECONDS):
+            if self._ending.is_set():
+                msg = "the run is ending"
+                raise RunEndingError(msg)
+
+    # For the main thread
+
+    def pump(self) -> Iterator[Checkpoint]:
+        """Make the changes that wait, and have STATE written once for all of them."""
+        waiting = []
+        while not self._queue.empty():
+            waiting.append(self._queue.get())
+        yield from self._make(waiting)
+
+    def until(self, future: Future[E]) -> Iterator[Checkpoint]:
+        """Make changes until a future is done."""
+        future.add_done_callback(lambda _: self._queue.put(None))
+        yield from self.pump()
+        while not future.done():
+            yield from self._make([self._queue.get()])
+            yield from self.pump()
+
+    def along(self, events: Iterable[E]) -> Iterator[E | Checkpoint]:
+        """Yield events, and make the changes that wait in between: other jobs go on while a long file is read."""
+        for event in events:
+            yield event
+            yield from self.pump()
+
+    def end(self) -> None:
+        """Let waiting workers go: intents that no worker acted upon are taken back, none is made any more."""
+        self._ending.set()
+        for change in self._unwritten:
+            if change.retract:
+                change.retract()
+        self._unwritten.clear()
+
+    def settle(self, seconds: float) -> Iterator[Checkpoint]:
+        """Give creations that are under way some time for their reply, then make what waits; call it after `end`."""
+        deadline = time.monotonic() + seconds
+        while self._creating and (left := deadline - time.monotonic()) > 0:
+            try:
+                change = self._queue.get(timeout=left)
+            except queue.Empty:
+                break
+            yield from self._make([change])
+        yield from self.pump()
+
+    def _make(self, waiting: Iterable[_Change | None]) -> Iterator[Checkpoint]:
+        for change in waiting:
+            if change is None or (change.retract and self._ending.is_set()):
+                continue
+            change.make()
+            self._unwritten.append(change)
+        if self._unwritten:
+            yield Checkpoint()
+        while self._unwritten:
+            self._release(self._unwritten.pop(0))
+
+    def _release(self, change: _Change) -> None:
+        if change.retract:
+            self._creating.add(change)
+        change.done.set()

@@ -1,0 +1,97 @@
+"""Streams that read the completed jobs of others, incremental on the jobs' creation time; they create nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from tap_exports.engine import windows
+from tap_exports.engine.api import Collects
+from tap_exports.engine.clock import MILLISECOND, Clock, to_text
+from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Checkpoint, Event, Job, Request, Status, Window
+from tap_exports.engine.run.exports import Export
+from tap_exports.engine.run.files import Reads
+from tap_exports.engine.run.tally import Tally, receipt
+from tap_exports.errors import TapError
+
+LOGGER = logging.getLogger("tap-exports.run")
+
+
+@dataclass(slots=True)
+class CollectRun:
+    """One run of an export stream in `collect` mode; the attributes are those of `ExportRun`."""
+
+    export: Export
+    api: Collects
+    reader: Reads
+    state: StreamState
+    clock: Clock
+
+    def start(self) -> None:
+        """Do nothing ahead of time: there is nothing to create."""
+
+    def events(self) -> Iterator[Event]:
+        """Yield the rows of every completed job, oldest first; stop before the first job that is still open.
+
+        Raises:
+            TapError: What stopped the stream; the bookmark stands at the last job that was proven.
+        """
+        start, end = self._due()
+        if start is not None and start > end:
+            return
+        request = Request(self.export.provider, self.export.stream, self.export.params)
+        for job in self.api.completed(request, Window(start, end)):
+            if job.created_at:
+                yield from self._advance(windows.floor_millisecond(job.created_at) - MILLISECOND)
+            if not job.status.is_terminal:
+                LOGGER.info("%s: job %s is %s; the next run reads it", self.export.stream, job.id, job.raw_status)
+                return
+            yield from self._read(request, job)
+        self._keep_only(None)
+        yield from self._advance(end)
+
+    def _due(self) -> tuple[datetime | None, datetime]:
+        export = self.export
+        return windows.due(self.state.instant, export.start, export.until, self.clock.now(), export.settling_seconds)
+
+    def _read(self, request: Request, job: Job) -> Iterator[Event]:
+        params = {**request.params, "job_id": job.id}
+        request = Request(request.provider, request.stream, params)
+        outcome = Outcome(request, job, job.created_at or self.clock.now(), 0.0, 0)
+        tally = Tally()
+        if job.status is not Status.COMPLETED:
+            LOGGER.warning("%s: job %s ended as %s; it has no rows", self.export.stream, job.id, job.raw_status)
+            yield receipt(outcome, tally, job.status.value)
+            return
+        self._keep_only(request.fingerprint)
+        if self.state.entry(request.fingerprint) is None:
+            self.state.opened(request, job, outcome.requested_at)
+        try:
+            yield from self.reader.read(outcome, self.state, tally)
+        except TapError as error:
+            yield receipt(outcome, tally, Status.FAILED.value, error.message)
+            raise
+        yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
+
+    def _keep_only(self, fingerprint: str | None) -> None:
+        """Drop what earlier runs left in the ledger: it holds how far one job is read, and jobs are read one by one."""
+        for entry in self.state.entries:
+            if entry.fingerprint != fingerprint:
+                self.state.forget(entry.fingerprint)
+
+    def _advance(self, instant: datetime) -> Iterator[Checkpoint]:
+        """Move the bookmark, never back.
+
+        It moves to just before the next job, so that jobs created in one millisecond are passed together or not at all.
+        """
+        bookmark = self.state.instant
+        if self.export.replication_key and (bookmark is None or instant > bookmark):
+            self.state.advance(self.export.replication_key, to_text(instant))
+            for entry in self.state.entries:
+                if entry.requested_at <= instant:
+                    self.state.forget(entry.fingerprint)
+            yield Checkpoint()

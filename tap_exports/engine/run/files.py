@@ -1,0 +1,144 @@
+"""From the files of a completed job to rows: download, decode, count; resumes inside a file (P3)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tap_exports.engine import decode
+from tap_exports.engine.api import Opens
+from tap_exports.engine.clock import Clock, to_text
+from tap_exports.engine.jobs import Outcome, describe
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import (
+    FILE,
+    JOB_ID,
+    WINDOW_END,
+    WINDOW_START,
+    Checkpoint,
+    Event,
+    Job,
+    LocalFile,
+    NewColumns,
+    Reject,
+    Rejected,
+    RemoteFile,
+    Request,
+    Rows,
+)
+from tap_exports.engine.run.tally import Limits, Tally
+from tap_exports.errors import JobLostError
+
+LOGGER = logging.getLogger("tap-exports.run")
+ROWS_PER_CHECKPOINT = 10_000
+
+Download = Callable[[RemoteFile, Callable[[], RemoteFile]], LocalFile]
+
+
+class Layouts(Protocol):
+    """Gives the layout of the next file: the columns known by then."""
+
+    def __call__(self, skip_rows: int = 0) -> decode.Layout:
+        """Return the layout of a file of which the first rows are done."""
+
+
+class Reads(Protocol):
+    """Anything that yields the rows of a job that ended: files or pages."""
+
+    def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
+        """Yield the rows; code after the last event runs only when all of it was read and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """Reads the files of jobs.
+
+    Attributes:
+        api: Gives the files of a job, with fresh URLs.
+        download: Brings one file into the spool.
+        layout: Columns, selection and contract of the stream.
+        limits: What is tolerated.
+        clock: Measures the time spent.
+    """
+
+    api: Opens
+    download: Download
+    layout: Layouts
+    limits: Limits
+    clock: Clock
+
+    def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
+        """Yield the rows of a job; code after the last event runs only when all of it was read and counted.
+
+        Raises:
+            TapError: The files are not what they should be; see `tap_exports.errors`.
+        """
+        began = self.clock.monotonic()
+        try:
+            files = self.api.open(outcome.job)
+            for remote in files:
+                yield from self._read_file(outcome, remote, state, tally)
+            where = describe(outcome.request.stream, outcome.job, outcome.request.window)
+            tally.verify(where, _declared(files, outcome.job), self.limits)
+        finally:
+            tally.read_seconds = self.clock.monotonic() - began
+
+    def _read_file(self, outcome: Outcome, remote: RemoteFile, state: StreamState, tally: Tally) -> Iterator[Event]:
+        job, stream = outcome.job, outcome.request.stream
+        local = self.download(remote, lambda: self._again(outcome, remote.name))
+        LOGGER.info("%s: job %s: %s downloaded, %d bytes", stream, job.id, remote.name, local.size)
+        try:
+            done = state.rows_done(job.id, local)
+            tally.begin_file(done)
+            tally.bytes += local.size
+            tally.sha256 = local.sha256
+            yield from self._decode(outcome, local, remote.format, state, tally)
+            tally.end_file(stream, self.limits)
+        finally:
+            local.path.unlink(missing_ok=True)
+
+    def _decode(
+        self, outcome: Outcome, local: LocalFile, file_format: str, state: StreamState, tally: Tally
+    ) -> Iterator[Event]:
+        job_id, noted = outcome.job.id, tally.file_rows
+        constants = {JOB_ID: job_id, FILE: local.name, **window_constants(outcome.request)}
+        for item in decode.read(local, file_format, self.layout(skip_rows=tally.file_rows)):
+            if isinstance(item, Reject):
+                tally.reject(outcome.request.stream, item, self.limits)
+                yield Rejected(job_id, item)
+            elif isinstance(item, NewColumns):
+                yield item
+            else:
+                yield Rows(item.data, constants)
+                tally.add(len(item))
+                if tally.file_rows - noted >= ROWS_PER_CHECKPOINT and not tally.file_rejects:
+                    noted = tally.file_rows
+                    state.note_rows(job_id, local, noted)
+                    yield Checkpoint()
+
+    def _again(self, outcome: Outcome, name: str) -> RemoteFile:
+        """Ask for a fresh URL of one file.
+
+        Raises:
+            JobLostError: The job does not hold that file any more.
+        """
+        if found := next((f for f in self.api.open(outcome.job) if f.name == name), None):
+            return found
+        msg = f"{outcome.request.provider}: job {outcome.job.id} holds no {name} any more"
+        raise JobLostError(msg)
+
+
+def window_constants(request: Request) -> dict[str, str | None]:
+    """Return the lineage columns of a window, empty for a full export."""
+    if request.window is None:
+        return {}
+    start = request.window.start
+    return {WINDOW_START: to_text(start) if start else None, WINDOW_END: to_text(request.window.end)}
+
+
+def _declared(files: Sequence[RemoteFile], job: Job) -> int | None:
+    """Return the provider's count: that of all files where each has one, else that of the job."""
+    counts = [f.rows for f in files if f.rows is not None]
+    return sum(counts) if counts and len(counts) == len(files) else job.rows

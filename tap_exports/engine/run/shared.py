@@ -1,0 +1,257 @@
+"""Jobs whose one archive feeds several streams: asked for once, fetched once, closed by the last stream to read them.
+
+The ledger's entries stand under one stream, selected or not, so that a run after a crash re-attaches to the same jobs
+whichever streams it syncs. A deselected stream does not join, and what only it would need is not fetched.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tap_exports.engine.api import Opens, Polls
+from tap_exports.engine.archive import ArchiveLimits, Inventory, Survey, survey
+from tap_exports.engine.clock import Clock, to_text
+from tap_exports.engine.jobs import Lifecycle, Outcome, describe
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Checkpoint, Event, Job, LocalFile, RemoteFile, Request, Row, Status
+from tap_exports.engine.run.exports import READS_OF_ONE_JOB
+from tap_exports.engine.run.files import Download
+from tap_exports.engine.run.tally import LOST, Limits, Tally, receipt
+from tap_exports.errors import BadContentError, CountError, JobFailedError, JobLostError, LimitError, TapError
+
+LOGGER = logging.getLogger("tap-exports.run")
+
+
+class Archives(Polls, Opens, Protocol):
+    """An API whose completed jobs are one archive each."""
+
+    def inventory(self, job: Job) -> Inventory:
+        """Return what a job says of its archive."""
+
+    def manifest(self, found: Survey) -> Inventory:
+        """Return what the archive says of itself."""
+
+    def constants(self, job: Job) -> Row:
+        """Return the columns that every row of a job has."""
+
+
+@dataclass(slots=True, eq=False)
+class SharedJob:
+    """One job and where its readers stand.
+
+    Attributes:
+        request: What is asked for.
+        future: Its end.
+        readers: Streams that are not done with it.
+        tally: What all of them read.
+        local: Its archive in the spool, None before it is needed and after it was let go.
+        found: What the archive's first pass told.
+        error: What the first reader that failed met.
+    """
+
+    request: Request
+    future: Future[Outcome]
+    readers: set[str] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+    local: LocalFile | None = None
+    found: Survey | None = None
+    error: TapError | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return how it ended; for those who waited."""
+        return self.future.result()
+
+    @property
+    def where(self) -> str:
+        """Return stream and job, for messages."""
+        return describe(self.request.stream, self.outcome.job, None)
+
+
+@dataclass(slots=True)
+class SharedJobs:
+    """The jobs that the streams of one provider block share.
+
+    Attributes:
+        lifecycle: Creates and waits for jobs.
+        api: Gives URLs, and what jobs and archives say of themselves.
+        download: Brings an archive into the spool.
+        state: The ledger.
+        requests: What to ask for; ignored where jobs are given.
+        given: Jobs that the configuration names; read instead.
+        archive_limits: What an archive may hold.
+        limits: What is tolerated.
+        has_room: Whether an archive may stay in the spool for the next stream.
+        clock: Time.
+    """
+
+    lifecycle: Lifecycle
+    api: Archives
+    download: Download
+    state: Callable[[], StreamState]
+    requests: Sequence[Request]
+    given: Sequence[tuple[Request, Job]]
+    archive_limits: ArchiveLimits
+    limits: Limits
+    has_room: Callable[[], bool]
+    clock: Clock
+    jobs: list[SharedJob] = field(default_factory=list)
+
+    def join(self, stream: str) -> None:
+        """Have a stream read all jobs; the first one to join has them handed in."""
+        if not self.jobs:
+            self.jobs = self._handed_in()
+        for job in self.jobs:
+            job.readers.add(stream)
+
+    def _handed_in(self) -> list[SharedJob]:
+        if self.given:
+            return [SharedJob(request, self.lifecycle.watch(request, job)) for request, job in self.given]
+        state, asked = self.state(), {request.fingerprint for request in self.requests}
+        for entry in state.entries:
+            if entry.fingerprint not in asked:
+                LOGGER.warning("job %s belongs to another configuration; left alone", entry.id)
+                state.forget(entry.fingerprint)
+        return [SharedJob(request, self.lifecycle.start(request, state)) for request in self.requests]
+
+    def wait(self, job: SharedJob) -> Generator[Event, None, Outcome]:
+        """Wait for the end of a job, other jobs going on."""
+        yield from self.lifecycle.journal.until(job.future)
+        return job.outcome
+
+    def inventory(self, job: SharedJob) -> Inventory:
+        """Return what the job says of its archive, or the archive of itself where the job says nothing."""
+        told = self.api.inventory(job.outcome.job)
+        if told.sections is None and job.found is not None:
+            return self.api.manifest(job.found)
+        return told
+
+    def fetch(self, job: SharedJob) -> Iterator[Event]:
+        """Have the archive in the spool; a job that was lost since is asked for again, once.
+
+        Raises:
+            TapError: It cannot be had, or is not what it should be.
+        """
+        if job.local is not None:
+            return
+        try:
+            self._fetch(job)
+        except JobLostError as error:
+            yield from self._ask_again(job, error)
+            self._fetch(job)
+
+    def _fetch(self, job: SharedJob) -> None:
+        local = self.download(self._remote(job), lambda: self._remote(job))
+        LOGGER.info("%s: %s downloaded, %d bytes", job.where, local.name, local.size)
+        job.local = local
+        job.tally.bytes += local.size
+        job.tally.sha256 = local.sha256
+        with located(f"{job.where}: {local.name}"):
+            self._check_size(job, local.size)
+            job.found = survey(local.path, self.archive_limits)
+        self._check_manifest(job, job.found)
+
+    def _remote(self, job: SharedJob) -> RemoteFile:
+        return self.api.open(job.outcome.job)[0]
+
+    def _check_size(self, job: SharedJob, size: int) -> None:
+        declared = self.api.inventory(job.outcome.job).size
+        if declared is not None and declared != size:
+            self.complain(f"{size} bytes came, the provider counts {declared}")
+
+    def _check_manifest(self, job: SharedJob, found: Survey) -> None:
+        """Hold the manifest against the job; where only the manifest lists sections, its failed ones are told here."""
+        told, own = self.api.inventory(job.outcome.job), self.api.manifest(found)
+        if found.manifest is None:
+            LOGGER.warning("%s: the archive has no manifest", job.where)
+        if told.sections is None:
+            for section in own.failed:
+                LOGGER.warning("%s: %s", job.where, section.complaint)
+        elif own.sections is not None and told.counts != own.counts:
+            differing = sorted({key for key, *_ in told.counts ^ own.counts})
+            with located(job.where):
+                self.complain(f"job and {found.manifest} count differently: {', '.join(differing)}")
+
+    def complain(self, what: str) -> None:
+        """Raise or warn, as `verify_counts` says.
+
+        Raises:
+            CountError: It says `fail`.
+        """
+        msg = f"{what} (verify_counts: {self.limits.verify_counts})"
+        if self.limits.verify_counts == "fail":
+            raise CountError(msg)
+        if self.limits.verify_counts == "warn":
+            LOGGER.warning("%s", msg)
+
+    def _ask_again(self, job: SharedJob, error: JobLostError) -> Iterator[Event]:
+        outcome = job.outcome
+        if self.given or outcome.resubmitted:
+            raise error
+        LOGGER.warning("%s: %s; asking again, once", job.where, error)
+        yield receipt(outcome, Tally(), LOST, error.message)
+        self.state().forget(job.request.fingerprint)
+        yield Checkpoint()
+        job.future = self.lifecycle.start(job.request, self.state(), resubmitted=True)
+        yield from self.wait(job)
+        self.refuse_failed(job)
+
+    def refuse_failed(self, job: SharedJob) -> None:
+        """Stop at a job that ended without an archive.
+
+        Raises:
+            JobFailedError: It did; says why.
+        """
+        ended = job.outcome.job
+        if ended.status is not Status.COMPLETED:
+            reason = f": {ended.reason}" if ended.reason else ""
+            then = "it has no rows" if self.given else "the next run asks again"
+            raise JobFailedError(f'{job.where}: ended as "{ended.raw_status}"{reason}; {then}')
+
+    def leave(self, job: SharedJob, stream: str, error: TapError | None) -> Iterator[Event]:
+        """Note that a stream is done with a job, well or not; the last one closes it."""
+        job.readers.discard(stream)
+        job.error = job.error or error
+        if not job.readers or not self.has_room():
+            release(job)
+        if not job.readers and _ended(job.future):
+            yield from self._close(job)
+
+    def _close(self, job: SharedJob) -> Iterator[Event]:
+        """Let go of a job that every stream has read, keep it in the ledger where one could not."""
+        outcome, error = job.outcome, job.error
+        status = Status.FAILED if error else outcome.job.status
+        for warning in outcome.job.warnings:
+            LOGGER.warning("%s: %s", job.where, warning)
+        if not error or outcome.job.status is not Status.COMPLETED:
+            self.state().forget(job.request.fingerprint)
+        elif isinstance(error, (BadContentError, CountError)) and not self.given:
+            self.state().note_bad_read(job.request.fingerprint, READS_OF_ONE_JOB)
+        yield Checkpoint()
+        done_at = None if error else to_text(self.clock.now())
+        yield receipt(outcome, job.tally, status.value, error.message if error else None, done_at)
+
+
+def _ended(future: Future[Outcome]) -> bool:
+    return future.done() and not future.exception() and future.result().job.status.is_terminal
+
+
+def release(job: SharedJob) -> None:
+    """Remove an archive from the spool; the next stream fetches it anew."""
+    if job.local is not None:
+        job.local.path.unlink(missing_ok=True)
+        job.local = None
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Say in which job and archive something is wrong."""
+    try:
+        yield
+    except (BadContentError, CountError, LimitError) as error:
+        raise type(error)(f"{where}: {error.message}") from error

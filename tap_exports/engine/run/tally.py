@@ -1,0 +1,140 @@
+"""What was read of one job, the limits that it is held against, and its receipt."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from tap_exports.engine.clock import to_text
+from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.model import Receipt, Reject
+from tap_exports.errors import CountError, RejectLimitError
+
+LOGGER = logging.getLogger("tap-exports.run")
+LOST = "lost"  # in a receipt: the provider no longer knew the job
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a stream tolerates.
+
+    Attributes:
+        verify_counts: `fail`, `warn` or `off`.
+        rejects_max_count: Rows that may be rejected per file.
+        rejects_max_ratio: The same as a share of the file's rows, 0 to 1; the larger of both holds.
+    """
+
+    verify_counts: str = "fail"
+    rejects_max_count: int = 0
+    rejects_max_ratio: float = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one job while it is read.
+
+    Attributes:
+        rows: Rows written or covered by STATE, all files.
+        rejects: Rows rejected, all files.
+        bytes: Bytes downloaded.
+        sha256: Digest of the only or last file.
+        read_seconds: Spent on downloading, decoding and writing.
+    """
+
+    rows: int = 0
+    rejects: int = 0
+    bytes: int = 0
+    sha256: str | None = None
+    read_seconds: float = 0
+    file_rows: int = 0
+    file_rejects: int = 0
+    last_reject: Reject | None = field(default=None, repr=False)
+
+    def begin_file(self, rows_done: int = 0) -> None:
+        """Start counting a file of which some rows are done."""
+        self.file_rows, self.file_rejects = rows_done, 0
+        self.rows += rows_done
+
+    def add(self, rows: int) -> None:
+        """Count rows of the current file."""
+        self.rows += rows
+        self.file_rows += rows
+
+    def reject(self, stream: str, reject: Reject, limits: Limits) -> None:
+        """Count a reject of the current file.
+
+        Raises:
+            RejectLimitError: The file has more than the limits allow, whatever rows may follow.
+        """
+        self.rejects += 1
+        self.file_rejects += 1
+        self.last_reject = reject
+        if not limits.rejects_max_ratio and self.file_rejects > limits.rejects_max_count:
+            raise _too_many(stream, reject, self.file_rejects, limits)
+
+    def end_file(self, stream: str, limits: Limits) -> None:
+        """Hold the rejects of a complete file against the limits.
+
+        Raises:
+            RejectLimitError: There are more than both limits allow.
+        """
+        seen = self.file_rows + self.file_rejects
+        allowed = max(limits.rejects_max_count, int(limits.rejects_max_ratio * seen))
+        if self.last_reject and self.file_rejects > allowed:
+            raise _too_many(stream, self.last_reject, self.file_rejects, limits)
+
+    def verify(self, where: str, declared: int | None, limits: Limits) -> None:
+        """Hold the rows read against the provider's own count.
+
+        Raises:
+            CountError: They differ and `verify_counts` is `fail`.
+        """
+        if declared is not None:
+            check_count(where, self.rows + self.rejects, declared, limits)
+
+
+def check_count(where: str, read: int, declared: int, limits: Limits) -> None:
+    """Hold a number of rows against the provider's own count; see `Tally.verify`."""
+    if declared == read or limits.verify_counts == "off":
+        return
+    msg = f"{where}: {read} rows read, the provider counts {declared} (verify_counts: {limits.verify_counts})"
+    if limits.verify_counts == "fail":
+        raise CountError(msg)
+    LOGGER.warning("%s", msg)
+
+
+def _too_many(stream: str, reject: Reject, count: int, limits: Limits) -> RejectLimitError:
+    where = f"file {reject.file}, row {reject.row}" + (f', column "{reject.column}"' if reject.column else "")
+    return RejectLimitError(
+        f"{stream}: {where}: {reject.message}; {count} rows rejected, allowed are {limits.rejects_max_count} "
+        f"(rejects_max_count) or a share of {limits.rejects_max_ratio} (rejects_max_ratio)"
+    )
+
+
+def receipt(
+    outcome: Outcome, tally: Tally, status: str, reason: str | None = None, done_at: str | None = None
+) -> Receipt:
+    """Return the receipt of a job that ended, well or not."""
+    request, job = outcome.request, outcome.job
+    window = request.window
+    return Receipt(
+        provider=request.provider,
+        job_id=job.id,
+        stream=request.stream,
+        fingerprint=request.fingerprint,
+        status=status,
+        window_start=to_text(window.start) if window and window.start else None,
+        window_end=to_text(window.end) if window else None,
+        requested_at=to_text(outcome.requested_at),
+        completed_at=done_at,
+        wait_seconds=round(outcome.wait_seconds, 3),
+        read_seconds=round(tally.read_seconds, 3),
+        attempts=outcome.attempts,
+        rows=tally.rows,
+        rejects=tally.rejects,
+        bytes=tally.bytes,
+        sha256=tally.sha256,
+        credits_charged=job.credits,
+        reason=reason or job.reason,
+        warnings=job.warnings,
+    )

@@ -1,0 +1,560 @@
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from tap_exports.engine.jobs import CLOCK_SKEW, JobSettings, Journal, Lifecycle, Outcome, Workers
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Job, Request, Status
+from tap_exports.errors import (
+    AuthError,
+    BadContentError,
+    JobLostError,
+    JobStalledError,
+    LimitError,
+    LostReplyError,
+    RunEndingError,
+    StopError,
+    TryAgainError,
+)
+from tests.engine.fakes import START, FakeClock
+from tests.engine.scripted import FindingApi, Gate, ScriptedApi, job, lifecycle, window
+
+REQUEST = Request("exelensia", "s", {"schema_id": "x"}, window("2026-06-01", "2026-06-30"))
+PENDING = job("j1", Status.PENDING)
+LOST_REPLY = LostReplyError("POST got no reply")
+GONE = JobLostError("job j1 is gone")
+
+
+class Chase:
+    """One request, pursued by a worker, with the STATE after each Checkpoint."""
+
+    def __init__(self, api: ScriptedApi, bookmark: dict[str, Any] | None = None, **settings: Any) -> None:  # noqa: ANN401 - of `JobSettings`
+        self.clock = FakeClock()
+        self.api = api
+        self.bookmark = bookmark if bookmark is not None else {}
+        self.state = StreamState("s", self.bookmark)
+        self.lifecycle = lifecycle(api, self.clock, **settings)
+        self.states: list[dict[str, Any]] = []
+
+    def run(self, *, resubmitted: bool = False) -> Outcome:
+        return self.wait(self.lifecycle.start(REQUEST, self.state, resubmitted=resubmitted))
+
+    def wait(self, future: Future[Outcome]) -> Outcome:
+        for _ in self.lifecycle.journal.until(future):
+            self.states.append(copy.deepcopy(self.bookmark.get("ledger", {})))
+        return future.result(timeout=5)
+
+    @property
+    def ids(self) -> list[list[str | None]]:
+        """Return the ids in the ledger after each Checkpoint, None for an intent."""
+        return [[raw.get("id") for raw in [*s["jobs"], *s.get("intents", ())]] for s in self.states]
+
+
+def raw(job_id: str | None = None) -> dict[str, Any]:
+    entry = {
+        "fingerprint": REQUEST.fingerprint,
+        "window": ["2026-06-01T00:00:00.000Z", "2026-06-30T00:00:00.000Z"],
+        "requested_at": "2026-07-01T00:00:00.000Z",
+    }
+    return {"id": job_id, **entry, "files": {}} if job_id else entry
+
+
+def left_by_a_crash(job_id: str | None) -> dict[str, Any]:
+    key = "jobs" if job_id else "intents"
+    return {"ledger": {"version": 1, "jobs": [], "delete": [], key: [raw(job_id)]}}
+
+
+# Creation -------------------------------------------------------------------------------------------------------------
+
+
+def test_intent_and_job_are_in_state_before_what_follows() -> None:
+    """STATE is written with the intent before the POST, and with the id before the first poll."""
+    chase = Chase(ScriptedApi([PENDING]))
+    seen: list[tuple[str, list[list[str | None]]]] = []
+    submit, poll = chase.api.submit, chase.api.poll
+
+    def submitting(request: Request) -> Job:
+        seen.append(("submit", list(chase.ids)))
+        return submit(request)
+
+    def polling(job: Job) -> Job:
+        seen.append(("poll", list(chase.ids)))
+        return poll(job)
+
+    chase.api.submit, chase.api.poll = submitting, polling  # type: ignore[method-assign] # watched, not replaced
+    outcome = chase.run()
+    assert outcome == Outcome(REQUEST, job("j1"), START, 0.0, 1)
+    assert seen == [("submit", [[None]]), ("poll", [[None], ["j1"]])]
+    assert chase.states == [
+        {"version": 1, "jobs": [], "delete": [], "intents": [raw()]},
+        {"version": 1, "jobs": [raw("j1")], "delete": []},
+    ]
+
+
+def test_a_refused_creation_leaves_no_intent() -> None:
+    """What the provider refused was not created: nothing is looked for in the next run."""
+    chase = Chase(FindingApi([AuthError("no")]))
+    with pytest.raises(AuthError):
+        chase.run()
+    assert chase.ids == [[None], []]
+    assert chase.api.calls == ["submit"]
+
+
+@pytest.mark.parametrize("unknown", [LOST_REPLY, BadContentError("no JSON"), LimitError("too long")])
+def test_a_lost_reply_leads_to_the_job(unknown: Exception) -> None:
+    """A POST without a readable reply is not repeated: the job, made when the intent was or later, is adopted."""
+    api = FindingApi([unknown], finds=[PENDING])
+    chase = Chase(api)
+    outcome = chase.run()
+    assert (outcome.job, outcome.attempts) == (job("j1"), 1)
+    assert api.calls == ["submit", "find", "poll j1"]
+    assert api.since == [START - CLOCK_SKEW]
+    assert chase.ids == [[None], ["j1"]]
+
+
+def test_a_job_may_show_late() -> None:
+    """The provider's list may lag, so the job is looked for four times before it is taken for absent."""
+    api = FindingApi([LOST_REPLY], finds=[None, None, None, PENDING])
+    chase = Chase(api, poll_interval_seconds=2)
+    assert chase.run().job.id == "j1"
+    assert api.calls == ["submit", *["find"] * 4, "poll j1"]
+    assert chase.clock.sleeps == [2, 4, 6]
+
+
+def test_a_job_that_surely_does_not_exist_is_created_again() -> None:
+    """Where the provider lists its jobs and this one is not there, asking again cannot make a second one."""
+    api = FindingApi([LOST_REPLY, PENDING])
+    outcome = Chase(api).run()
+    assert (outcome.job, outcome.attempts) == (job("j1"), 1)
+    assert api.calls == ["submit", *["find"] * 4, "submit", "poll j1"]
+
+
+def test_creations_without_any_effect_end() -> None:
+    """After three creations that left nothing the stream stops; the intent stays for the next run."""
+    api = FindingApi([LOST_REPLY])
+    chase = Chase(api)
+    with pytest.raises(StopError) as caught:
+        chase.run()
+    assert str(caught.value) == "s: 3 creations got no reply and left no job; the next run asks again"
+    assert api.calls == ["submit", *["find"] * 4] * 3
+    assert chase.ids == [[None]] * 3
+
+
+NOTHING_AGAIN = (
+    "s: a job may have been created at 2026-07-01 00:00:00 UTC, its reply was lost and exelensia offers no way to find "
+    "it: nothing is created again. See docs/state.md, “Lost replies”"
+)
+
+
+def test_without_a_way_to_find_it_nothing_is_created_again() -> None:
+    """A provider without a list may hold the job: the stream stops, and the intent stays in STATE."""
+    chase = Chase(ScriptedApi([LOST_REPLY]))
+    with pytest.raises(StopError) as caught:
+        chase.run()
+    assert str(caught.value) == NOTHING_AGAIN
+    assert chase.api.calls == ["submit"]
+    assert chase.ids == [[None]]
+
+
+def test_an_api_that_cannot_create_says_so() -> None:
+    """A verb that an api does not have is never pretended."""
+
+    class Watching:
+        def poll(self, job: Job) -> Job:
+            return job
+
+    journal, clock = Journal(), FakeClock()
+    future = Lifecycle(Watching(), journal, clock, JobSettings()).start(REQUEST, StreamState("s", {}))
+    assert len(list(journal.until(future))) == 2
+    with pytest.raises(StopError, match=r"^Watching cannot create jobs$"):
+        future.result()
+
+
+def test_where_a_second_job_is_free_none_is_looked_for() -> None:
+    """A provider that takes nothing for another job is asked again at once, three times in all."""
+
+    class Free(FindingApi):
+        free_to_repeat = True
+
+    api = Free([LOST_REPLY, PENDING])
+    outcome = Chase(api).run()
+    assert (outcome.job, outcome.attempts) == (job("j1"), 1)
+    assert api.calls == ["submit", "submit", "poll j1"]
+
+
+# Re-attaching ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_open_job_is_taken_up_again() -> None:
+    """After a crash the job in STATE is polled; none is created, and its charge is not forgotten."""
+    bookmark = left_by_a_crash("j7")
+    bookmark["ledger"]["jobs"][0]["credits"] = 5
+    api = ScriptedApi()
+    chase = Chase(api, bookmark)
+    assert chase.run() == Outcome(REQUEST, job("j7", credits=5), START, 0.0, 0)
+    assert api.calls == ["poll j7"]
+    assert chase.states == []
+
+
+def test_an_intent_leads_to_its_job() -> None:
+    """After a crash between POST and STATE the job is found and adopted, with the moment of its intent."""
+    api = FindingApi(finds=[job("j8", Status.RUNNING)])
+    chase = Chase(api, left_by_a_crash(None))
+    chase.clock.advance(3600)
+    outcome = chase.run()
+    assert (outcome.job.id, outcome.attempts, outcome.requested_at) == ("j8", 0, START)
+    assert api.calls == ["find", "poll j8"]
+    assert api.since == [START - CLOCK_SKEW]
+    assert chase.states == [{"version": 1, "jobs": [raw("j8")], "delete": []}]
+
+
+def test_an_intent_without_a_job_is_asked_for_again() -> None:
+    """After a crash before the POST the job is surely not there, and it is created."""
+    api = FindingApi([PENDING])
+    outcome = Chase(api, left_by_a_crash(None)).run()
+    assert (outcome.job.id, outcome.attempts) == ("j1", 1)
+    assert api.calls == [*["find"] * 4, "submit", "poll j1"]
+
+
+def test_an_intent_that_nobody_can_answer_stays() -> None:
+    """Without a list, an intent of an earlier run stops the stream too."""
+    chase = Chase(ScriptedApi([PENDING]), left_by_a_crash(None))
+    with pytest.raises(StopError) as caught:
+        chase.run()
+    assert str(caught.value) == NOTHING_AGAIN
+    assert chase.api.calls == []
+    assert chase.bookmark == left_by_a_crash(None)
+
+
+# Lost jobs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_job_is_submitted_again() -> None:
+    """A job that the provider forgot leaves the ledger before the same window is asked for again."""
+    api = ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE]})
+    chase = Chase(api, left_by_a_crash("j1"))
+    outcome = chase.run()
+    assert (outcome.job.id, outcome.attempts, outcome.lost, outcome.resubmitted) == ("j2", 1, job_seen("j1"), True)
+    assert api.calls == ["poll j1", "submit", "poll j2"]
+    assert chase.ids == [[], [None], ["j2"]]
+
+
+def job_seen(job_id: str) -> Job:
+    return Job(job_id, Status.PENDING, created_at=START, data=REQUEST.params)
+
+
+def test_a_job_is_submitted_again_once() -> None:
+    """The second loss stops the stream."""
+    api = ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE], "j2": [JobLostError("job j2 is gone")]})
+    with pytest.raises(JobLostError, match=r"^job j2 is gone$"):
+        Chase(api, left_by_a_crash("j1")).run()
+    assert api.calls == ["poll j1", "submit", "poll j2"]
+
+
+def test_a_job_that_took_the_place_of_a_lost_one_is_not_replaced() -> None:
+    """A loss while reading counts as the first one."""
+    api = ScriptedApi([PENDING], polls={"j1": [GONE]})
+    with pytest.raises(JobLostError, match=r"^job j1 is gone$"):
+        Chase(api).run(resubmitted=True)
+    assert api.calls == ["submit", "poll j1"]
+
+
+# Waiting --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [Status.FAILED, Status.CANCELLED, Status.TIMED_OUT, Status.COMPLETED])
+def test_every_terminal_status_ends_the_wait(end: Status) -> None:
+    """Whatever way a job ends, it is polled no more, and charge and warnings of its creation are kept."""
+    running = [job(status=Status.PENDING), job(status=Status.RUNNING), job(status=end, reason="r")]
+    chase = Chase(ScriptedApi([job(status=Status.PENDING, credits=3, warnings=("capped",))], polls={"j1": running}))
+    assert chase.run().job == job(status=end, reason="r", credits=3, warnings=("capped",))
+    assert chase.api.calls == ["submit", *["poll j1"] * 3]
+
+
+def test_polling_slows_down_up_to_the_ceiling() -> None:
+    """Waits begin at the interval, grow by half with a fifth of jitter, and never pass the ceiling."""
+    pending = [job(status=Status.RUNNING, progress=n) for n in range(12)]
+    chase = Chase(
+        ScriptedApi([PENDING], polls={"j1": [*pending, job()]}), poll_interval_seconds=2, poll_interval_max_seconds=10
+    )
+    chase.run()
+    expected = [min(2 * 1.5**n, 10) for n in range(12)]
+    assert len(chase.clock.sleeps) == 12
+    assert all(0.8 * e <= s <= min(1.2 * e, 10) for s, e in zip(chase.clock.sleeps, expected, strict=True))
+
+
+def test_a_hint_of_the_provider_wins() -> None:
+    """`poll_after` replaces the interval; zero is no hint, and a tiny one makes no hot loop."""
+    hints = [job(status=Status.RUNNING, progress=n, poll_after=hint) for n, hint in enumerate([30.0, 0.001, -5.0, 0.0])]
+    chase = Chase(ScriptedApi([PENDING], polls={"j1": [*hints, job()]}), poll_interval_max_seconds=1)
+    chase.run()
+    assert chase.clock.sleeps[:3] == [30.0, 0.05, 0.05]
+    assert 0.8 <= chase.clock.sleeps[3] <= 1
+
+
+def test_a_job_that_does_not_move_stalls() -> None:
+    """Without progress the wait ends at the timeout, not after it, even where a hint asks to wait longer."""
+    chase = Chase(
+        ScriptedApi([PENDING], polls={"j1": [job(status=Status.RUNNING, poll_after=700.0)]}),
+        job_stall_timeout_seconds=1000,
+    )
+    with pytest.raises(JobStalledError) as caught:
+        chase.run()
+    assert str(caught.value) == (
+        "s 2026-06-01T00:00:00.000Z…2026-06-30T00:00:00.000Z, job j1: made no progress for 1000 s "
+        "(job_stall_timeout_seconds); the bookmark stays"
+    )
+    assert chase.clock.sleeps == [700, 300]
+    assert chase.ids[-1] == ["j1"]
+
+
+def test_progress_moves_the_timeout() -> None:
+    """A job that moves, by status or by progress, is waited for as long as it does."""
+    moves = [job(status=Status.RUNNING, progress=n, poll_after=900.0) for n in range(5)]
+    chase = Chase(ScriptedApi([PENDING], polls={"j1": [*moves, job()]}), job_stall_timeout_seconds=1000)
+    assert chase.run().wait_seconds == 4500
+
+
+def test_an_unknown_status_is_watched_and_then_named() -> None:
+    """It never counts as success, is polled at the same pace as any other, and the message says where to add it."""
+    odd = job(status=Status.UNKNOWN, raw_status="archived")
+    chase = Chase(ScriptedApi([PENDING], polls={"j1": [odd]}), job_stall_timeout_seconds=100)
+    with pytest.raises(JobStalledError) as caught:
+        chase.run()
+    assert str(caught.value) == (
+        "s 2026-06-01T00:00:00.000Z…2026-06-30T00:00:00.000Z, job j1: "
+        'status "archived" is not in STATUSES (providers/exelensia/api.py) and made no progress for 100 s '
+        "(job_stall_timeout_seconds); the bookmark stays"
+    )
+    assert len(chase.clock.sleeps) < 12
+
+
+def test_a_failed_poll_leaves_the_job_open() -> None:
+    """A provider that does not answer stops the stream; the job stays in the ledger for the next run."""
+    chase = Chase(ScriptedApi([PENDING], polls={"j1": [TryAgainError("502")]}))
+    with pytest.raises(TryAgainError):
+        chase.run()
+    assert chase.ids[-1] == ["j1"]
+
+
+def test_watching_leaves_the_ledger_alone() -> None:
+    """A job that the configuration names is polled to its end without a trace in STATE."""
+    created = START - CLOCK_SKEW
+    chase = Chase(ScriptedApi(polls={"5": [job("5", Status.RUNNING), job("5", created_at=created)]}))
+    outcome = chase.wait(chase.lifecycle.watch(REQUEST, Job("5", Status.PENDING)))
+    assert (outcome.job, outcome.requested_at, outcome.attempts) == (job("5", created_at=created), created, 0)
+    assert (chase.states, chase.bookmark) == ([], {})
+
+
+# Detached -------------------------------------------------------------------------------------------------------------
+
+
+def test_detached_creation_is_not_polled() -> None:
+    """With `detach` a new job is only written to the ledger."""
+    chase = Chase(ScriptedApi([PENDING]), detach=True)
+    assert chase.run().job == PENDING
+    assert chase.api.calls == ["submit"]
+    assert chase.ids == [[None], ["j1"]]
+
+
+def test_detached_jobs_are_looked_at_once() -> None:
+    """With `detach` an open job is polled once, whatever it answers."""
+    chase = Chase(ScriptedApi(polls={"j7": [job("j7", Status.RUNNING)]}), left_by_a_crash("j7"), detach=True)
+    assert chase.run().job == job("j7", Status.RUNNING)
+    assert (chase.api.calls, chase.clock.sleeps) == (["poll j7"], [])
+
+
+def test_a_detached_job_that_was_lost_is_submitted_again() -> None:
+    """The policy for lost jobs holds with `detach` too."""
+    chase = Chase(ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE]}), left_by_a_crash("j1"), detach=True)
+    assert chase.run().job == job("j2", Status.PENDING)
+    assert chase.api.calls == ["poll j1", "submit"]
+
+
+# Journal and workers --------------------------------------------------------------------------------------------------
+
+
+def worker(task: Callable[[], object]) -> tuple[threading.Thread, list[BaseException]]:
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            task()
+        except RunEndingError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, errors
+
+
+def pump_once(journal: Journal) -> int:
+    """Pump until there was something to write; return the number of Checkpoints."""
+    for _ in range(500):
+        if count := len(list(journal.pump())):
+            return count
+        threading.Event().wait(0.01)
+    msg = "nothing came"
+    raise AssertionError(msg)
+
+
+def test_changes_are_made_by_whoever_pumps() -> None:
+    """A worker waits until the main thread made its change and STATE was written."""
+    journal, made = Journal(), []
+    thread, errors = worker(lambda: journal.commit(lambda: made.append(threading.current_thread())))
+    assert pump_once(journal) == 1
+    thread.join(5)
+    assert (made, errors, thread.is_alive()) == ([threading.main_thread()], [], False)
+
+
+def test_a_worker_waits_for_the_write_not_for_the_change() -> None:
+    """While STATE is being written the worker still waits; an abandoned write is caught up by the next one."""
+    journal, made = Journal(), []
+    thread, errors = worker(lambda: journal.commit(lambda: made.append(1)))
+    while not made:
+        next(journal.pump(), None)
+    assert thread.is_alive()
+    assert len(list(journal.pump())) == 1
+    thread.join(5)
+    assert (made, errors, thread.is_alive()) == ([1], [], False)
+
+
+def test_the_end_lets_waiting_workers_go() -> None:
+    """A worker that nobody attends to any more ends with the run, and what it reported is still made."""
+    journal, made = Journal(), []
+    thread, errors = worker(lambda: journal.commit(lambda: made.append(1)))
+    journal.end()
+    thread.join(5)
+    assert ([str(e) for e in errors], made) == (["the run is ending"], [])
+    assert len(list(journal.settle(0))) == 1
+    assert made == [1]
+
+
+def test_no_intent_is_made_at_the_end() -> None:
+    """Once the run is ending nothing may be created, so no intent enters STATE."""
+    journal, made = Journal(), []
+
+    def create() -> None:
+        with journal.creation(lambda: made.append("intent"), made.clear):
+            made.append("created")
+
+    journal.end()
+    thread, errors = worker(create)
+    thread.join(5)
+    assert list(journal.settle(1)) == []
+    assert ([str(e) for e in errors], made) == (["the run is ending"], [])
+
+
+def test_an_intent_that_nobody_acted_upon_is_taken_back() -> None:
+    """A run that ends while it writes the intent creates nothing, so its last STATE does not hold the intent."""
+    journal, state = Journal(), StreamState("s", {})
+
+    def create() -> None:
+        with journal.creation(lambda: state.intend(REQUEST, START), lambda: state.forget(REQUEST.fingerprint)):
+            msg = "created"
+            raise AssertionError(msg)
+
+    thread, errors = worker(create)
+    writing = journal.pump()
+    while next(writing, None) is None:
+        writing = journal.pump()
+    assert [e.fingerprint for e in state.entries] == [REQUEST.fingerprint]
+    journal.end()
+    thread.join(5)
+    assert (state.entries, [str(e) for e in errors]) == ([], ["the run is ending"])
+
+
+def test_a_creation_under_way_may_finish() -> None:
+    """A run that ends in the middle of a POST waits for its reply a little, and STATE holds the job."""
+    journal, clock, gate, state = Journal(), FakeClock(), Gate(), StreamState("s", {})
+
+    class Slow(ScriptedApi):
+        def submit(self, request: Request) -> Job:
+            gate.wait()
+            return super().submit(request)
+
+    Lifecycle(Slow([PENDING]), journal, clock, JobSettings()).start(REQUEST, state)
+    assert pump_once(journal) == 1
+    assert gate.reached.wait(5)
+    journal.end()
+    gate.open()
+    assert len(list(journal.settle(5))) == 1
+    assert [e.id for e in state.entries] == ["j1"]
+
+
+def test_a_creation_that_takes_too_long_is_left_to_its_intent() -> None:
+    """The wait at the end is bounded; the intent stays, and the next run looks for the job."""
+    journal, gate, state = Journal(), Gate(), StreamState("s", {})
+
+    class Stuck(ScriptedApi):
+        def submit(self, request: Request) -> Job:
+            gate.wait()
+            return super().submit(request)
+
+    Lifecycle(Stuck([PENDING]), journal, FakeClock(), JobSettings()).start(REQUEST, state)
+    assert pump_once(journal) == 1
+    assert gate.reached.wait(5)
+    journal.end()
+    assert list(journal.settle(0.05)) == []
+    assert [e.id for e in state.entries] == [None]
+    gate.open()
+
+
+def test_changes_are_made_between_events() -> None:
+    """While one stream's rows are written, the jobs of others are created: their changes do not wait for its end."""
+    journal, made = Journal(), threading.Event()
+    thread, _ = worker(lambda: journal.commit(made.set))
+
+    def events() -> Iterator[str]:
+        while not made.is_set():
+            yield "rows"
+
+    seen = list(journal.along(events()))
+    thread.join(5)
+    assert [event for event in seen if event != "rows"] == [seen[-1]]
+    assert not thread.is_alive()
+
+
+def test_waiting_for_a_cancelled_future_ends() -> None:
+    """A future that was cancelled before or while it is waited for does not hold the main thread."""
+    journal = Journal()
+    before: Future[Outcome] = Future()
+    before.cancel()
+    assert list(journal.until(before)) == []
+    during: Future[Outcome] = Future()
+    threading.Timer(0.02, during.cancel).start()
+    assert list(journal.until(during)) == []
+
+
+def test_workers_keep_the_order_and_the_errors() -> None:
+    """One worker runs what was handed in in that order; an error comes with its future and ends nothing else."""
+    workers: Workers[int] = Workers(1, "test")
+    done: list[int] = []
+    gate = Gate()
+
+    def first() -> int:
+        gate.wait()
+        return 0
+
+    def fail() -> int:
+        raise StopError("no")
+
+    def note(number: int) -> int:
+        done.append(number)
+        return number
+
+    futures = [workers.submit(first), workers.submit(fail), workers.submit(lambda: note(2))]
+    skipped = workers.submit(lambda: note(3))
+    assert skipped.cancel()
+    last = workers.submit(lambda: note(4))
+    gate.open()
+    assert last.result(5) == 4
+    assert (futures[0].result(5), str(futures[1].exception(5)), futures[2].result(5)) == (0, "no", 2)
+    assert done == [2, 4]
+    workers.close()

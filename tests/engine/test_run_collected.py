@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Job, Request, Status, Window
+from tap_exports.engine.run import files as files_module
+from tap_exports.engine.run.collected import CollectRun
+from tap_exports.engine.run.exports import Export
+from tap_exports.errors import BadContentError
+from tests.engine.fakes import FakeClock
+from tests.engine.scripted import (
+    NOW,
+    CollectingApi,
+    Files,
+    Log,
+    at,
+    bookmarks,
+    job,
+    message,
+    play,
+    reader,
+    receipts,
+    sha256,
+    states,
+    values,
+)
+
+ROWS = {"j1": b"a\n1\n", "j2": b"a\n2\n", "j3": b"a\n3\n"}
+START, END = at("2026-07-01"), "2026-07-03T00:00:00.000Z"
+
+
+def made(job_id: str, hour: int, status: Status = Status.COMPLETED, **more: Any) -> Job:  # noqa: ANN401 - of `Job` or `Export`
+    return job(job_id, status, created_at=START + timedelta(hours=hour), **more)
+
+
+def collect(
+    folder: Path,
+    jobs: list[Job],
+    bookmark: dict[str, Any],
+    contents: dict[str, Any] | None = None,
+    **more: Any,  # noqa: ANN401 - of `Job` or `Export`
+) -> tuple[Log, str, CollectingApi]:
+    api, clock = CollectingApi(jobs), FakeClock(NOW)
+    export = Export("exelensia", "s", {"schema_id": "x"}, **{"replication_key": "created_at", "start": START, **more})
+    read = reader(api, Files(folder, contents or ROWS), clock)
+    log, error = play(CollectRun(export, api, read, StreamState("s", bookmark), clock), bookmark)
+    return log, message(error) if error else "", api
+
+
+def open_entry(job_id: str, requested_at: str, **files: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    fingerprint = Request("exelensia", "s", {"schema_id": "x", "job_id": job_id}).fingerprint
+    return {"id": job_id, "fingerprint": fingerprint, "window": None, "requested_at": requested_at, "files": files}
+
+
+def done(value: str, *jobs: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "replication_key": "created_at",
+        "replication_key_value": value,
+        "ledger": {"version": 1, "jobs": list(jobs), "delete": []},
+    }
+
+
+def test_completed_jobs_are_read_oldest_first(tmp_path: Path) -> None:
+    """The bookmark moves to just before the next job, and to the end of the window after the last one."""
+    log, error, api = collect(tmp_path, [made("j1", 1), made("j2", 2)], {})
+    assert [event for event in log if event[0] != "rows"] == [
+        ("state", {"replication_key": "created_at", "replication_key_value": "2026-07-01T00:59:59.999Z"}),
+        ("receipt", "j1", "completed", 1),
+        ("state", done("2026-07-01T01:59:59.999Z")),
+        ("receipt", "j2", "completed", 1),
+        ("state", done(END)),
+    ]
+    assert (values(log), error) == (["1", "2"], "")
+    assert api.windows == [Window(START, at(END))]
+
+
+def test_a_second_run_reads_what_is_new(tmp_path: Path) -> None:
+    """The window starts one millisecond after the bookmark; `end_date` bounds it."""
+    _, _, api = collect(tmp_path, [], done("2026-07-01T12:00:00.000Z"), until=at("2026-07-02"))
+    assert api.windows == [Window(at("2026-07-01T12:00:00.001Z"), at("2026-07-02"))]
+    assert collect(tmp_path, [made("j1", 1)], done(END))[0] == []
+
+
+def test_an_open_job_stops_the_run(tmp_path: Path) -> None:
+    """The bookmark stays before a job that is not terminal, of a known status or not, and before all after it."""
+    for status in (Status.PENDING, Status.RUNNING, Status.UNKNOWN):
+        log, error, _ = collect(tmp_path, [made("j1", 1), made("j2", 2, status), made("j3", 3)], {})
+        assert (values(log), bookmarks(log)[-1], error) == (["1"], "2026-07-01T01:59:59.999Z", "")
+
+
+def test_jobs_of_one_millisecond_are_passed_together(tmp_path: Path) -> None:
+    """A job that cannot be read keeps the bookmark before the other jobs of its instant, which come again."""
+    same = [made("j1", 1), made("j2", 1)]
+    bookmark: dict[str, Any] = {}
+    log, error, _ = collect(tmp_path, same, bookmark, {**ROWS, "j2": BadContentError("HTML")})
+    assert (values(log), bookmarks(log), error) == (["1"], ["2026-07-01T00:59:59.999Z"], "BadContentError: HTML")
+    log, _, api = collect(tmp_path, same, bookmark)
+    assert (values(log), bookmarks(log)) == (["1", "2"], [END])
+    assert api.windows == [Window(at("2026-07-01T01:00:00Z"), at(END))]
+
+
+def test_an_open_job_of_the_same_millisecond_holds_the_bookmark(tmp_path: Path) -> None:
+    """The bookmark never passes the instant of a job that is still open."""
+    log, _, _ = collect(tmp_path, [made("j1", 1), made("j2", 1, Status.RUNNING)], {})
+    assert (values(log), bookmarks(log)) == (["1"], ["2026-07-01T00:59:59.999Z"])
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.TIMED_OUT])
+def test_failed_jobs_of_others_are_passed(tmp_path: Path, status: Status) -> None:
+    """They have no rows and never will; the receipt says how they ended."""
+    log, error, _ = collect(tmp_path, [made("j1", 1, status), made("j2", 2)], {})
+    assert receipts(log) == [("receipt", "j1", status.value, 0), ("receipt", "j2", "completed", 1)]
+    assert (values(log), bookmarks(log)[-1], error) == (["2"], END, "")
+
+
+def test_a_broken_read_goes_on_inside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger holds how far one job is read, and the next run skips what STATE covers."""
+    monkeypatch.setattr(files_module, "ROWS_PER_CHECKPOINT", 1)
+    log, _, _ = collect(tmp_path, [made("j1", 1)], {})
+    covered = {"etag": None, "sha256": sha256(ROWS["j1"]), "rows": 1}
+    entry = open_entry("j1", "2026-07-01T01:00:00.000Z", **{"export.csv": covered})
+    assert states(log)[1] == done("2026-07-01T00:59:59.999Z", entry)
+    log, _, _ = collect(tmp_path, [made("j1", 1)], states(log)[1])
+    assert (values(log), receipts(log)) == ([], [("receipt", "j1", "completed", 1)])
+
+
+def test_what_is_read_of_a_job_outlives_a_move_of_the_bookmark(tmp_path: Path) -> None:
+    """The bookmark that moves up to a job leaves alone what the ledger knows of that job."""
+    covered = {"etag": None, "sha256": sha256(ROWS["j1"]), "rows": 1}
+    entry = open_entry("j1", "2026-07-01T01:00:00.000Z", **{"export.csv": covered})
+    log, _, _ = collect(tmp_path, [made("j1", 1)], done("2026-06-30T23:59:59.999Z", entry))
+    assert (values(log), receipts(log)) == ([], [("receipt", "j1", "completed", 1)])
+    assert bookmarks(log) == ["2026-07-01T00:59:59.999Z", END]
+
+
+def test_the_ledger_keeps_one_job(tmp_path: Path) -> None:
+    """What earlier runs left of jobs that vanished since does not pile up."""
+    old = [open_entry(f"old{n}", "2026-06-01T00:00:00.000Z") for n in range(3)]
+    bookmark = done("2026-07-01T00:00:00.000Z", *old)
+    log, _, _ = collect(tmp_path, [made("j1", 1)], bookmark, {"j1": BadContentError("HTML")})
+    assert receipts(log) == [("receipt", "j1", "failed", 0)]
+    assert bookmark == done("2026-07-01T00:59:59.999Z", open_entry("j1", "2026-07-01T01:00:00.000Z"))
+    collect(tmp_path, [], bookmark)
+    assert bookmark == done(END)
+
+
+def test_without_a_replication_key_there_is_no_bookmark(tmp_path: Path) -> None:
+    """Every run reads all jobs then, and the ledger ends empty."""
+    bookmark: dict[str, Any] = {}
+    jobs = [made("j1", 1), job("j2")]
+    collect(tmp_path, jobs, bookmark, {**ROWS, "j2": BadContentError("HTML")}, replication_key=None)
+    assert [entry["id"] for entry in bookmark["ledger"]["jobs"]] == ["j2"]
+    log, _, _ = collect(tmp_path, jobs, bookmark, replication_key=None)
+    assert (values(log), bookmark) == (["1", "2"], {"ledger": {"version": 1, "jobs": [], "delete": []}})
