@@ -1,0 +1,1 @@
+"""One package per provider, each the same four files; none knows another."""

@@ -1,0 +1,1 @@
+"""Cension: rows of saved exports, scoped to the runs that processed them."""

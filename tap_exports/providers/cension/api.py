@@ -1,0 +1,157 @@
+"""The API of Cension. Docs: https://www.cension.ai/docs/api/exports/ (seen 2026-11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tap_exports.engine.api import Page
+from tap_exports.engine.clock import from_text
+from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.model import Job, Request, Row, Status
+from tap_exports.engine.run.pages import read_pages
+from tap_exports.errors import BadContentError, NotFoundError, RefusedError
+
+API_URL = "https://api.cension.ai"
+LIMIT = 100  # The documented default; no maximum is documented, and a larger limit may be cut silently.
+
+# https://cension.ai/docs/api/operations: these four; anything else is watched under the stall timeout.
+STATUSES = {
+    "running": Status.RUNNING,
+    "completed": Status.COMPLETED,
+    "failed": Status.FAILED,
+    "cancelled": Status.CANCELLED,
+}
+
+
+class CensionApi:
+    """The verbs of Cension; there is no list of runs, so a lost one cannot be found.
+
+    Args:
+        client: Sends requests with the key.
+        concurrency: Requests in flight while pages are read.
+    """
+
+    def __init__(self, client: Client, concurrency: int) -> None:
+        """Keep the client."""
+        self._client = client
+        self._concurrency = concurrency
+
+    # https://cension.ai/docs/api/operations: the run stands under `operation`, not under `data`.
+    def operation(self, number: int) -> tuple[Row, Job]:
+        """Return a run, as the provider's record and as a job.
+
+        Raises:
+            NotFoundError: The account has no such run.
+        """
+        record = parse_operation(self._body(f"/api/operations/{number}", f"operation {number} (operation_ids)"))
+        return record, parse_job(record, number)
+
+    def poll(self, job: Job) -> Job:
+        """Return the run as it stands."""
+        return self.operation(int(job.id))[1]
+
+    # https://cension.ai/docs/api/horizontal, …/vertical: spends credits, returns an operationId at once.
+    def submit(self, request: Request) -> Job:
+        """Begin the run that the configuration asks for."""
+        path, body = f"/api/{request.params['endpoint']}", request.params["body"]
+        reply = self._client.send("POST", path, body=body, idempotent=False)
+        return Job(str(parse_operation_id(checked(reply))), Status.RUNNING, "running")
+
+    # https://www.cension.ai/docs/api/exports/: page from 1; the count follows the operationId filter.
+    def export(self, export_id: int, operation_id: int | None = None) -> Iterator[Page]:
+        """Yield the pages of an export, whole or of one run."""
+        scope = {} if operation_id is None else {"operationId": operation_id}
+        return self._pages(f"/api/export/{export_id}", scope, f"export {export_id} (cension.exports.export_id)")
+
+    # https://cension.ai/docs/api/playground: beta; an array at `data`, counts at `pagination`.
+    def query(self, query_id: int) -> Iterator[Page]:
+        """Yield the pages of a saved query."""
+        return self._pages(f"/api/queries/{query_id}", {}, f"query {query_id} (cension.queries.query_id)")
+
+    def _pages(self, path: str, scope: Mapping[str, Any], what: str) -> Iterator[Page]:
+        def fetch(number: int) -> Page:
+            return parse_page(self._body(path, what, {"page": number, "limit": LIMIT, **scope}), path)
+
+        return read_pages(fetch, LIMIT, self._concurrency, f"cension {path}")
+
+    def _body(self, path: str, what: str, params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - for `parse_*`
+        try:
+            return checked(self._client.get(path, params))
+        except NotFoundError as error:
+            msg = f"cension: no {what} in the account of this key"
+            raise NotFoundError(msg) from error
+
+
+def checked(reply: Reply) -> Any:  # noqa: ANN401 - goes into `parse_*`
+    """Return the body of a reply.
+
+    Raises:
+        RefusedError: It says `success: false`, whatever its HTTP status.
+    """
+    body = reply.json()
+    if isinstance(body, dict) and body.get("success") is False:
+        code, message = parse_error(reply)
+        msg = f"cension: {message or 'the reply says success: false without a reason'}"
+        raise RefusedError(msg, reply.status, code)
+    return body
+
+
+def parse_operation(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
+    """Return the record of a run."""
+    inner = body.get("operation") or body.get("data") or body
+    return dict(inner.get("operation", inner))
+
+
+def parse_operation_id(body: Any) -> int:  # noqa: ANN401 - `Any` stops here
+    """Return the number of a run that was begun; the envelope around it is not documented.
+
+    Raises:
+        BadContentError: There is no number in it.
+    """
+    inner = [body, body.get("operation"), body.get("data")]
+    inner += [i.get("operation") for i in inner if isinstance(i, dict)]
+    for candidate in inner:
+        if isinstance(candidate, dict) and candidate.get("operationId") is not None:
+            return int(candidate["operationId"])
+    msg = "cension: the reply to a run that was begun names no operationId; look it up in the dashboard"
+    raise BadContentError(msg)
+
+
+def parse_job(record: Row, number: int) -> Job:
+    """Return the job that the record of a run describes."""
+    raw = str(record.get("status", ""))
+    started = record.get("startedAt")
+    return Job(
+        id=str(record.get("operationId", number)),
+        status=STATUSES.get(raw, Status.UNKNOWN),
+        raw_status=raw,
+        created_at=from_text(started) if started else None,
+        progress=record.get("processedItems"),
+        reason=record.get("errorMessage"),
+    )
+
+
+def parse_page(body: Any, path: str) -> Page:  # noqa: ANN401 - `Any` stops here
+    """Return a page: `data.items` with `data.total_count`, `data` with `pagination`, or a bare array (older docs).
+
+    Raises:
+        BadContentError: It is none of them.
+    """
+    data = body.get("data") if isinstance(body, dict) else body
+    counts = (body.get("pagination") or {}) if isinstance(body, dict) else {}
+    if isinstance(data, dict):
+        counts, data = data, data.get("items")
+    if not isinstance(data, list):
+        msg = f"cension {path}: neither data.items nor an array of rows"
+        raise BadContentError(msg)
+    return Page(data, total=counts.get("total_count"), pages=counts.get("total_pages"), last=None)
+
+
+def parse_error(reply: Reply) -> tuple[str, str]:
+    """Return code and message of an error body: `message`, `error`, or `error.message`."""
+    body = reply.json()
+    error = body.get("error") if isinstance(body, dict) else None
+    nested = error if isinstance(error, dict) else {}
+    text = body.get("message") or nested.get("message") or error if isinstance(body, dict) else body
+    return str(nested.get("code", "")), str(text or "")

@@ -1,0 +1,81 @@
+"""The settings of Cension."""
+
+from __future__ import annotations
+
+from tap_exports.singer import typing as th
+from tap_exports.singer.options import GUARDS, PRIMARY_KEYS, TYPES
+
+NUMBERS = th.ArrayType(th.IntegerType)
+
+START = th.ObjectType(
+    th.Property(
+        "endpoint",
+        th.StringType,
+        required=True,
+        allowed_values=["horizontal/create", "horizontal/upload-and-process", "vertical/create"],
+        description="What begins the run",
+    ),
+    th.Property("body", th.ObjectType(additional_properties=True), required=True, description="Sent as it is"),
+    additional_properties=False,
+)
+
+SETTINGS = th.Property(
+    "cension",
+    th.ObjectType(
+        th.Property(
+            "api_key",
+            th.StringType,
+            required=True,
+            secret=True,
+            description="Key, sent as the raw `Authorization` value",
+        ),
+        th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        th.Property("operation_ids", NUMBERS, description="Runs to pull; those at or below the bookmark are skipped"),
+        th.Property(
+            "exports",
+            th.ArrayType(
+                th.ObjectType(
+                    th.Property("export_id", th.IntegerType, required=True, description="Saved export to read"),
+                    th.Property("name", th.StringType, description="Names the stream; default: the export's id"),
+                    PRIMARY_KEYS,
+                    th.Property(
+                        "api_key", th.StringType, secret=True, description="The export's own key, if it has one"
+                    ),
+                    th.Property(
+                        "operation_ids", NUMBERS, description="Runs of this export; default: those of the block"
+                    ),
+                    TYPES,
+                    th.Property(
+                        "on_failed_run",
+                        th.StringType,
+                        allowed_values=["stop", "skip", "pull"],
+                        default="stop",
+                        description="`stop`, `skip` (warn, go past) or `pull` (read what the run did process)",
+                    ),
+                    th.Property("start", START, description="Begin a run at every sync, then pull it; spends credits"),
+                    *GUARDS,
+                    additional_properties=False,
+                )
+            ),
+            description="Exports to read; each becomes the stream `cension_export_<name>`",
+        ),
+        th.Property(
+            "queries",
+            th.ArrayType(
+                th.ObjectType(
+                    th.Property("query_id", th.IntegerType, required=True, description="Saved query to run (beta)"),
+                    th.Property("name", th.StringType, description="Names the stream; default: the query's id"),
+                    PRIMARY_KEYS,
+                    th.Property(
+                        "replication_key", th.StringType, description="Date-time column to follow; default: full"
+                    ),
+                    TYPES,
+                    additional_properties=False,
+                )
+            ),
+            description="Saved queries; each becomes the stream `cension_query_<name>`",
+        ),
+        additional_properties=False,
+    ),
+    description="Cension: key, exports and queries; without this block the provider has no streams",
+)

@@ -1,0 +1,149 @@
+"""The streams of Cension."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from tap_exports import settings
+from tap_exports.engine.api import Page
+from tap_exports.engine.model import ROW, Column, Kind, Request, Window
+from tap_exports.engine.run.given import GivenRun, PageReader, StatusRun
+from tap_exports.providers.cension import schemas
+from tap_exports.providers.cension.api import API_URL, CensionApi, parse_error
+from tap_exports.singer.columns import FULL_PAGE_LINEAGE, PAGE_LINEAGE, to_columns
+from tap_exports.singer.kinds import PAGE_KEY, Entry, PagedStream
+from tap_exports.singer.stream import EventStream, Run
+
+if TYPE_CHECKING:
+    from tap_exports.engine.jobs import Lifecycle
+    from tap_exports.singer.tap import BaseTap
+
+
+class Operations(EventStream):
+    """Runs, one record each.
+
+    Docs: https://cension.ai/docs/api/operations
+    Window: operationId of the configured runs; never past one that is not terminal.
+    Caveats: the API lists no runs, so their numbers come from the configuration.
+    """
+
+    name = "cension_operations"
+    primary_keys = ("operationId",)
+    replication_key = "operationId"
+
+    def __init__(self, tap: BaseTap, apis: dict[int, CensionApi]) -> None:
+        """Keep the api that can read each run."""
+        super().__init__(tap)
+        self.apis = apis
+
+    def discover_columns(self) -> dict[str, Column]:
+        """Return the documented fields."""
+        return to_columns(schemas.OPERATION.to_dict())
+
+    def make_run(self) -> Run:
+        """Return a run over the configured numbers."""
+        fetch = lambda number: self.apis[number].operation(number)  # noqa: E731 - one expression
+        limits = settings.limits(self.config)
+        return StatusRun(self.name, list(self.apis), "operationId", fetch, self.layout, self.ledger, limits)
+
+    def check_connection(self) -> None:
+        """Read one run."""
+        for number, api in islice(self.apis.items(), 1):
+            api.operation(number)
+
+
+class ExportRows(PagedStream):
+    """Rows of a saved export, of each configured run or whole.
+
+    Docs: https://www.cension.ai/docs/api/exports/
+    Window: operationId, ascending, each run read whole once it is completed; without any operation id the full table.
+    Caveats: rows have no id of their own and no order is promised, so set primary_keys; columns come from page 1.
+    """
+
+    bookmark_kind = Kind.INTEGER
+
+    def __init__(
+        self, tap: BaseTap, api: CensionApi, lifecycle: Lifecycle, entry: Entry, numbers: Sequence[int]
+    ) -> None:
+        """Keep the parts and take keys and bookmark from the entry."""
+        self.api, self.lifecycle, self.numbers = api, lifecycle, numbers
+        self.scoped = bool(numbers or entry.get("start"))
+        super().__init__(tap, "cension_export", entry.get("name") or entry["export_id"], entry)
+        self.replication_key = "operationId" if self.scoped else None
+        self.lineage = PAGE_LINEAGE if self.scoped else FULL_PAGE_LINEAGE
+        self.primary_keys = entry.get("primary_keys") or (PAGE_KEY if self.scoped else (ROW,))
+
+    def pages(self, window: Window | None) -> Iterable[Page]:
+        """Yield the pages of the whole export."""
+        del window
+        return self.api.export(self.entry["export_id"])
+
+    def make_run(self) -> Run:
+        """Return a run over the configured numbers, or over the whole export."""
+        if not self.scoped:
+            return super().make_run()
+        start, export_id = self.entry.get("start"), self.entry["export_id"]
+        reader = PageReader(
+            lambda job: self.api.export(export_id, int(job.id)),
+            self.layout,
+            settings.limits(self.config),
+            self._tap.clock,
+        )
+        return GivenRun(
+            stream=self.name,
+            provider="cension",
+            job_ids=self.numbers,
+            replication_key="operationId",
+            on_failed=self.entry.get("on_failed_run", "stop"),
+            begin=Request("cension", self.name, start) if start else None,
+            lifecycle=self.lifecycle,
+            reader=self.guarded(reader),
+            state=self.ledger,
+            clock=self._tap.clock,
+        )
+
+
+class Query(PagedStream):
+    """Rows of a saved query (beta).
+
+    Docs: https://cension.ai/docs/api/playground
+    Window: the configured replication_key, cut here since the API has no filter; without one the full table.
+    Caveats: beta; the SQL cannot take parameters. Incremental rows without primary_keys have no key: they are appended.
+    """
+
+    def __init__(self, tap: BaseTap, api: CensionApi, entry: Entry) -> None:
+        """Keep the api and take keys and bookmark from the entry."""
+        self.api = api
+        super().__init__(tap, "cension_query", entry.get("name") or entry["query_id"], entry)
+        self.replication_key = entry.get("replication_key")
+        self.lineage = FULL_PAGE_LINEAGE
+        self.primary_keys = entry.get("primary_keys") or (() if self.replication_key else (ROW,))
+
+    def pages(self, window: Window | None) -> Iterable[Page]:
+        """Yield the pages of the query."""
+        del window
+        return self.api.query(self.entry["query_id"])
+
+
+def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
+    """Yield the streams of the block."""
+    shared = connect(tap, block, block["api_key"])
+    lifecycle = tap.lifecycle(shared)
+    apis = dict.fromkeys(block.get("operation_ids", ()), shared)
+    for entry in block.get("exports", ()):
+        own = entry.get("api_key")
+        api = connect(tap, block, own) if own else shared
+        numbers = entry.get("operation_ids", block.get("operation_ids", ()))
+        apis |= {n: api for n in numbers if n not in apis}
+        yield ExportRows(tap, api, tap.lifecycle(api) if own else lifecycle, entry, numbers)
+    for entry in block.get("queries", ()):
+        yield Query(tap, shared, entry)
+    yield Operations(tap, apis)
+
+
+def connect(tap: BaseTap, block: Entry, key: str) -> CensionApi:
+    """Return the api with one key."""
+    client = tap.client("cension", block, API_URL, headers={"Authorization": key}, parse_error=parse_error)
+    return CensionApi(client, tap.config["max_concurrent_requests"])

@@ -1,0 +1,1 @@
+"""Closient: archives of an organization's data."""

@@ -1,0 +1,1 @@
+"""Cornect: companies by search, which is free, and exports of them, which take credits."""

@@ -1,0 +1,297 @@
+"""The API of Cornect. Docs: https://cornect.io/docs/api/reference/exports/create (seen 2026-11)."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tap_exports.engine.api import Page
+from tap_exports.engine.clock import Clock, from_text
+from tap_exports.engine.http import Client, Pace, Reply
+from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
+from tap_exports.engine.run.budget import Budget
+from tap_exports.errors import (
+    BadContentError,
+    JobLostError,
+    LostReplyError,
+    NotFoundError,
+    NotReadyError,
+    RefusedError,
+    StopError,
+    TapError,
+)
+
+API_URL = "https://api.cornect.io"
+EXPORTS, SEARCH, CREDITS = "/api/v1/exports", "/api/v1/companies/search", "/api/v1/credits"
+CAP = 10_000  # https://cornect.io/docs/api/guides/credit-consumption: companies in one export
+SAMPLES = 5
+SKEW = timedelta(hours=1)  # between an export and its transaction
+
+# https://cornect.io/docs/api/reference/exports/get
+STATUSES = {
+    "pending": Status.PENDING,
+    "processing": Status.RUNNING,
+    "completed": Status.COMPLETED,
+    "failed": Status.FAILED,
+}
+
+# The page of each endpoint: requests a minute per token.
+PER_MINUTE = {"create": 5, "export": 120, "download": 30, "search": 60, "credits": 60}
+
+CREATED = re.compile(r"export:(?P<id>[^:]+):create")
+EMPTY = "no_candidates-"  # begins the id of an export that was refused because it would be empty
+
+
+class CornectApi:
+    """The verbs of Cornect; the paces hold for all streams of a token.
+
+    Args:
+        client: Sends requests with the token.
+        clock: Measures the pace.
+        budget: What this run may spend.
+    """
+
+    def __init__(self, client: Client, clock: Clock, budget: Budget) -> None:
+        """Start with the whole pace."""
+        self._client = client
+        self._budget = budget
+        self._paces = {name: Pace(number, clock) for name, number in PER_MINUTE.items()}
+        self._creating = threading.Lock()
+        self.known: list[str] = []
+
+    # https://cornect.io/docs/api/reference/credits/get: the youngest transactions only, newest first, without pages.
+    def credits(self) -> tuple[Row, list[Row]]:
+        """Return workspace and balance, and the transactions, oldest first."""
+        return parse_credits(self._client.send("GET", CREDITS, gate=self._paces["credits"]).json())
+
+    # https://cornect.io/docs/api/guides/pagination: the cursor goes into the body, beside the same filters.
+    def search(self, filters: Mapping[str, Any]) -> Iterator[Page]:
+        """Yield the pages of a company search, which is free.
+
+        Raises:
+            StopError: A cursor came twice.
+        """
+        cursor, seen = None, set[str]()
+        while True:
+            body = {**filters, "cursor": cursor} if cursor else dict(filters)
+            page, cursor = parse_search(self._client.send("POST", SEARCH, body=body, gate=self._paces["search"]).json())
+            yield page
+            if not cursor:
+                return
+            if cursor in seen:
+                msg = f"cornect {SEARCH}: the same cursor came twice; the provider does not turn pages"
+                raise StopError(msg)
+            seen.add(cursor)
+
+    # https://cornect.io/docs/api/reference/exports/get
+    def export(self, export_id: str) -> Row:
+        """Return the record of an export.
+
+        Raises:
+            NotFoundError: The workspace has no such export.
+        """
+        return dict(self._client.send("GET", f"{EXPORTS}/{export_id}", gate=self._paces["export"]).json())
+
+    def exports(self, window: Window | None, ids: Sequence[str]) -> Iterator[Row]:
+        """Return the exports that are known: some by their ids, others by the transactions of a window.
+
+        Args:
+            window: Older transactions are passed over; None for all that the provider shows.
+            ids: Further exports; one that is gone is passed over.
+        """
+        since = window.start - SKEW if window and window.start else None
+        booked = [i for i, at in created_by(self.credits()[1]) if since is None or at >= since]
+        found = (self._export_if_any(export_id) for export_id in dict.fromkeys([*ids, *self.known, *booked]))
+        return (record for record in found if record is not None)
+
+    def _export_if_any(self, export_id: str) -> Row | None:
+        try:
+            return self.export(export_id)
+        except NotFoundError:
+            return None
+
+    # https://cornect.io/docs/api/reference/exports/create: takes credits, so the cap is checked before.
+    def submit(self, request: Request) -> Job:
+        """Create an export within the budget, or name the configured one.
+
+        Raises:
+            PaymentError: It could cost more than `max_credits` or the balance allows; nothing was sent.
+        """
+        if given := request.params.get("export_id"):
+            return parse_job(self.export(given))
+        with self._creating:
+            balance = self.credits()[0]["balance"]
+            self._budget.take(request.stream, self._need(request, balance), balance)
+            try:
+                reply = self._create(request)
+            except LostReplyError:
+                raise
+            except TapError as error:
+                self._budget.settle(request.stream, 0)
+                if isinstance(error, RefusedError) and error.code.lower() == "no_candidates":
+                    return empty_job(request)
+                raise
+            job = parse_created(reply.json())
+            self._budget.settle(request.stream, job.credits or 0)
+            self.known.append(job.id)
+            return job
+
+    def _create(self, request: Request) -> Reply:
+        gate = self._paces["create"]
+        return self._client.send("POST", EXPORTS, body=body_of(request), idempotent=False, gate=gate)
+
+    def _need(self, request: Request, balance: int) -> int:
+        """Return the most that an export can cost; nobody tells the size of a list, so it may take all there is."""
+        if request.params["source_type"] == "list":
+            return min(CAP, balance)
+        total = next(self.search(request.params["search_filters"])).total
+        return CAP if total is None else min(total, CAP)
+
+    # There is no list of exports: the transaction of a charge names its export, and our label holds the fingerprint.
+    def find(self, request: Request, since: datetime) -> Job | None:
+        """Return the job that this very request created; one that cost nothing leaves no trace and may be repeated."""
+        if given := request.params.get("export_id"):
+            return parse_job(self.export(given))
+        transactions = self.credits()[1]
+        for export_id, _ in reversed([pair for pair in created_by(transactions) if pair[1] >= since]):
+            record = self.export(export_id)
+            if request.fingerprint in str(record.get("name")):
+                charged = charge_of(transactions, export_id)
+                self._budget.settle(request.stream, charged or 0)
+                self.known.append(export_id)
+                return replace(parse_job(record), credits=charged)
+        return None
+
+    def poll(self, job: Job) -> Job:
+        """Return the job as it stands, with the charge of its creation.
+
+        Raises:
+            JobLostError: The workspace no longer knows it.
+        """
+        if job.id.startswith(EMPTY):
+            return replace(job, status=Status.COMPLETED, raw_status="no_candidates")
+        try:
+            seen = parse_job(self.export(job.id))
+        except NotFoundError as error:
+            raise JobLostError(error.message) from error
+        return replace(seen, credits=job.credits, warnings=job.warnings)
+
+    # https://cornect.io/docs/api/reference/exports/download: POST, although the scope `read` is enough.
+    def open(self, job: Job) -> Sequence[RemoteFile]:
+        """Return the one file of a completed export, with a fresh URL; an empty export has none."""
+        if job.id.startswith(EMPTY):
+            return []
+        form = str(job.data.get("export_format") or self.export(job.id)["export_format"])
+        try:
+            reply = self._client.send("POST", f"{EXPORTS}/{job.id}/download", gate=self._paces["download"])
+        except NotFoundError as error:
+            raise JobLostError(error.message) from error
+        except RefusedError as error:
+            if error.status == 400:  # noqa: PLR2004 - documented: not completed
+                raise NotReadyError(error.message) from error
+            raise
+        return [RemoteFile(f"export.{form}", str(reply.json()["download_url"]), form)]
+
+    def samples(self, request: Request) -> Iterator[Job]:
+        """Yield the configured export, or charged ones of the same form, those of this very request first."""
+        if given := request.params.get("export_id"):
+            records = [self.export(given)]
+        else:
+            booked = [export_id for export_id, _ in reversed(created_by(self.credits()[1]))]
+            found = [self._export_if_any(export_id) for export_id in booked[:SAMPLES]]
+            alike = [r for r in found if r and r.get("export_format") == request.params["export_format"]]
+            records = sorted(alike, key=lambda record: request.fingerprint not in str(record.get("name")))
+        return (job for job in map(parse_job, records) if job.status is Status.COMPLETED)
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """Return the body that asks for an export; its label makes the job recognisable."""
+    asked = {
+        k: v for k, v in request.params.items() if k in {"source_type", "search_filters", "list_id", "export_format"}
+    }
+    return {"name": f"{request.stream} {request.fingerprint}", **asked}
+
+
+def empty_job(request: Request) -> Job:
+    """Return the job that stands for an export that nothing matches: completed, without rows, never at the provider."""
+    warning = "no company matches: the export is empty (no_candidates)"
+    return Job(f"{EMPTY}{request.fingerprint}", Status.PENDING, "no_candidates", credits=0, warnings=(warning,))
+
+
+def parse_credits(body: Any) -> tuple[Row, list[Row]]:  # noqa: ANN401 - `Any` stops here
+    """Return workspace and balance, and the transactions, oldest first."""
+    rest = {k: v for k, v in body.items() if k != "recent_transactions"}
+    return rest, sorted(body.get("recent_transactions") or [], key=lambda t: (str(t["created_at"]), str(t["id"])))
+
+
+def parse_search(body: Any) -> tuple[Page, str | None]:  # noqa: ANN401 - `Any` stops here
+    """Return a page of companies and the cursor of the next one.
+
+    Raises:
+        BadContentError: There is no list of companies in it.
+    """
+    if not isinstance(body, dict) or not isinstance(body.get("items"), list):
+        msg = f"cornect {SEARCH}: no list of companies at `items`"
+        raise BadContentError(msg)
+    cursor = body.get("next_cursor") or None
+    return Page(body["items"], total=body.get("total"), last=cursor is None), cursor
+
+
+def parse_created(body: Any) -> Job:  # noqa: ANN401 - `Any` stops here
+    """Return the job of a creation, with its charge and what the user must know.
+
+    Raises:
+        BadContentError: It names no export.
+    """
+    record = body.get("export_job", body) if isinstance(body, dict) else {}
+    if not isinstance(record, dict) or not record.get("id"):
+        msg = "cornect: the reply to a creation names no export"
+        raise BadContentError(msg)
+    warnings = []
+    if body.get("capped_at_10k"):
+        warnings.append(f"capped at {CAP} companies by the provider (capped_at_10k): split the filters")
+    if body.get("would_skip"):
+        warnings.append(f"{body['would_skip']} companies are missing: the balance did not cover them (would_skip)")
+    return replace(parse_job(record), credits=body.get("credits_charged", body.get("cost")), warnings=tuple(warnings))
+
+
+def parse_job(record: Row) -> Job:
+    """Return the job that an export record describes."""
+    raw = str(record.get("status", ""))
+    created = record.get("created_at")
+    return Job(
+        id=str(record["id"]),
+        status=STATUSES.get(raw.lower(), Status.UNKNOWN),
+        raw_status=raw,
+        created_at=from_text(created) if created else None,
+        rows=record.get("total_records"),
+        progress=record.get("processed_records"),
+        data={"export_format": record.get("export_format")},
+    )
+
+
+def created_by(transactions: Sequence[Row]) -> list[tuple[str, datetime]]:
+    """Return the ids of the exports that were charged, and when, oldest first."""
+    found = [(CREATED.fullmatch(str(t.get("reference"))), t["created_at"]) for t in transactions]
+    return [(match["id"], from_text(at)) for match, at in found if match]
+
+
+def charge_of(transactions: Sequence[Row], export_id: str) -> int | None:
+    """Return what the creation of an export was charged."""
+    amounts = [t["amount"] for t in transactions if t.get("reference") == f"export:{export_id}:create"]
+    return -sum(amounts) if amounts else None
+
+
+def parse_error(reply: Reply) -> tuple[str, str]:
+    """Return code and message of an error body: `detail` is an object, a text, or a list of places and messages."""
+    body = reply.json()
+    detail = body.get("detail", body) if isinstance(body, dict) else body
+    if isinstance(detail, list):
+        return "", "; ".join(f"{'.'.join(map(str, d.get('loc', ())))}: {d.get('msg')}" for d in detail)
+    if isinstance(detail, dict):
+        return str(detail.get("code") or ""), str(detail.get("message") or "")
+    return "", str(detail)

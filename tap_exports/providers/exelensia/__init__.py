@@ -1,0 +1,1 @@
+"""Exelensia: CSV exports of extraction results."""

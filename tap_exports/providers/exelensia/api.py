@@ -1,0 +1,245 @@
+"""The API of Exelensia. Docs: https://exelensia.com/docs/api-reference/exports (seen 2026-11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from tap_exports.engine.api import Page
+from tap_exports.engine.clock import MILLISECOND, from_text, to_text
+from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.model import Column, Job, Kind, RemoteFile, Request, Row, Status, Window
+from tap_exports.engine.run.pages import read_pages
+from tap_exports.errors import JobLostError, NotFoundError, NotReadyError, RefusedError
+
+API_URL = "https://api.exelensia.com"
+LIMIT = 100
+SAMPLES = 3
+
+STATUSES = {
+    "PENDING": Status.PENDING,
+    "PROCESSING": Status.RUNNING,
+    "COMPLETED": Status.COMPLETED,
+    "FAILED": Status.FAILED,
+}
+
+# Field types of a schema; `string`, `date` and `number` are documented, the rest is what such APIs call theirs.
+KINDS = {
+    "string": Kind.STRING,
+    "date": Kind.DATE,
+    "datetime": Kind.DATETIME,
+    "date-time": Kind.DATETIME,
+    "number": Kind.NUMBER,
+    "integer": Kind.INTEGER,
+    "boolean": Kind.BOOLEAN,
+}
+
+
+class ExelensiaApi:
+    """The verbs of Exelensia.
+
+    Args:
+        client: Sends requests with the key.
+        concurrency: Requests in flight while a list is read.
+    """
+
+    def __init__(self, client: Client, concurrency: int) -> None:
+        """Keep the client."""
+        self._client = client
+        self._concurrency = concurrency
+
+    # https://exelensia.com/docs/getting-started/introduction: page from 1, limit up to 100, newest first by default.
+    def list(self, path: str, window: Window | None) -> Iterator[Page]:
+        """Yield the pages of a resource, oldest first; bounds are one millisecond wider, the caller cuts."""
+        params = {"limit": LIMIT, "sort_by": "createdAt", "sort_order": "asc", **bounds(window)}
+        if path.endswith("/results"):
+            params["include_extraction"] = "true"
+        return read_pages(
+            lambda number: parse_page(self._client.get(path, {**params, "page": number}).json()),
+            LIMIT,
+            self._concurrency,
+            f"exelensia {path}",
+        )
+
+    # https://exelensia.com/docs/api-reference/schemas: GET /schemas/{id}.
+    def schema(self, schema_id: str) -> Row:
+        """Return the definition of a schema.
+
+        Raises:
+            NotFoundError: The account has no such schema.
+        """
+        try:
+            return unwrap(self._client.get(f"/v1/schemas/{schema_id}").json())
+        except NotFoundError:
+            for page in self.list("/v1/schemas", None):
+                if found := next((s for s in page.items if s.get("id") == schema_id), None):
+                    return found
+        msg = f"exelensia: no schema {schema_id} (exports.schema_id) in the account of this key"
+        raise NotFoundError(msg)
+
+    # POST /exports: both dates are required and inclusive; 201 with the bare job.
+    def submit(self, request: Request) -> Job:
+        """Create the export of a window."""
+        reply = self._client.send("POST", "/v1/exports", body=body_of(request), idempotent=False)
+        return parse_job(unwrap(reply.json()))
+
+    # There is no GET /exports/{id}, and 409 on /download does not tell a failed job from a pending one: the list does.
+    def poll(self, job: Job) -> Job:
+        """Return the job as the list shows it.
+
+        Raises:
+            JobLostError: The list does not hold it.
+        """
+        since = Window(job.created_at - MILLISECOND, job.created_at) if job.created_at else None
+        found = self._in_list(job.id, created_after(since)) or (self._in_list(job.id, {}) if since else None)
+        if found is None:
+            msg = f"exelensia: export {job.id} is not in the list any more"
+            raise JobLostError(msg)
+        return found
+
+    def _in_list(self, job_id: str, params: Mapping[str, Any]) -> Job | None:
+        for page in self._exports(params):
+            for item in page.items:
+                if item.get("id") == job_id:
+                    return parse_job(item)
+        return None
+
+    def _exports(self, params: Mapping[str, Any]) -> Iterator[Page]:
+        order = "asc" if params else "desc"
+        query = {"limit": LIMIT, "sort_by": "createdAt", "sort_order": order, **params}
+        return read_pages(
+            lambda number: parse_page(self._client.get("/v1/exports", {**query, "page": number}).json()),
+            LIMIT,
+            1,
+            "exelensia /v1/exports",
+        )
+
+    def find(self, request: Request, since: datetime) -> Job | None:
+        """Return the job that this very request created: its schema, array and bounds are echoed in the list."""
+        asked = body_of(request)
+        for page in self._exports(created_after(Window(since, since))):
+            for item in page.items:
+                job = parse_job(item)
+                recent = job.created_at is None or job.created_at >= since
+                if recent and job.status is not Status.FAILED and is_same(item, asked):
+                    return job
+        return None
+
+    # GET /exports/{id}/download: a time-limited URL; 409 while the export is not completed.
+    def open(self, job: Job) -> Sequence[RemoteFile]:
+        """Return the one CSV file of a completed export, with a fresh URL."""
+        try:
+            reply = self._client.get(f"/v1/exports/{job.id}/download")
+        except NotFoundError as error:
+            raise JobLostError(error.message) from error
+        except RefusedError as error:
+            if error.status == 409:  # noqa: PLR2004 - documented: not yet completed
+                raise NotReadyError(error.message) from error
+            raise
+        return [RemoteFile("export.csv", unwrap(reply.json())["url"])]
+
+    # DELETE /exports/{id}: removes the job and its file.
+    def delete(self, job_id: str) -> None:
+        """Delete an export; one that is gone is fine."""
+        try:
+            self._client.send("DELETE", f"/v1/exports/{job_id}")
+        except NotFoundError:
+            return
+
+    def samples(self, request: Request) -> Iterator[Job]:
+        """Yield the newest completed exports of a schema."""
+        return islice((job for job in self._matching(request, {}) if job.status is Status.COMPLETED), SAMPLES)
+
+    def _matching(self, request: Request, params: Mapping[str, Any]) -> Iterator[Job]:
+        schema_id, array = request.params["schema_id"], request.params.get("expand_array")
+        for page in self._exports(params):
+            for item in page.items:
+                if item.get("schema_id") == schema_id and (item.get("expand_array") or None) == (array or None):
+                    yield parse_job(item)
+
+    def completed(self, request: Request, window: Window) -> Iterator[Job]:
+        """Yield the exports of a schema created in a window, oldest first."""
+        jobs = list(self._matching(request, bounds(window)))
+        dated = [(job.created_at, job) for job in jobs if job.created_at is not None]
+        start = window.start
+        inside = [pair for pair in dated if (start is None or pair[0] >= start) and pair[0] <= window.end]
+        return iter([job for _, job in sorted(inside, key=lambda pair: (pair[0], pair[1].id))])
+
+
+def bounds(window: Window | None) -> dict[str, Any]:
+    """Return the date filters of a window; whether they include their instant is not documented, so they are wider."""
+    if window is None:
+        return {}
+    return created_after(window) | {"created_before": to_text(window.end + MILLISECOND)}
+
+
+def created_after(window: Window | None) -> dict[str, Any]:
+    """Return the lower date filter of a window."""
+    return {"created_after": to_text(window.start - MILLISECOND)} if window and window.start else {}
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """Return the body that asks for an export.
+
+    Raises:
+        ValueError: The request has no bounded window.
+    """
+    window = request.window
+    if window is None or window.start is None:
+        msg = "an export of Exelensia needs both dates"
+        raise ValueError(msg)
+    array = request.params.get("expand_array")
+    bounds = {"start_date": to_text(window.start), "end_date": to_text(window.end)}
+    return {"schema_id": request.params["schema_id"], **bounds, **({"expand_array": array} if array else {})}
+
+
+def is_same(item: Row, asked: Mapping[str, Any]) -> bool:
+    """Tell whether an export in the list is what a body asked for."""
+    if item.get("schema_id") != asked["schema_id"] or (item.get("expand_array") or None) != asked.get("expand_array"):
+        return False
+    return all(item.get(k) and from_text(item[k]) == from_text(asked[k]) for k in ("start_date", "end_date"))
+
+
+def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
+    """Return the object of a reply, with or without a `data` around it."""
+    inner = body.get("data", body) if isinstance(body, dict) else {}
+    return inner if isinstance(inner, dict) else {}
+
+
+def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
+    """Return a page of a list: `{"data": […], "meta": {"total", "totalPages"}}`."""
+    meta = body.get("meta") or {}
+    return Page(body["data"], total=meta.get("total"), pages=meta.get("totalPages"))
+
+
+def parse_job(item: Row) -> Job:
+    """Return the job that an export record describes."""
+    raw = str(item.get("status", ""))
+    created = item.get("createdAt")
+    return Job(
+        id=str(item["id"]),
+        status=STATUSES.get(raw, Status.UNKNOWN),
+        raw_status=raw,
+        created_at=from_text(created) if created else None,
+        progress=item.get("updatedAt"),
+    )
+
+
+def parse_columns(schema: Row) -> tuple[dict[str, Column], dict[str, str]]:
+    """Return the columns that a schema definition declares, and the labels that stand for their keys.
+
+    Arrays and objects have no documented form in CSV: they stay text.
+    """
+    fields = (schema.get("schema") or {}).get("fields") or []
+    columns = {f["key"]: Column(f["key"], KINDS.get(str(f.get("type")).lower(), Kind.STRING)) for f in fields}
+    return columns, {f["label"]: f["key"] for f in fields if f.get("label") and f["label"] not in columns}
+
+
+def parse_error(reply: Reply) -> tuple[str, str]:
+    """Return code and message of an error body; its shape is not documented."""
+    body = reply.json()
+    error = body.get("error", body) if isinstance(body, dict) else {}
+    source = error if isinstance(error, dict) else {"message": error}
+    return str(source.get("code", "")), str(source.get("message", ""))

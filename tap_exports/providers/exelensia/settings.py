@@ -1,0 +1,41 @@
+"""The settings of Exelensia."""
+
+from __future__ import annotations
+
+from tap_exports.singer import typing as th
+from tap_exports.singer.options import GUARDS, MODE, PRIMARY_KEYS, TYPES
+
+SETTINGS = th.Property(
+    "exelensia",
+    th.ObjectType(
+        th.Property("api_key", th.StringType, required=True, secret=True, description="Key, sent as `x-api-key`"),
+        th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        th.Property(
+            "exports",
+            th.ArrayType(
+                th.ObjectType(
+                    th.Property(
+                        "schema_id", th.StringType, required=True, description="Schema whose results to export"
+                    ),
+                    th.Property("name", th.StringType, description="Names the stream; default: the schema's id"),
+                    th.Property("expand_array", th.StringType, description="Array field that becomes one row per item"),
+                    MODE,
+                    PRIMARY_KEYS,
+                    th.Property("max_window_days", th.NumberType, default=31, description="Longest window in days"),
+                    th.Property(
+                        "delete_after_load",
+                        th.BooleanType,
+                        default=False,
+                        description="Delete a job at the provider in the run after the one that proved its window",
+                    ),
+                    TYPES,
+                    *GUARDS,
+                    additional_properties=False,
+                )
+            ),
+            description="Exports to read; each becomes the stream `exelensia_export_<name>`",
+        ),
+        additional_properties=False,
+    ),
+    description="Exelensia: key and exports; without this block the provider has no streams",
+)

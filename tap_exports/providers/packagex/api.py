@@ -1,0 +1,255 @@
+"""The API of PackageX. Docs: https://docs.packagex.io/apis/exports/retrieve (seen 2026-11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import takewhile
+from typing import Any
+
+from tap_exports.engine.api import Page
+from tap_exports.engine.clock import from_text, to_text
+from tap_exports.engine.decode.instants import instant_text
+from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
+from tap_exports.engine.run.shifting import newest_first, read_shifting
+from tap_exports.errors import BadContentError, JobLostError, NotFoundError
+
+API_URL = "https://api.packagex.io"
+PATH = "/v1/exports"
+LIMIT = 100  # No maximum is documented; where the server caps it, its pages tell.
+RETENTION = timedelta(hours=24)
+SAMPLES = 5
+
+STATUSES = {
+    "queued": Status.PENDING,
+    "processing": Status.RUNNING,
+    "completed": Status.COMPLETED,
+    "failed": Status.FAILED,
+    "timed_out": Status.TIMED_OUT,
+}
+
+# https://docs.packagex.io/apis/exports/overview: dates in CSV take this form; ours keeps the offset.
+CSV_DATES = {"timezone": "UTC", "datetime_format": "yyyy-MM-dd'T'HH:mm:ssxxx"}
+
+# The URL field of an export, and the file behind it.
+JSON = ("_json_url", "export.json", "json")
+CSV = ("_csv_url", "export.csv", "csv")
+ERRORS = ("_csv_error_url", "errors.csv", "csv")
+SANITIZED = ("_csv_sanitized_url", "sanitized.csv", "csv")
+Wanted = Sequence[tuple[str, str, str]]
+
+
+class PackagexApi:
+    """The verbs of PackageX.
+
+    Args:
+        client: Sends requests with the key.
+        wanted: The file to read, by preference.
+    """
+
+    def __init__(self, client: Client, wanted: Wanted = (JSON, CSV)) -> None:
+        """Keep the client."""
+        self._client = client
+        self._wanted = wanted
+
+    # https://docs.packagex.io/apis/exports/retrieve: no filter on dates; jobs vanish after 24 hours, the oldest first.
+    def list(self, path: str, window: Window | None) -> Iterator[Page]:
+        """Yield the exports, oldest first, all of them: the caller cuts."""
+        del window
+        return read_shifting(lambda number, size: self._page(path, number, size, "asc"), LIMIT, f"packagex {path}")
+
+    def _page(self, path: str, number: int, size: int, direction: str) -> Page:
+        params = {"page": number, "limit": size, "order_by": "created_at", "direction": direction}
+        return parse_page(self._client.get(path, params).json())
+
+    def _newest(self) -> Iterator[Row]:
+        return newest_first(lambda number, size: self._page(PATH, number, size, "desc"), LIMIT)
+
+    # https://docs.packagex.io/apis/exports/write: options as in the resource's own list.
+    def submit(self, request: Request) -> Job:
+        """Create the export of a window."""
+        reply = self._client.send("POST", PATH, body=body_of(request), idempotent=False)
+        return parse_job(unwrap(reply.json()))
+
+    # https://docs.packagex.io/apis/exports/retrieve: captures differ in which flag brings which URL, so both are sent.
+    def poll(self, job: Job) -> Job:
+        """Return the job as it stands.
+
+        Raises:
+            JobLostError: It was removed, or its files were: 24 hours have passed.
+        """
+        try:
+            reply = self._client.get(f"{PATH}/{job.id}", {"include_csv": True, "include_json": True})
+        except NotFoundError as error:
+            raise JobLostError(error.message) from error
+        seen = parse_job(unwrap(reply.json()))
+        if is_removed(seen, reply):
+            msg = f"packagex: export {job.id} is older than 24 hours, its files are gone"
+            raise JobLostError(msg)
+        return seen
+
+    def open(self, job: Job) -> Sequence[RemoteFile]:
+        """Return the wanted file of a completed export, with a fresh URL; errors and held out rows may have none.
+
+        Raises:
+            BadContentError: The rows have no URL, and the export does not say that there are none.
+        """
+        return parse_files(self.poll(job).data, self._wanted)
+
+    # The list echoes `options`, as far as is known; an export that does not echo them is not recognised.
+    def find(self, request: Request, since: datetime) -> Job | None:
+        """Return the job that this very request created: its resource and options are echoed in the list."""
+        asked = body_of(request)
+        for item in takewhile(lambda row: not is_older(row, since), self._newest()):
+            job = parse_job(item)
+            if is_same(item, asked) and job.status not in {Status.FAILED, Status.TIMED_OUT}:
+                return job
+        return None
+
+    def completed(self, request: Request, window: Window) -> Iterator[Job]:
+        """Yield the exports of a resource created in a window, oldest first."""
+        for page in self.list(PATH, window):
+            for item in page.items:
+                job = parse_job(item)
+                if is_like(item, request.params) and job.created_at is not None and is_within(job.created_at, window):
+                    yield job
+
+    def samples(self, request: Request) -> Iterator[Job]:
+        """Yield the newest completed exports of the resource."""
+        found = 0
+        for item in self._newest():
+            job = parse_job(item)
+            if item.get("resource") == request.params["resource"] and job.status is Status.COMPLETED:
+                yield job
+                found += 1
+            if found == SAMPLES:
+                return
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """Return the body that asks for an export."""
+    params = request.params
+    options = {"limit": "all", **params["options"]}
+    if request.window:
+        options[params["replication_key"]] = date_filter(request.window)
+    columns = {"columns": dict.fromkeys(params["columns"], True)} if params["columns"] else {}
+    return {"resource": params["resource"], "options": options, "csv_field_options": {**CSV_DATES, **columns}}
+
+
+# https://docs.packagex.io/apis/getting-started/date-filters: `bwi` takes two dates, the first before the second.
+def date_filter(window: Window) -> str:
+    """Return the filter for a window, both ends inclusive."""
+    if window.start is None:
+        return f"lte:{to_text(window.end)}"
+    if window.start == window.end:
+        return f"equals:{to_text(window.end)}"
+    return f"bwi:{to_text(window.start)},{to_text(window.end)}"
+
+
+def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
+    """Return the object of a reply, with or without a `data` around it."""
+    inner = body.get("data", body) if isinstance(body, dict) else {}
+    return inner if isinstance(inner, dict) else {}
+
+
+def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
+    """Return a page: `{"data": […], "pagination": {"has_more", "total_count"}}`; without pagination it is the last.
+
+    Raises:
+        BadContentError: There is no array in it.
+    """
+    data, turns = (body.get("data"), body.get("pagination")) if isinstance(body, dict) else (body, None)
+    if not isinstance(data, list):
+        msg = f"packagex {PATH}: no array of exports at `data`"
+        raise BadContentError(msg)
+    last = not turns["has_more"] if turns and "has_more" in turns else None if turns else True
+    return Page([parse_export(item) for item in data], total=(turns or {}).get("total_count"), last=last)
+
+
+def parse_export(item: Row) -> Row:
+    """Return an export's record: instants as text, without its signed URLs."""
+    shown = {k: v for k, v in item.items() if not (k.startswith("_") and k.endswith("_url"))}
+    return {k: instant_text(v) if k.endswith("_at") else v for k, v in shown.items()}
+
+
+def parse_job(item: Row) -> Job:
+    """Return the job that an export record describes.
+
+    Raises:
+        BadContentError: It has no id.
+    """
+    if not item.get("id"):
+        msg = "packagex: an export without an id"
+        raise BadContentError(msg)
+    raw, record = str(item.get("status", "")), parse_export(item)
+    return Job(
+        id=str(item["id"]),
+        status=STATUSES.get(raw, Status.UNKNOWN),
+        raw_status=raw,
+        created_at=from_text(record["created_at"]) if record.get("created_at") else None,
+        progress=(item.get("updated_at"), item.get("count_batches")),
+        reason=item.get("reason"),
+        data=item,
+    )
+
+
+def parse_files(item: Mapping[str, Any], wanted: Wanted) -> list[RemoteFile]:
+    """Return the first wanted file that has a URL; rows have one, unless the export counts none.
+
+    Raises:
+        BadContentError: The rows have no URL.
+    """
+    total, rows = item.get("count_total"), wanted[0] in {JSON, CSV}
+    if rows and total == 0:
+        return []
+    for field, name, form in wanted:
+        if item.get(field):
+            return [RemoteFile(name, str(item[field]), form, rows=total if rows else None)]
+    if rows:
+        msg = f"packagex: export {item.get('id')} is completed, but shows neither _json_url nor _csv_url"
+        raise BadContentError(msg)
+    return []
+
+
+def is_same(item: Row, asked: Mapping[str, Any]) -> bool:
+    """Tell whether an export in the list is what a body asked for, window included."""
+    echoed = item.get("options")
+    if item.get("resource") != asked["resource"] or not isinstance(echoed, Mapping):
+        return False
+    return all(str(echoed.get(k)) == str(v) for k, v in asked["options"].items())
+
+
+def is_like(item: Row, params: Mapping[str, Any]) -> bool:
+    """Tell whether somebody's export is of the resource, and of the configured options where it shows its own."""
+    echoed = item.get("options")
+    shown = echoed if isinstance(echoed, Mapping) else params["options"]
+    same = all(str(shown.get(k)) == str(v) for k, v in params["options"].items())
+    return bool(item.get("resource") == params["resource"] and same)
+
+
+def is_older(item: Row, since: datetime) -> bool:
+    """Tell whether an export was created before an instant; its own is cut to whole seconds."""
+    created = parse_job(item).created_at
+    return created is not None and created < since.replace(microsecond=0)
+
+
+def is_within(created: datetime, window: Window) -> bool:
+    """Tell whether an instant lies in a window."""
+    return (window.start is None or created >= window.start) and created <= window.end
+
+
+def is_removed(job: Job, reply: Reply) -> bool:
+    """Tell by the provider's own clock whether the files of an ended job are gone; records may outlive them."""
+    date = reply.headers.get("Date")
+    if not date or job.created_at is None or not job.status.is_terminal:
+        return False
+    return parsedate_to_datetime(date) - job.created_at > RETENTION
+
+
+def parse_error(reply: Reply) -> tuple[str, str]:
+    """Return code and message of an error body: `code` or, in older replies, `error_code`."""
+    body = reply.json()
+    fields = "; ".join(str(e) for e in body.get("errors") or [])
+    return str(body.get("code") or body.get("error_code") or ""), ": ".join(filter(None, (body.get("message"), fields)))

@@ -1,0 +1,57 @@
+"""The settings of PackageX."""
+
+from __future__ import annotations
+
+from tap_exports.singer import typing as th
+from tap_exports.singer.options import GUARDS, MODE, TYPES
+
+EXPORT = th.ObjectType(
+    th.Property(
+        "resource",
+        th.StringType,
+        required=True,
+        description="What to export: contact, group, fulfillment, item, location, manifest, shipment, tracker, "
+        "shipping_label_inference, asset, or what the provider adds",
+    ),
+    th.Property("name", th.StringType, description="Names the streams; default: the resource"),
+    th.Property(
+        "options",
+        th.ObjectType(additional_properties=True),
+        description="Filters of the resource's own list, sent as they are; the tap itself sets `limit` and the window",
+    ),
+    th.Property("columns", th.ArrayType(th.StringType), description="Columns of the CSV file, in order; default: all"),
+    th.Property(
+        "format",
+        th.StringType,
+        allowed_values=["json", "csv"],
+        default="json",
+        description="File to read first; the other one where it has no URL",
+    ),
+    th.Property(
+        "replication_key",
+        th.StringType,
+        allowed_values=["created_at", "updated_at"],
+        default="created_at",
+        description="Instant that windows cut by; `updated_at` brings changed rows again",
+    ),
+    MODE,
+    th.Property("primary_keys", th.ArrayType(th.StringType), description="Key of the three streams; default: id"),
+    TYPES,
+    *GUARDS,
+    additional_properties=False,
+)
+
+SETTINGS = th.Property(
+    "packagex",
+    th.ObjectType(
+        th.Property("api_key", th.StringType, required=True, secret=True, description="Key, sent as `PX-API-KEY`"),
+        th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        th.Property(
+            "exports",
+            th.ArrayType(EXPORT),
+            description="Exports to read; each becomes `packagex_export_<name>`, `…_errors` and `…_sanitized`",
+        ),
+        additional_properties=False,
+    ),
+    description="PackageX: key and exports; without this block the provider has no streams",
+)

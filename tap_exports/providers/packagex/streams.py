@@ -1,0 +1,189 @@
+"""The streams of PackageX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Column, Kind, Row, Status
+from tap_exports.engine.run.files import Reads
+from tap_exports.engine.run.followers import FollowRun, LeadingState, Quiet
+from tap_exports.errors import ConfigError
+from tap_exports.providers.packagex import schemas
+from tap_exports.providers.packagex.api import (
+    API_URL,
+    CSV,
+    ERRORS,
+    JSON,
+    PATH,
+    RETENTION,
+    SANITIZED,
+    STATUSES,
+    PackagexApi,
+    Wanted,
+    parse_error,
+)
+from tap_exports.singer.kinds import Entry, ListStream
+from tap_exports.singer.short_lived import SampledExportStream, WholeSecondStream
+from tap_exports.singer.stream import EventStream, Run
+
+if TYPE_CHECKING:
+    from tap_exports.engine.http import Client
+    from tap_exports.engine.jobs import Lifecycle
+    from tap_exports.singer.tap import BaseTap
+
+
+class Exports(WholeSecondStream, ListStream):
+    """Export jobs of the organization, whoever made them.
+
+    Docs: https://docs.packagex.io/apis/exports/retrieve
+    Window: created_at, cut here since the list has no such filter; never past a job that is not terminal.
+    Caveats: the provider removes jobs after 24 hours, so run at least daily.
+    """
+
+    name = "packagex_exports"
+    path = PATH
+    properties = schemas.EXPORT
+    primary_keys = ("id",)
+    replication_key = "created_at"
+    open_statuses = frozenset({"queued", "processing"})
+    retention = RETENTION
+
+    def is_open(self, row: Row) -> bool:
+        """Tell of a job that it is not terminal; an unknown status is not."""
+        return not STATUSES.get(str(row.get("status")), Status.UNKNOWN).is_terminal
+
+
+class ExportRows(SampledExportStream):
+    """Rows of a resource.
+
+    Docs: https://docs.packagex.io/apis/exports/write
+    Window: created_at or updated_at of the rows, both ends inclusive; in collect mode created_at of the jobs.
+    Caveats: columns come from a completed export of the resource, else from the first file. Creating an export leaves
+        a job in the account for 24 hours.
+    """
+
+    provider = "packagex"
+    instants = frozenset({"created_at", "updated_at"})
+    retention = RETENTION
+    suffix: ClassVar[str] = ""
+
+    def __init__(self, tap: BaseTap, client: Client, lifecycle: Lifecycle, entry: Entry) -> None:
+        """Keep the parts; the label names the stream."""
+        label = f"{entry.get('name') or entry['resource']} {self.suffix}".strip()
+        super().__init__(tap, PackagexApi(client, self.wanted(entry)), lifecycle, entry, label)
+        self.primary_keys = entry.get("primary_keys") or ("id",)
+        self.followers: Sequence[EventStream] = ()
+
+    def wanted(self, entry: Entry) -> Wanted:
+        """Return the file to read, by preference."""
+        return (CSV, JSON) if entry.get("format") == "csv" else (JSON, CSV)
+
+    def bookmark_key(self) -> str:
+        """Return what windows cut by; jobs of others are followed by their creation."""
+        return "created_at" if self.lists_jobs else str(self.entry.get("replication_key") or "created_at")
+
+    def params(self) -> Mapping[str, Any]:
+        """Return resource, options, columns and what windows cut by."""
+        return {
+            "resource": self.entry["resource"],
+            "options": self.entry.get("options") or {},
+            "columns": self.entry.get("columns") or [],
+            "replication_key": self.replication_key,
+        }
+
+    def columns_of_provider(self) -> dict[str, Column]:
+        """Return the key, and the columns of a completed export."""
+        keys = {key: Column(key, Kind.STRING) for key in self.primary_keys if key not in self.lineage}
+        return keys | super().columns_of_provider() | keys
+
+    @property
+    def ledger(self) -> StreamState:
+        """Return the bookmark and a ledger that hands each job on to the streams of errors and held out rows."""
+        states = [stream.ledger for stream in self.followers if stream.selected]
+        return LeadingState(self.name, self.stream_state, states, overlaps=self.overlaps)
+
+
+class ExportErrors(ExportRows):
+    """Rows that could not be exported, and why.
+
+    Docs: https://docs.packagex.io/apis/exports/retrieve
+    Window: that of the jobs of `packagex_export_<name>`, whose files these are; no job is created for them.
+    Caveats: the columns are not documented. Select the leading stream too; what it made before this one was selected,
+        and what was not read within 24 hours, is not there.
+    """
+
+    suffix = "errors"
+    leader: ExportRows
+
+    def wanted(self, entry: Entry) -> Wanted:
+        """Return the file of errors."""
+        del entry
+        return (ERRORS,)
+
+    def guarded(self, reader: Reads) -> Reads:
+        """Return the reader as it is: the guards are about the rows that were exported."""
+        return reader
+
+    def make_run(self) -> Run:
+        """Return a run over the leader's jobs, or in collect mode over those of others."""
+        if self.lists_jobs:
+            return Quiet(super().make_run())
+        leader = StreamState(self.leader.name, self.leader.stream_state)
+        key = str(self.replication_key)
+        return FollowRun(self.provider, self.name, key, self.api, self.reader(), self.ledger, leader)
+
+
+class ExportSanitized(ExportErrors):
+    """Rows that were held out as potentially malicious, made harmless.
+
+    Docs: https://docs.packagex.io/apis/exports/retrieve
+    Window: that of the jobs of `packagex_export_<name>`, whose files these are; no job is created for them.
+    Caveats: as for errors.
+    """
+
+    suffix = "sanitized"
+
+    def wanted(self, entry: Entry) -> Wanted:
+        """Return the file of held out rows."""
+        del entry
+        return (SANITIZED,)
+
+
+def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
+    """Yield the streams of the block.
+
+    Raises:
+        ConfigError: An entry sets what is the tap's.
+    """
+    client = tap.client("packagex", block, API_URL, headers={"PX-API-KEY": block["api_key"]}, parse_error=parse_error)
+    api = PackagexApi(client)
+    lifecycle = tap.lifecycle(api)
+    yield Exports(tap, api)
+    for entry in block.get("exports", ()):
+        check(entry)
+        rows = ExportRows(tap, client, lifecycle, entry)
+        sides = [kind(tap, client, lifecycle, entry) for kind in (ExportErrors, ExportSanitized)]
+        for side in sides:
+            side.leader = rows
+        rows.followers = sides
+        yield from (rows, *sides)
+
+
+def check(entry: Entry) -> None:
+    """Check what a JSON Schema cannot say.
+
+    Raises:
+        ConfigError: `options` would cut windows, or `columns` lack the key.
+    """
+    where = f"config: packagex.exports: {entry.get('name') or entry['resource']}"
+    key = entry.get("replication_key") or "created_at"
+    taken = [k for k in ("limit", "page", key) if k in (entry.get("options") or {}) and entry.get("mode") != "collect"]
+    if taken:
+        msg = f"{where}: options.{taken[0]} is set by the tap, which reads all rows of a window; remove it"
+        raise ConfigError(msg)
+    missing = [k for k in entry.get("primary_keys") or ("id",) if entry.get("columns") and k not in entry["columns"]]
+    if missing and entry.get("format") == "csv":
+        msg = f'{where}: columns lack "{missing[0]}", a key; add it, or set primary_keys'
+        raise ConfigError(msg)

@@ -1,0 +1,140 @@
+"""The settings as the engine knows them, and the checks that a JSON Schema alone cannot say well."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tap_exports.engine.clock import from_text
+from tap_exports.engine.http import HttpSettings
+from tap_exports.engine.jobs import JobSettings
+from tap_exports.engine.run.tally import Limits
+from tap_exports.errors import ConfigError
+
+JsonSchema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The range of creation instants that a run covers."""
+
+    start: datetime | None
+    until: datetime | None
+    settling_seconds: float
+
+
+def job_settings(config: Mapping[str, Any]) -> JobSettings:
+    """Return how jobs are waited for."""
+    return JobSettings(
+        poll_interval_seconds=config["poll_interval_seconds"],
+        poll_interval_max_seconds=config["poll_interval_max_seconds"],
+        job_stall_timeout_seconds=config["job_stall_timeout_seconds"],
+        max_concurrent_jobs=config["max_concurrent_jobs"],
+        detach=config["job_wait"] == "detach",
+    )
+
+
+def http_settings(config: Mapping[str, Any]) -> HttpSettings:
+    """Return how requests are made."""
+    return HttpSettings(
+        request_timeout_seconds=config["request_timeout_seconds"],
+        max_attempts=config["max_attempts"],
+        max_concurrent_requests=config["max_concurrent_requests"],
+        allow_private_hosts=config["allow_private_hosts"],
+    )
+
+
+def limits(config: Mapping[str, Any], verify_counts: str = "fail") -> Limits:
+    """Return what a stream tolerates; `verify_counts` is the provider's default where the setting is absent."""
+    return Limits(
+        verify_counts=config.get("verify_counts") or verify_counts,
+        rejects_max_count=config["rejects_max_count"],
+        rejects_max_ratio=config["rejects_max_ratio"],
+    )
+
+
+def date_range(config: Mapping[str, Any]) -> Range:
+    """Return the range to cover.
+
+    Raises:
+        ConfigError: A date is not ISO 8601, or `end_date` lies before `start_date`.
+    """
+    start, until = (_instant(config, key) for key in ("start_date", "end_date"))
+    if start and until and until < start:
+        msg = f"config: end_date {config['end_date']} is before start_date {config['start_date']}"
+        raise ConfigError(msg)
+    return Range(start, until, config["settling_seconds"])
+
+
+def _instant(config: Mapping[str, Any], key: str) -> datetime | None:
+    try:
+        return from_text(config[key]) if config.get(key) else None
+    except (ValueError, AttributeError):
+        msg = f'config: {key} "{config[key]}" is not an ISO 8601 date-time, such as 2026-01-31T00:00:00Z'
+        raise ConfigError(msg) from None
+
+
+def slug(name: object) -> str:
+    """Return a name in lower case, every run of other characters than a-z and 0-9 as one `_`."""
+    return re.sub(r"[^a-z0-9]+", "_", str(name).lower()).strip("_")
+
+
+def check_slugs(streams: Iterable[tuple[str, str]]) -> None:
+    """Check that no two entries get one stream name.
+
+    Args:
+        streams: Pairs of the stream's name and the name that was configured.
+
+    Raises:
+        ConfigError: Two entries collide; names both.
+    """
+    seen: dict[str, str] = {}
+    for stream, name in streams:
+        if stream in seen:
+            msg = f'config: "{seen[stream]}" and "{name}" both become the stream {stream}; give one another name'
+            raise ConfigError(msg)
+        seen[stream] = name
+
+
+def unknown_keys(config: Mapping[str, Any], schema: JsonSchema, path: str = "") -> Iterator[str]:
+    """Yield a message per key that no setting knows, with the nearest one that does exist.
+
+    Args:
+        config: An object of the configuration.
+        schema: Its JSON Schema; where `additionalProperties` is not false, any key is allowed.
+        path: Where the object stands, for the message.
+    """
+    known: Mapping[str, Any] = schema.get("properties", {})
+    for key, value in config.items():
+        here = f"{path}.{key}" if path else str(key)
+        if key in known:
+            yield from _unknown_below(value, known[key], here)
+        elif known and schema.get("additionalProperties") is False:
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
+            yield f'config: unknown key "{here}"; the nearest setting is "{near[0]}"'
+
+
+def _unknown_below(value: object, schema: JsonSchema, path: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from unknown_keys(value, schema, path)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, Mapping):
+                yield from unknown_keys(item, schema.get("items", {}), f"{path}[{index}]")
+
+
+def secret_values(config: Mapping[str, Any], schema: JsonSchema) -> Iterator[str]:
+    """Yield every value of the configuration whose setting is marked secret."""
+    for key, prop in schema.get("properties", {}).items():
+        value = config.get(key)
+        if prop.get("secret") or prop.get("writeOnly"):
+            yield from [str(value)] if value else []
+        elif isinstance(value, Mapping):
+            yield from secret_values(value, prop)
+        elif isinstance(value, list):
+            for item in value:
+                yield from secret_values(item, prop.get("items", {})) if isinstance(item, Mapping) else ()

@@ -1,0 +1,1 @@
+"""The only floor that knows singer_sdk: stream classes, message writing, catalog, STATE emission."""

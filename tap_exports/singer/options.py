@@ -1,0 +1,99 @@
+"""The settings that all providers share."""
+
+from __future__ import annotations
+
+from tap_exports.singer import typing as th
+
+# Properties that entries of several providers have.
+PRIMARY_KEYS = th.Property("primary_keys", th.ArrayType(th.StringType), description="Key; default: lineage")
+TYPES = th.Property(
+    "schema",
+    th.ObjectType(additional_properties=True),
+    description="Types by column: string, integer, number, boolean, date, date-time, object, array or any",
+)
+MODE = th.Property(
+    "mode",
+    th.StringType,
+    allowed_values=["create", "collect"],
+    default="create",
+    description="`create` makes the windowed jobs, `collect` reads completed jobs that others made",
+)
+GUARDS = (
+    th.Property("expect_columns", th.ArrayType(th.StringType), description="Columns that the rows must hold"),
+    th.Property("min_rows", th.IntegerType, description="Fewest rows of a job"),
+    th.Property("max_age_hours", th.NumberType, description="Greatest age of a job when it is read"),
+)
+
+SHARED = (
+    th.Property("start_date", th.DateTimeType, description="Start of the first window; floor of list streams"),
+    th.Property("end_date", th.DateTimeType, description="Upper bound, for backfills"),
+    th.Property("settling_seconds", th.IntegerType, default=60, description="A window ends at now minus this"),
+    th.Property("poll_interval_seconds", th.NumberType, default=2, description="First wait between two polls of a job"),
+    th.Property(
+        "poll_interval_max_seconds",
+        th.NumberType,
+        default=60,
+        description="Ceiling of that wait, which grows with jitter; a provider's own hint wins",
+    ),
+    th.Property(
+        "job_stall_timeout_seconds",
+        th.IntegerType,
+        default=3600,
+        description="A job without any progress for so long stops its stream; the bookmark stays",
+    ),
+    th.Property(
+        "job_wait",
+        th.StringType,
+        allowed_values=["wait", "detach"],
+        default="wait",
+        description="`detach`: submit, write the ledger to STATE, exit 0; the next run collects",
+    ),
+    th.Property("max_concurrent_jobs", th.IntegerType, default=4, description="Open jobs per provider"),
+    th.Property("max_concurrent_requests", th.IntegerType, default=4, description="Requests in flight per provider"),
+    th.Property("request_timeout_seconds", th.NumberType, default=60, description="Longest silence within a request"),
+    th.Property("max_attempts", th.IntegerType, default=6, description="Attempts per request"),
+    th.Property(
+        "verify_counts",
+        th.StringType,
+        allowed_values=["fail", "warn", "off"],
+        description="Rows read against the provider's own count; default: `fail`, for Cornect `warn`",
+    ),
+    th.Property(
+        "schema_contract",
+        th.StringType,
+        allowed_values=["evolve", "discard", "freeze"],
+        default="evolve",
+        description="A column that the catalog does not know: new SCHEMA message, into `_sdc_extra`, or stop",
+    ),
+    th.Property("rejects_max_count", th.IntegerType, default=0, description="Rows that may be rejected per file"),
+    th.Property("rejects_max_ratio", th.NumberType, default=0, description="The same as a share of the file, 0 to 1"),
+    th.Property("spool_dir", th.StringType, description="Where downloads wait; default: the system's temporary folder"),
+    th.Property("spool_max_mb", th.IntegerType, default=4096, description="Budget of the spool in MB"),
+    th.Property("archive_max_mb", th.IntegerType, default=4096, description="Largest unpacked archive in MB"),
+    th.Property("archive_max_ratio", th.IntegerType, default=200, description="Largest unpacked to packed ratio"),
+    th.Property(
+        "allow_private_hosts",
+        th.BooleanType,
+        default=False,
+        description="Allow plain http and private or loopback addresses: a sandbox or an on-premises host",
+    ),
+    th.Property(
+        "executor",
+        th.StringType,
+        default="threads:4",
+        description="Who downloads and converts in batch mode: `threads:N`, `dask:ADDRESS` or `module:factory`",
+    ),
+    th.Property(
+        "progress",
+        th.StringType,
+        allowed_values=["auto", "always", "never"],
+        default="auto",
+        description="Progress on stderr; `auto` only on a terminal",
+    ),
+    th.Property(
+        "emit_activate_version_messages",
+        th.BooleanType,
+        default=True,
+        description="Send ACTIVATE_VERSION after a complete and proven full-table read",
+    ),
+)

@@ -1,0 +1,47 @@
+"""Rejected rows on their way to `export_rejects`: on disk, since there may be as many as the limits allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import islice
+
+import msgspec
+
+from tap_exports.engine.model import Rejected, Row
+from tap_exports.engine.spool import Spool, SpoolFile
+
+ROWS_PER_BATCH = 1000
+
+
+class RejectLog:
+    """The rejects of a run, in their order.
+
+    Args:
+        spool: Gives the private folder, at the first reject.
+    """
+
+    def __init__(self, spool: Callable[[], Spool]) -> None:
+        """Start without a file."""
+        self._spool = spool
+        self._file: SpoolFile | None = None
+
+    def add(self, stream: str, rejected: Rejected) -> None:
+        """Keep one reject.
+
+        Raises:
+            StopError: The disk is full, or the rejects outgrow `spool_max_mb`.
+        """
+        if self._file is None:
+            self._file = self._spool().create("rejects.jsonl")
+        row = {"stream": stream, "job_id": rejected.job_id, **asdict(rejected.reject)}
+        self._file.write(msgspec.json.encode(row) + b"\n")
+
+    def batches(self) -> Iterator[list[Row]]:
+        """Yield all rejects in batches; none can be added after that."""
+        if self._file is None:
+            return
+        self._file.close()
+        with self._file.path.open("rb") as lines:
+            while batch := [msgspec.json.decode(line) for line in islice(lines, ROWS_PER_BATCH)]:
+                yield batch

@@ -1,0 +1,293 @@
+"""The stream class under all streams: runs an engine generator and turns its events into messages."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+
+from singer_sdk import Stream
+from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.singerlib.messages import SchemaMessage
+
+from tap_exports.engine.decode import Layout
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import (
+    EXTRA,
+    Checkpoint,
+    Column,
+    Contract,
+    Event,
+    NewColumns,
+    Rejected,
+    Rows,
+    Unfinished,
+)
+from tap_exports.errors import ConfigError, StopError, TapError
+from tap_exports.singer.columns import Schema, to_columns, to_schema
+from tap_exports.singer.emitter import Emitter
+
+if TYPE_CHECKING:
+    from singer_sdk.helpers.types import Context
+    from singer_sdk.singerlib.catalog import Catalog
+
+    from tap_exports.singer.tap import BaseTap
+
+CONNECTION_TEST = 1
+TOP_LEVEL = 2  # the length of a top-level property's breadcrumb
+
+
+class Run(Protocol):
+    """What the engine runs for a stream."""
+
+    def start(self) -> None:
+        """Begin what can run ahead of the stream's turn."""
+
+    def events(self) -> Iterator[Event]:
+        """Yield what is to be written, in order."""
+
+
+class EventStream(Stream):
+    """A stream whose rows come as events of the engine.
+
+    Attributes:
+        lineage: Lineage columns that its rows carry.
+        activates: Whether a full-table read replaces what earlier reads left at the target.
+    """
+
+    lineage: Sequence[str] = ()
+    activates = True
+    _tap: BaseTap
+
+    def __init__(self, tap: BaseTap, name: str | None = None) -> None:
+        """Leave the columns to the first look at the schema."""
+        super().__init__(tap, schema=None, name=name)
+        self._run: Run | None = None
+        self._columns: dict[str, Column] | None = None
+        self._discovery_error: TapError | None = None
+        self.failed_start: TapError | None = None
+        self._counts = {"rows": 0, "rejects": 0, "bytes": 0}
+
+    @property
+    def label(self) -> str:
+        """Return the name that the configuration gives to the stream."""
+        return self.name
+
+    @property
+    def tap(self) -> BaseTap:
+        """Return the tap, for what its streams share."""
+        return self._tap
+
+    # What a concrete stream gives
+
+    def discover_columns(self) -> dict[str, Column]:
+        """Return the data columns, from the provider where it must be asked.
+
+        Raises:
+            TapError: The provider could not be asked.
+        """
+        raise NotImplementedError
+
+    def make_run(self) -> Run:
+        """Return the engine's run of this stream."""
+        raise NotImplementedError
+
+    def check_connection(self) -> None:
+        """Make one free request, for `--test`: nothing is created."""
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Return the names in files that stand for other property names."""
+        return {}
+
+    # Schema
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Return the data columns known so far; the catalog's where one was given."""
+        if self._columns is None:
+            entry = self._catalog_entry()
+            self._columns = to_columns(entry) if entry else self._discovered()
+        return self._columns
+
+    def _discovered(self) -> dict[str, Column]:
+        try:
+            return self.discover_columns()
+        except TapError as error:
+            self._discovery_error = error
+            return {}
+
+    def _catalog_entry(self) -> Schema | None:
+        catalog: Catalog | None = self._tap.input_catalog
+        entry = catalog.get_stream(self.name) if catalog else None
+        return entry.schema.to_dict() if entry else None
+
+    @property
+    def schema(self) -> Schema:
+        """Return the schema: data columns, then lineage."""
+        return to_schema(self.columns.values(), self.lineage, self.primary_keys)
+
+    @property
+    def discovery_error(self) -> TapError | None:
+        """Return why the columns could not be discovered, or None."""
+        _ = self.columns
+        return self._discovery_error
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take selection and schema from a catalog; its keys must be among the columns."""
+        super().apply_catalog(catalog)
+        known = {*self.columns, *self.lineage}
+        if missing := [key for key in self.primary_keys if key not in known]:
+            msg = f'catalog: {self.name}: key "{missing[0]}" is not among its columns; discover the catalog anew'
+            raise ConfigError(msg)
+
+    @property
+    def selected_names(self) -> frozenset[str]:
+        """Return the selected top-level properties."""
+        return frozenset(n for n in (*self.columns, *self.lineage) if self.mask.get(("properties", n), True))
+
+    def layout(self, skip_rows: int = 0) -> Layout:
+        """Return how the next file or page is to be read."""
+        names = self.selected_names
+        return Layout(
+            columns=self.columns,
+            deselected=frozenset(n for n in self.columns if n not in names),
+            aliases=self.aliases,
+            contract=Contract(self.config["schema_contract"]),
+            skip_rows=skip_rows,
+            optional=frozenset({self.replication_key} if self.replication_key else ()),
+        )
+
+    # State
+
+    @property
+    def ledger(self) -> StreamState:
+        """Return the stream's bookmark and ledger over the live STATE.
+
+        Raises:
+            StateError: It cannot be read.
+        """
+        return StreamState(self.name, self.stream_state)
+
+    def _write_state_message(self) -> None:
+        """Write STATE through the tap, which leaves out empty bookmarks."""
+        self._tap.write_state()
+        self.state_manager.is_flushed = True
+
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature
+        """Return None: bookmarks are moved by proof, not by the largest value."""
+        return
+
+    @property
+    def emit_activate_version_messages(self) -> bool:
+        """Return False: the SDK would send it before the rows; it is sent after them, once they are proven."""
+        return False
+
+    # Sync
+
+    def run(self) -> Run:
+        """Return the run, made and begun at the first call."""
+        if self._run is None:
+            self._run = self.make_run()
+            self._run.start()
+        return self._run
+
+    def _sync_records(
+        self,
+        context: Context | None = None,  # noqa: ARG002 - the SDK's signature
+        *,
+        write_messages: bool = True,  # noqa: ARG002 - the SDK's signature
+    ) -> Generator[dict[str, Any], Any, Any]:
+        began = monotonic()
+        try:
+            self._sync_events()
+        except Exception as error:  # one stream that fails, for whatever reason, does not stop the others
+            if self.ABORT_AT_RECORD_COUNT is not None:
+                raise
+            self._tap.fail(self, error)
+        finally:
+            self.logger.info(
+                "%s: %d rows, %d rejects, %d bytes in %.1f s", self.name, *self._counts.values(), monotonic() - began
+            )
+        yield from ()
+
+    def _sync_events(self) -> None:
+        if error := self.discovery_error:
+            raise error
+        if self.ABORT_AT_RECORD_COUNT == CONNECTION_TEST:
+            self.check_connection()
+            return
+        self._tap.start_runs()
+        if self.failed_start:
+            raise self.failed_start
+        if self.replication_method == "FULL_TABLE" and self.activates:
+            self._stream_version = self._initialized_at
+        for event in self._tap.journal.along(self.run().events()):
+            self._handle(event)
+        if self._stream_version is not None and self.config["emit_activate_version_messages"]:
+            self._write_activate_version_message(self._stream_version)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Rows):
+            self._write_rows(event)
+        elif isinstance(event, Checkpoint):
+            self._tap.write_state()
+        elif isinstance(event, NewColumns):
+            self._evolve(event.columns)
+        elif isinstance(event, Unfinished):
+            self._stream_version = None
+        elif isinstance(event, Rejected):
+            self._counts["rejects"] += 1
+            self._tap.rejects.add(self.name, event)
+        else:
+            self._counts["bytes"] += event.bytes
+            self._tap.receipts.append(event)
+
+    def _evolve(self, columns: Iterable[Column]) -> None:
+        """Add columns to the schema and announce them before the first row that holds them."""
+        self._columns = {**self.columns, **{c.name: c for c in columns}}
+        self.logger.info("%s: new columns %s (schema_contract: evolve)", self.name, ", ".join(c.name for c in columns))
+        if self._input_schema is not None:
+            self._input_schema = self.schema
+        selected = get_selected_schema(self.name, self.schema, self.mask)
+        self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
+        self._stream_maps = None
+        self._write_schema_message()
+
+    def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
+        """Yield SCHEMA messages; a bookmark property that the schema does not hold is left out."""
+        for message in super()._generate_schema_messages():
+            known = message.schema.get("properties", {})
+            message.bookmark_properties = [k for k in message.bookmark_properties or () if k in known] or None
+            yield message
+
+    # Rows
+
+    def _write_rows(self, rows: Rows) -> None:
+        limit = self.ABORT_AT_RECORD_COUNT
+        room = None if limit is None else limit - self._counts["rows"]
+        if room is not None and len(rows) > room:
+            self._emit(Rows(rows.data[:room], rows.constants))
+            self._counts["rows"] += room
+            self._check_max_record_limit(self._counts["rows"])
+        self._emit(rows)
+        self._counts["rows"] += len(rows)
+
+    def _emit(self, rows: Rows) -> None:
+        if EXTRA in self.lineage:
+            rows = Rows(rows.data, {EXTRA: None, **rows.constants})
+        Emitter(self._tap.writer, self.name, self.selected_names, self._stream_version).emit(
+            rows, self.stream_maps, self.schema if self._deselects_nested else None, self.mask
+        )
+
+    @cached_property
+    def _deselects_nested(self) -> bool:
+        """Tell whether a property within an object is deselected, so that objects must be opened."""
+        return any(len(breadcrumb) > TOP_LEVEL and not selected for breadcrumb, selected in self.mask.items())
+
+    def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
+        """Refuse: rows of this tap travel in batches, see `_sync_records`."""
+        del context
+        msg = f"{self.name} has no single records"
+        raise StopError(msg)

@@ -1,0 +1,227 @@
+"""The tap class under the tap: configuration, STATE, the shared parts of a run, and how a run ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Stream, Tap
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+from tap_exports import settings
+from tap_exports.engine import ledger
+from tap_exports.engine.api import Polls
+from tap_exports.engine.clock import SystemClock
+from tap_exports.engine.http import Client, Transport
+from tap_exports.engine.jobs import Journal, Lifecycle
+from tap_exports.engine.model import Receipt
+from tap_exports.engine.secrets import Redactor, install
+from tap_exports.engine.spool import Spool
+from tap_exports.errors import AuthError, ConfigError, TapError, Terminated, UnreachableError
+from tap_exports.singer.config import describe, plain
+from tap_exports.singer.rejects import RejectLog
+from tap_exports.singer.stream import EventStream
+from tap_exports.singer.writer import MessageWriter
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+LOGGER = logging.getLogger("tap-exports")
+LAST = ("export_jobs", "export_rejects")
+SETTLE_SECONDS = 3
+
+
+class BaseTap(Tap):
+    """What every run shares: clock, journal, spool, redaction, receipts, failures."""
+
+    message_writer_class = MessageWriter
+    dynamic_catalog = True
+    redactor: ClassVar[Redactor] = Redactor()
+    redacts: ClassVar[bool] = False
+    current: ClassVar[BaseTap | None] = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed through to the SDK
+        """Keep what ends a run within reach of `__main__`."""
+        BaseTap.current = self
+        self.failures: dict[str, str] = {}
+        self.receipts: list[Receipt] = []
+        self.rejects = RejectLog(lambda: self.spool)
+        self.clock = SystemClock()
+        self.journal = Journal()
+        self._started = False
+        ledger.check_state(kwargs.get("state"))  # before discovery asks a provider for anything
+        super().__init__(*args, **kwargs)
+
+    # Configuration
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the configuration; messages name settings, never values, since values may be secrets.
+
+        Raises:
+            ConfigError: Something is wrong; one or two lines.
+        """
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        for secret in settings.secret_values(self._config, schema):
+            self.redactor.add(secret)
+        if not BaseTap.redacts:
+            BaseTap.redacts = True
+            install(self.redactor)
+        self._config = plain(self._config, schema)
+        errors = [*settings.unknown_keys(self._config, schema)]
+        broken = JSONSchemaValidator(schema).iter_errors(self._config)
+        errors += [describe(e) for e in broken if e.validator != "additionalProperties"]
+        if errors and raise_errors:
+            raise ConfigError("\n".join(dict.fromkeys(errors[:2])))
+        if not errors:
+            self.check_config()
+        return errors
+
+    def check_config(self) -> None:
+        """Check what a JSON Schema cannot say.
+
+        Raises:
+            ConfigError: Something is wrong.
+        """
+        self.date_range = settings.date_range(self._config)
+
+    # STATE
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over the incoming STATE.
+
+        Raises:
+            StateError: It is malformed, or written by a newer version; nothing of it is used then.
+        """
+        ledger.check_state(state)
+        super().load_state(state)
+
+    def write_state(self) -> None:
+        """Write STATE when it changed; a stream that has proven nothing yet leaves no trace in it."""
+        bookmarks = {stream: bookmark for stream, bookmark in self.state.get("bookmarks", {}).items() if bookmark}
+        if bookmarks:
+            self.state_writer.write_state({**self.state, "bookmarks": bookmarks})
+
+    @property
+    def writer(self) -> MessageWriter:
+        """Return the one place that writes messages."""
+        writer = self.message_writer
+        if not isinstance(writer, MessageWriter):
+            msg = f"a {type(writer).__name__} cannot write batches of rows"
+            raise TypeError(msg)
+        return writer
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Return the streams by name, those about the run itself last: they tell of the others."""
+        streams = super().streams
+        for name in LAST:
+            if name in streams:
+                streams[name] = streams.pop(name)
+        return streams
+
+    # Runs
+
+    @cached_property
+    def spool(self) -> Spool:
+        """Return the place where downloads wait."""
+        return Spool(self.config.get("spool_dir"), max_mb=self.config["spool_max_mb"])
+
+    @cached_property
+    def transport(self) -> Transport:
+        """Return what opens signed URLs; it carries no credential."""
+        return Transport(settings.http_settings(self.config))
+
+    def client(self, provider: str, block: Mapping[str, Any], api_url: str, **options: Any) -> Client:  # noqa: ANN401 - of `Client`
+        """Return the HTTP client of a provider.
+
+        Args:
+            provider: Its name.
+            block: Its settings.
+            api_url: The default of the setting `api_url`.
+            options: Further arguments of `Client`.
+        """
+        url = block.get("api_url") or api_url
+        return Client(provider, url, settings=settings.http_settings(self.config), clock=self.clock, **options)
+
+    def lifecycle(self, api: Polls) -> Lifecycle:
+        """Return what creates and waits for the jobs of a provider."""
+        return Lifecycle(api, self.journal, self.clock, settings.job_settings(self.config))
+
+    def start_runs(self) -> None:
+        """Begin the runs of all selected streams, so that their jobs wait side by side."""
+        if self._started:
+            return
+        self._started = True
+        for stream in self.streams.values():
+            if isinstance(stream, EventStream) and stream.selected and not stream.discovery_error:
+                self._start(stream)
+
+    def _start(self, stream: EventStream) -> None:
+        try:
+            stream.run()
+        except TapError as error:
+            stream.failed_start = error
+
+    def fail(self, stream: EventStream, error: Exception) -> None:
+        """Note that a stream failed; the others still run, and the exit code tells."""
+        LOGGER.debug("%s failed", stream.name, exc_info=error)
+        message = explain(error)
+        everywhere = isinstance(error, (AuthError, UnreachableError))  # stops many streams, and is said once
+        if not everywhere or message not in self.failures.values():
+            where = "" if everywhere or stream.name in message else f"{stream.name}: "
+            LOGGER.error("%s%s", where, self.redactor.clean(message))
+        self.failures[stream.name] = message
+
+    def end(self) -> None:
+        """Let workers go, write the last true STATE and remove the spool; never fails.
+
+        A creation that is under way gets a moment for its reply, so that its job's id is in STATE.
+        """
+        self.clock.stop.set()
+        with contextlib.suppress(Terminated, OSError, AttributeError):
+            self.journal.end()
+            for _ in self.journal.settle(SETTLE_SECONDS):
+                pass
+            if self._started:
+                self.write_state()
+        if "spool" in self.__dict__:
+            self.spool.close()
+
+    def _setup_signal_handlers(self) -> None:
+        super()._setup_signal_handlers()
+        if hasattr(signal, "SIGPIPE"):  # a closed pipe shows as an error of the write
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """End the run at a safe point; `__main__` writes the last STATE."""
+        del frame
+        self.writer.interrupt(signum)
+
+    def run_discovery(self) -> str:
+        """Print the catalog.
+
+        Raises:
+            TapError: A provider could not be asked for the columns of a stream.
+        """
+        for stream in self.streams.values():
+            if isinstance(stream, EventStream) and stream.discovery_error:
+                raise stream.discovery_error
+        return super().run_discovery()
+
+
+def explain(error: Exception) -> str:
+    """Return what a user can do with an error, whoever raised it."""
+    if isinstance(error, TapError):
+        return error.message
+    if isinstance(error, FileNotFoundError):
+        return f"no such file: {error.filename}"
+    if hasattr(error, "lineno"):  # the SDK's JSON errors, of whichever library, carry the line
+        return f"a file given as --config, --state or --catalog is not JSON: {error}"
+    if type(error).__module__.startswith("singer_sdk"):
+        return f"{type(error).__name__}: {error}"
+    return f"internal error, please report it with LOGLEVEL=DEBUG: {type(error).__name__}: {error}"

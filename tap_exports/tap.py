@@ -1,0 +1,64 @@
+"""The tap: its settings and its providers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar
+
+from tap_exports.errors import ConfigError
+from tap_exports.providers.cension.settings import SETTINGS as CENSION
+from tap_exports.providers.cension.streams import discover as cension
+from tap_exports.providers.closient.settings import SETTINGS as CLOSIENT
+from tap_exports.providers.closient.streams import discover as closient
+from tap_exports.providers.cornect.settings import SETTINGS as CORNECT
+from tap_exports.providers.cornect.streams import discover as cornect
+from tap_exports.providers.exelensia.settings import SETTINGS as EXELENSIA
+from tap_exports.providers.exelensia.streams import discover as exelensia
+from tap_exports.providers.packagex.settings import SETTINGS as PACKAGEX
+from tap_exports.providers.packagex.streams import discover as packagex
+from tap_exports.settings import check_slugs
+from tap_exports.singer import typing as th
+from tap_exports.singer.kinds import Entry
+from tap_exports.singer.options import SHARED
+from tap_exports.singer.receipts import receipt_streams
+from tap_exports.singer.stream import EventStream
+from tap_exports.singer.tap import BaseTap
+
+PROVIDERS: dict[str, Callable[[BaseTap, Entry], Iterator[EventStream]]] = {
+    "cension": cension,
+    "exelensia": exelensia,
+    "packagex": packagex,
+    "cornect": cornect,
+    "closient": closient,
+}
+
+
+class TapExports(BaseTap):
+    """Asynchronous export APIs as Singer streams: nothing lost, nothing exported or paid for twice."""
+
+    name = "tap-exports"
+    config_jsonschema: ClassVar[dict[str, object]] = th.PropertiesList(
+        *SHARED, CENSION, EXELENSIA, PACKAGEX, CORNECT, CLOSIENT, additional_properties=False
+    ).to_dict()
+
+    def check_config(self) -> None:
+        """Check what a JSON Schema cannot say.
+
+        Raises:
+            ConfigError: No provider is configured, or the dates are wrong.
+        """
+        super().check_config()
+        if not any(self._config.get(name) for name in PROVIDERS):
+            msg = f"config: no provider block; add at least one of {', '.join(PROVIDERS)}"
+            raise ConfigError(msg)
+
+    def discover_streams(self) -> list[EventStream]:
+        """Return the streams of every configured provider.
+
+        Raises:
+            ConfigError: Two entries get one stream name.
+        """
+        blocks = [(discover, self.config[name]) for name, discover in PROVIDERS.items() if self.config.get(name)]
+        streams = [stream for discover, block in blocks for stream in discover(self, block)] + receipt_streams(self)
+        check_slugs((stream.name, stream.label) for stream in streams)
+        return streams

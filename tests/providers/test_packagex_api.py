@@ -1,0 +1,199 @@
+"""PackageX's requests and replies, as pure functions against the forms that its documents show."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+
+from tap_exports.engine.clock import from_text
+from tap_exports.engine.http import Reply
+from tap_exports.engine.model import Job, RemoteFile, Request, Status, Window
+from tap_exports.errors import BadContentError
+from tap_exports.providers.packagex.api import (
+    CSV,
+    ERRORS,
+    JSON,
+    STATUSES,
+    body_of,
+    is_like,
+    is_removed,
+    is_same,
+    parse_error,
+    parse_export,
+    parse_files,
+    parse_job,
+    parse_page,
+    unwrap,
+)
+
+ID = "exp_7xKyu1HYgPnSAXZhtdxFxk"
+NOON = "2026-07-01T12:00:00.000Z"
+EXPORT = {"id": ID, "resource": "shipment", "status": "completed", "created_at": 1782907200, "count_total": 2}
+PARAMS = {"resource": "shipment", "options": {}, "columns": [], "replication_key": "created_at"}
+
+
+def request(start: str | None = "2026-07-01T00:00:00Z", end: str = NOON, **changes: object) -> Request:
+    window = Window(from_text(start) if start else None, from_text(end))
+    return Request("packagex", "packagex_export_shipments", {**PARAMS, **changes}, window)
+
+
+def reply(body: object, **headers: str) -> Reply:
+    return Reply(400, headers, json.dumps(body).encode())
+
+
+def test_a_window_becomes_a_filter_with_both_ends() -> None:
+    body = body_of(request())
+    assert body["options"] == {"limit": "all", "created_at": f"bwi:2026-07-01T00:00:00.000Z,{NOON}"}
+    assert body["resource"] == "shipment"
+
+
+def test_a_window_without_a_start_has_one_bound() -> None:
+    assert body_of(request(start=None))["options"]["created_at"] == f"lte:{NOON}"
+
+
+def test_a_window_of_one_instant_is_no_pair() -> None:
+    """`bwi` takes two dates of which the first is before the second."""
+    assert body_of(request(start=NOON))["options"]["created_at"] == f"equals:{NOON}"
+
+
+def test_the_bookmark_may_be_the_last_change() -> None:
+    options = body_of(request(replication_key="updated_at", options={"status": "delivered"}))["options"]
+    assert options == {"limit": "all", "status": "delivered", "updated_at": f"bwi:2026-07-01T00:00:00.000Z,{NOON}"}
+
+
+def test_columns_keep_their_order_and_dates_their_offset() -> None:
+    assert body_of(request(columns=["id", "status"]))["csv_field_options"] == {
+        "timezone": "UTC",
+        "datetime_format": "yyyy-MM-dd'T'HH:mm:ssxxx",
+        "columns": {"id": True, "status": True},
+    }
+    assert list(body_of(request(columns=["b", "a"]))["csv_field_options"]["columns"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize("body", [{"data": EXPORT, "status": 200}, EXPORT])
+def test_envelopes_with_and_without_data(body: object) -> None:
+    assert unwrap(body) == EXPORT
+
+
+@pytest.mark.parametrize("created", [1782907200, "1782907200", "2026-07-01T12:00:00Z", "2026-07-01T14:00:00+02:00"])
+def test_every_form_of_an_instant_is_read(created: object) -> None:
+    assert parse_job({**EXPORT, "created_at": created}).created_at == from_text(NOON)
+
+
+def test_a_record_has_no_urls_and_instants_as_text() -> None:
+    """A signed URL is a secret: no field that holds one is a column."""
+    urls = dict.fromkeys(
+        ["_json_url", "_csv_url", "_csv_error_url", "_csv_sanitized_url", "_pdf_url"], "https://secret"
+    )
+    assert parse_export({**EXPORT, **urls, "updated_at": "1782907200"}) == {
+        **EXPORT,
+        "created_at": NOON,
+        "updated_at": NOON,
+    }
+
+
+@pytest.mark.parametrize(
+    ("pagination", "last"),
+    [
+        ({"page": 1, "limit": 10, "has_more": True, "total_count": 11}, False),
+        ({"page": 1, "limit": 10, "has_more": False}, True),
+        ({"page": 1, "limit": 10}, None),
+        (None, True),
+    ],
+)
+def test_the_pagination_tells_what_follows(pagination: object, last: object) -> None:
+    """`total_count` is missing in older replies, `pagination` may be null."""
+    page = parse_page({"data": [EXPORT], "pagination": pagination})
+    assert (page.last, page.items) == (last, [{**EXPORT, "created_at": NOON}])
+
+
+def test_a_list_without_an_envelope_is_whole() -> None:
+    page = parse_page([EXPORT])
+    assert (page.last, page.items) == (True, [{**EXPORT, "created_at": NOON}])
+
+
+@pytest.mark.parametrize("data", [{}, None, "soon"])
+def test_a_list_without_an_array_is_bad_content(data: object) -> None:
+    with pytest.raises(BadContentError, match="no array of exports"):
+        parse_page({"data": data, "pagination": None})
+
+
+@pytest.mark.parametrize("raw", STATUSES)
+def test_documented_statuses_are_known(raw: str) -> None:
+    assert parse_job({**EXPORT, "status": raw}).status is not Status.UNKNOWN
+
+
+@pytest.mark.parametrize("raw", ["requested", "expired", "archived", ""])
+def test_other_statuses_end_nothing(raw: str) -> None:
+    job = parse_job({**EXPORT, "status": raw, "reason": "why"})
+    assert (job.status, job.status.is_terminal, job.raw_status, job.reason) == (Status.UNKNOWN, False, raw, "why")
+
+
+def test_an_export_without_an_id_is_bad_content() -> None:
+    with pytest.raises(BadContentError):
+        parse_job({"status": "queued"})
+
+
+def test_the_preferred_file_is_read_and_the_other_one_where_it_has_no_url() -> None:
+    both = {**EXPORT, "_json_url": "https://f/j", "_csv_url": "https://f/c"}
+    assert parse_files(both, (JSON, CSV)) == [RemoteFile("export.json", "https://f/j", "json", 2)]
+    assert parse_files({**both, "_json_url": None}, (JSON, CSV)) == [RemoteFile("export.csv", "https://f/c", "csv", 2)]
+    assert parse_files(both, (CSV, JSON)) == [RemoteFile("export.csv", "https://f/c", "csv", 2)]
+
+
+def test_rows_without_any_url_close_nothing() -> None:
+    """An export that counts rows, or does not count, and shows no file must not pass as empty."""
+    for item in (EXPORT, {**EXPORT, "count_total": None}, {k: v for k, v in EXPORT.items() if k != "count_total"}):
+        with pytest.raises(BadContentError, match="neither _json_url nor _csv_url"):
+            parse_files(item, (JSON, CSV))
+
+
+def test_an_export_that_counts_no_row_needs_no_file() -> None:
+    assert parse_files({**EXPORT, "count_total": 0}, (JSON, CSV)) == []
+
+
+def test_errors_may_be_absent_and_are_not_counted() -> None:
+    """`count_total` counts the rows of the main file."""
+    assert parse_files(EXPORT, (ERRORS,)) == []
+    shown = parse_files({**EXPORT, "_csv_error_url": "https://f/e"}, (ERRORS,))
+    assert shown == [RemoteFile("errors.csv", "https://f/e", "csv", None)]
+
+
+def test_a_job_is_recognised_by_its_echoed_options() -> None:
+    asked = body_of(request())
+    assert is_same({"resource": "shipment", "options": asked["options"]}, asked)
+    assert not is_same({"resource": "contact", "options": asked["options"]}, asked)
+    assert not is_same({"resource": "shipment", "options": {**asked["options"], "created_at": "lte:2020"}}, asked)
+    assert not is_same({"resource": "shipment"}, asked)
+
+
+def test_collecting_looks_at_resource_and_options_where_they_show() -> None:
+    params = {**PARAMS, "options": {"status": "delivered"}}
+    assert is_like({"resource": "shipment", "options": {"status": "delivered", "limit": 5}}, params)
+    assert is_like({"resource": "shipment"}, params)
+    assert not is_like({"resource": "shipment", "options": {"status": "pending"}}, params)
+
+
+@pytest.mark.parametrize(
+    ("hour", "status", "gone"),
+    [(11, Status.COMPLETED, False), (13, Status.COMPLETED, True), (13, Status.RUNNING, False)],
+)
+def test_files_are_gone_a_day_after_by_the_providers_clock(hour: int, status: Status, gone: bool) -> None:  # noqa: FBT001
+    """Whether a record outlives its files is not documented."""
+    job = Job(ID, status, created_at=datetime(2026, 7, 1, 12, tzinfo=timezone.utc))
+    assert is_removed(job, reply({}, Date=f"Thu, 02 Jul 2026 {hour}:00:00 GMT")) is gone
+    assert not is_removed(job, reply({}))
+
+
+@pytest.mark.parametrize("key", ["code", "error_code"])
+def test_both_names_of_the_code_are_read(key: str) -> None:
+    body: dict[str, object] = {
+        "data": {},
+        "message": "Invalid",
+        "errors": ["resource"],
+        key: "validation_error",
+        "pagination": None,
+    }
+    assert parse_error(reply(body)) == ("validation_error", "Invalid: resource")

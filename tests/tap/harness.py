@@ -1,0 +1,110 @@
+"""Runs the tap as users do, as a process, and reads what it wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+LIMIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the tap left.
+
+    Attributes:
+        code: Its exit code.
+        lines: What it wrote to stdout, message by message.
+        stderr: Its log.
+    """
+
+    code: int
+    lines: list[bytes]
+    stderr: str
+
+    @cached_property
+    def messages(self) -> list[Json]:
+        return [json.loads(line) for line in self.lines]
+
+    @cached_property
+    def records(self) -> dict[str, list[Json]]:
+        """Return the records by stream."""
+        found: dict[str, list[Json]] = defaultdict(list)
+        for message in self.messages:
+            if message["type"] == "RECORD":
+                found[message["stream"]].append(message["record"])
+        return found
+
+    @property
+    def states(self) -> list[Json]:
+        return [m["value"] for m in self.messages if m["type"] == "STATE"]
+
+    @property
+    def errors(self) -> list[str]:
+        """Return the messages of the log's errors."""
+        return [line.split("| ", 3)[3] for line in self.stderr.splitlines() if "| ERROR " in line]
+
+    def schema(self, stream: str) -> Json:
+        """Return the last schema of a stream."""
+        found = [m for m in self.messages if m["type"] == "SCHEMA" and m["stream"] == stream]
+        return dict(found[-1])
+
+    def succeeded(self) -> Ran:
+        """Return the run itself, once it is seen to have ended well."""
+        assert (self.code, self.errors) == (0, []), self.stderr
+        return self
+
+
+def tap(
+    folder: Path,
+    config: Mapping[str, Any],
+    *arguments: str,
+    state: Mapping[str, Any] | None = None,
+    catalog: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ran:
+    """Run the tap to its end."""
+    command = [*command_of(folder, config, state=state, catalog=catalog), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, check=False, timeout=LIMIT_SECONDS, env={**os.environ, **(environment or {})}
+    )
+    return Ran(done.returncode, done.stdout.splitlines(), done.stderr.decode())
+
+
+def command_of(
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    state: Mapping[str, Any] | None = None,
+    catalog: Mapping[str, Any] | None = None,
+) -> Sequence[str]:
+    """Write the files of a run and return its command."""
+    command = [sys.executable, "-m", "tap_exports"]
+    for name, content in (("config", config), ("state", state), ("catalog", catalog)):
+        if content is not None:
+            path = folder / f"{name}.json"
+            path.write_text(json.dumps(content), encoding="utf-8")
+            command += [f"--{name}", str(path)]
+    return command
+
+
+def without_lineage(records: Sequence[Json]) -> list[Json]:
+    """Return records without the columns that the tap adds."""
+    return [{k: v for k, v in record.items() if not k.startswith("_sdc_")} for record in records]
+
+
+def only(config: Json, provider: str) -> Json:
+    """Return a configuration with one provider's block."""
+    return {k: v for k, v in config.items() if k == provider or k not in PROVIDERS}
+
+
+PROVIDERS = frozenset({"cension", "exelensia", "packagex", "cornect", "closient"})

@@ -1,0 +1,62 @@
+"""How a run ends before its time: the last true STATE, promptly, without a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tap_exports.sandbox import Sandbox
+from tests.tap.harness import command_of, tap
+
+Boxes = Callable[..., Sandbox]
+INVOICES = "exelensia_export_invoices"
+PROMPT_SECONDS = 5
+
+
+def one_export(box: Sandbox) -> dict[str, object]:
+    config = box.config("exelensia")
+    config["exelensia"]["exports"] = config["exelensia"]["exports"][:1]
+    config["exelensia"]["exports"][0]["max_window_days"] = 10000
+    config["end_date"] = "2026-01-01T00:00:00Z"  # one window, in every run the same
+    return config
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_while_a_job_runs(tmp_path: Path, sandbox: Boxes, number: signal.Signals) -> None:
+    """A signal ends the run at once with the shell's exit code; the open job stands in the last STATE and goes on."""
+    box = sandbox(job_seconds=4)
+    config = one_export(box)
+    process = subprocess.Popen(command_of(tmp_path, config), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not any(r["method"] == "POST" for r in box.requests()):
+        time.sleep(0.02)
+    time.sleep(0.3)
+    began = time.monotonic()
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, b"Traceback" in err) == (128 + number, False)
+    assert time.monotonic() - began < PROMPT_SECONDS
+    state = [json.loads(line) for line in out.splitlines()][-1]["value"]
+    (job,) = state["bookmarks"][INVOICES]["ledger"]["jobs"]
+    again = tap(tmp_path, config, state=state).succeeded()
+    assert [r["method"] for r in box.requests()].count("POST") == 1
+    assert {r["_sdc_job_id"] for r in again.records[INVOICES]} == {job["id"]}
+
+
+def test_closed_pipe(tmp_path: Path, sandbox: Boxes) -> None:
+    """A target that went away ends the run promptly, without a traceback."""
+    box = sandbox(rows=20_000)
+    config = one_export(box)
+    reading, writing = os.pipe()
+    process = subprocess.Popen(command_of(tmp_path, config), stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    os.read(reading, 100)
+    os.close(reading)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, b"Traceback" in err) == (141, False)

@@ -1,0 +1,97 @@
+"""One place writes messages: whole lines, exact values, the SDK's own form."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import sys
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from singer_sdk.singerlib.encoding.simple import RecordMessage, SimpleSingerWriter
+
+from tap_exports.engine.model import Rows
+from tap_exports.errors import Terminated
+from tap_exports.singer.writer import MessageWriter, dicts_of, records_of
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
+RAW = {b"json": b"raw"}
+
+
+def batch() -> pa.RecordBatch:
+    fields: list[pa.Field[Any]] = [
+        pa.field("id", pa.int64()),
+        pa.field("a b", pa.string()),
+        pa.field("n", pa.string(), metadata=RAW),
+    ]
+    columns: list[pa.Array[Any]] = [
+        pa.array([1, 2], pa.int64()),
+        pa.array(["x\r\n\u2028“é", None], pa.string()),
+        pa.array(["12345678901234567890.10", None], pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+
+
+def written(monkeypatch: pytest.MonkeyPatch, rows: Rows, names: frozenset[str], version: int | None = None) -> bytes:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="utf-8"))
+    MessageWriter().write_rows("s", rows, names, version, AT)
+    return out.getvalue()
+
+
+def test_numbers_keep_every_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number that came as text is written digit by digit."""
+    line = written(monkeypatch, Rows(batch()), frozenset({"n"})).splitlines()[0]
+    assert b'"record":{"n":12345678901234567890.10}' in line
+
+
+def test_messages_are_those_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches, lists of records and the SDK's own writer give the same messages."""
+    names = frozenset({"id", "a b", "n", "_sdc_job_id"})
+    rows = Rows(batch(), {"_sdc_job_id": "j", "_sdc_file": "not selected"})
+    ours = [json.loads(line, parse_float=Decimal) for line in written(monkeypatch, rows, names, 7).splitlines()]
+    listed = Rows(dicts_of(Rows(batch()), names), rows.constants)
+    from_list = [json.loads(line, parse_float=Decimal) for line in written(monkeypatch, listed, names, 7).splitlines()]
+    sdk = SimpleSingerWriter()
+    theirs = [
+        json.loads(sdk.format_message(RecordMessage("s", record, 7, AT)), parse_float=Decimal)
+        for record in dicts_of(rows, names)
+    ]
+    assert ours == from_list == theirs
+
+
+def test_rows_of_pages_and_files_have_one_order() -> None:
+    """Data columns come first, lineage after them."""
+    (record,) = records_of(
+        Rows([{"a": 1, "_sdc_row": 1}], {"_sdc_extra": None}), frozenset({"a", "_sdc_row", "_sdc_extra"})
+    )
+    assert list(record) == ["a", "_sdc_row", "_sdc_extra"]
+
+
+def test_signal_waits_for_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal during a write ends the run after the whole line, never within it."""
+    writer = MessageWriter()
+
+    class Pipe(io.BytesIO):
+        def write(self, data: object) -> int:
+            writer.interrupt(signal.SIGTERM)
+            return super().write(data)  # type: ignore[arg-type] # bytes in, as the writer gives them
+
+    out = Pipe()
+    monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"buffer": out}))
+    with pytest.raises(Terminated) as ended:
+        writer.write_records("s", [{"a": 1}], None, AT)
+    assert (ended.value.exit_code, out.getvalue()[-1:]) == (143, b"\n")
+
+
+def test_second_signal_does_not_wait() -> None:
+    """A second signal ends a run whose target does not read any more."""
+    writer = MessageWriter()
+    writer._writing = True
+    writer.interrupt(signal.SIGINT)
+    with pytest.raises(Terminated):
+        writer.interrupt(signal.SIGINT)
