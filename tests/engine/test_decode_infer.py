@@ -132,10 +132,8 @@ def test_a_csv_sample(tmp_path: Path) -> None:
 
 
 def test_a_sample_of_a_header_only(tmp_path: Path) -> None:
-    assert sample(written(tmp_path / "f.csv", b"a,b\n"), "csv") == {
-        "a": Column("a", Kind.STRING),
-        "b": Column("b", Kind.STRING),
-    }
+    """Names without values are no sample: all would be text, and change their types with the next sample."""
+    assert sample(written(tmp_path / "f.csv", b"a,b\n"), "csv") == {}
 
 
 def test_a_json_sample(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: in
                 gathered.append(event)
             if sum(map(len, gathered)) >= limit:
                 break
+    if not any(map(len, gathered)):
+        return {}  # names without values would all be text, and change with the next sample
     return columns | _inferred(gathered, limit)
 
 

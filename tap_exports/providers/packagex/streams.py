@@ -96,7 +96,10 @@ class ExportRows(SampledExportStream):
     def columns_of_provider(self) -> dict[str, Column]:
         """Return the key, and the columns of a completed export."""
         keys = {key: Column(key, Kind.STRING) for key in self.primary_keys if key not in self.lineage}
-        return keys | super().columns_of_provider() | keys
+        found = super().columns_of_provider()
+        if not self.lists_jobs:  # the tap's own jobs ask for dates with an offset, those of others may not
+            found |= {name: Column(name, Kind.DATETIME) for name in self.mended & found.keys()}
+        return keys | found | keys
 
     @property
     def ledger(self) -> StreamState:

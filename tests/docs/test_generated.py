@@ -1,0 +1,56 @@
+"""The generated parts of documents and meltano.yml are those that the tap itself would give."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = ("README.md", "meltano.yml", "docs/settings.md", "docs/streams.md")
+
+
+def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the generator of a tree."""
+    command = [sys.executable, str(root / "tools" / "generate.py"), *arguments]
+    return subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Return a tree with the generator and its files."""
+    for name in (*FILES, "tools/generate.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_nothing_is_stale() -> None:
+    """Settings and streams stand in the documents as the tap has them."""
+    done = generate(ROOT, "--check")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_stale_part_is_shown_and_mended(copy: Path, name: str) -> None:
+    """The check fails with a diff that names the file, writes nothing, and the generator mends it."""
+    good = (copy / name).read_text(encoding="utf-8")
+    stale = good.replace("settling_seconds", "settling_hours").replace("exelensia_results", "exelensia_outcomes")
+    (copy / name).write_text(stale, encoding="utf-8")
+    checked = generate(copy, "--check")
+    assert (checked.returncode, (copy / name).read_text(encoding="utf-8")) == (1, stale)
+    assert f"--- {name}\n" in checked.stdout
+    assert generate(copy).stdout == f"{name}: written\n"
+    assert (copy / name).read_text(encoding="utf-8") == good
+
+
+def test_missing_marker_is_an_error(copy: Path) -> None:
+    """A part without its marker lines is not passed over."""
+    text = (copy / "README.md").read_text(encoding="utf-8")
+    (copy / "README.md").write_text(text.replace("<!-- streams: end -->", ""), encoding="utf-8")
+    done = generate(copy, "--check")
+    assert done.returncode == 1
+    assert "README.md: the lines '<!-- streams: generated -->'" in done.stderr

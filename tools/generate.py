@@ -1,0 +1,319 @@
+"""Write the generated parts of meltano.yml, README.md and docs/: settings and streams, as the tap itself has them.
+
+    python tools/generate.py            writes what is stale
+    python tools/generate.py --check    writes nothing; prints a diff and ends with exit code 1 when something is stale
+
+A part stands between two marker lines, `<name>: generated` and `<name>: end`, in the comment form of its file. The
+streams are those of the tap over a sandbox that runs meanwhile, one entry of each kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+import yaml
+
+from tap_exports.sandbox import Sandbox
+from tap_exports.singer.stream import EventStream
+from tap_exports.tap import PROVIDERS, TapExports
+
+ROOT = Path(__file__).resolve().parent.parent
+YOURS = "your name"
+SLUG = "your_name"
+SINGLE_KINDS = {"integer": "integer", "number": "decimal", "boolean": "boolean", "array": "array", "object": "object"}
+WORDS = {"date_iso8601": "date-time", "decimal": "number"}
+SHARED_BY_EXTRACTORS = {"start_date": "$EXPORTS_START_DATE", "allow_private_hosts": "$EXPORTS_ALLOW_PRIVATE_HOSTS"}
+Schema = Mapping[str, Any]
+Cells = Iterable[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its dotted name, its JSON Schema, and whether its object cannot be without it."""
+
+    name: str
+    schema: Schema
+    required: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Return the kind of setting, in Meltano's words."""
+        types = self.schema.get("type", [])
+        words = {types} if isinstance(types, str) else set(types)
+        if "enum" in self.schema:
+            return "options"
+        if self.schema.get("format") == "date-time":
+            return "date_iso8601"
+        return next((kind for word, kind in SINGLE_KINDS.items() if word in words), "string")
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the setting is an object that holds settings."""
+        return bool(self.schema.get("properties")) and self.schema.get("additionalProperties") is False
+
+    @property
+    def secret(self) -> bool:
+        """Return whether the value is a credential."""
+        return bool(self.schema.get("secret"))
+
+    @property
+    def about(self) -> str:
+        """Return the description on one line."""
+        text = self.schema.get("description") or self.schema.get("title") or ""
+        return " ".join(str(text).split())
+
+
+def settings(schema: Schema, prefix: str = "", *, items: bool = False) -> Iterator[Setting]:
+    """Yield the leaves of a schema; with `items` those within lists too, as `exports[].name`."""
+    for name, prop in schema.get("properties", {}).items():
+        setting = Setting(prefix + name, prop, name in schema.get("required", ()))
+        if setting.is_open:
+            yield from settings(prop, f"{setting.name}.", items=items)
+            continue
+        yield setting
+        if items and setting.kind == "array":
+            yield from settings(prop.get("items", {}), f"{setting.name}[].", items=True)
+
+
+@cache
+def config_schema() -> Schema:
+    """Return the schema of the configuration, with the SDK's own settings."""
+    schema = dict(TapExports.config_jsonschema)
+    TapExports.append_builtin_config(schema)
+    return schema
+
+
+# meltano.yml
+
+
+def meltano_settings() -> str:
+    """Return the list of settings as Meltano wants them."""
+    return _yaml([_meltano_setting(setting) for setting in settings(config_schema())])
+
+
+def _meltano_setting(setting: Setting) -> dict[str, Any]:
+    made: dict[str, Any] = {"name": setting.name}
+    # Meltano 4.4 cannot write a decimal that comes from the environment; the tap reads numbers from text too.
+    if setting.kind not in {"string", "decimal"}:
+        made["kind"] = setting.kind
+    if setting.kind == "options":
+        made["options"] = [{"label": value, "value": value} for value in setting.schema["enum"]]
+    if setting.secret:
+        made["sensitive"] = True
+    # A default below a provider would make the provider's block, and with it the provider, in every configuration.
+    if "default" in setting.schema and "." not in setting.name:
+        made["value"] = setting.schema["default"]
+    return {**made, "description": setting.about}
+
+
+def meltano_extractors() -> str:
+    """Return one extractor per provider, configured from the environment."""
+    return "\n".join(_yaml([_extractor(provider)]) for provider in sorted(PROVIDERS))
+
+
+def _extractor(provider: str) -> dict[str, Any]:
+    block = config_schema()["properties"][provider]
+    leaves = [setting.name for setting in settings(block, f"{provider}.")]
+    own = {name: f"${name.replace('.', '_').upper()}" for name in leaves}
+    return {
+        "name": f"tap-exports-{provider}",
+        "inherit_from": "tap-exports",
+        "config": {**SHARED_BY_EXTRACTORS, **own},
+        "select": [f"{provider}_*.*", "export_*.*"],
+    }
+
+
+def meltano_tasks() -> str:
+    """Return one task per provider."""
+    return _yaml([f"tap-exports-{provider} target-duckdb" for provider in sorted(PROVIDERS)])
+
+
+def _yaml(value: object) -> str:
+    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)).rstrip("\n")
+
+
+# Markdown
+
+
+def shared_settings() -> str:
+    """Return the table of the tap's own top-level settings."""
+    found = (s for s in settings(TapExports.config_jsonschema) if "." not in s.name)
+    return settings_table(s for s in found if s.name not in _built_in())
+
+
+def provider_settings() -> str:
+    """Return a table per provider, settings within lists included."""
+    properties = config_schema()["properties"]
+    found = {name: settings(properties[name], f"{name}.", items=True) for name in sorted(PROVIDERS)}
+    return "\n\n".join(f"### {name}\n\n{settings_table(each)}" for name, each in found.items())
+
+
+def built_in_settings() -> str:
+    """Return the table of the SDK's settings."""
+    return settings_table(s for s in settings(config_schema()) if s.name in _built_in())
+
+
+@cache
+def _built_in() -> frozenset[str]:
+    schema: dict[str, Any] = {"properties": {}}
+    TapExports.append_builtin_config(schema)
+    return frozenset(schema["properties"])
+
+
+def settings_table(found: Iterable[Setting]) -> str:
+    """Return settings as a table."""
+    return table(("setting", "kind", "default", "meaning"), map(_settings_row, found))
+
+
+def _settings_row(setting: Setting) -> Cells:
+    default = setting.schema.get("default")
+    shown = "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    kind = "secret" if setting.secret else WORDS.get(setting.kind, setting.kind)
+    if setting.kind == "options":
+        kind = ", ".join(f"`{value}`" for value in setting.schema["enum"])
+    return f"`{setting.name}`", kind, "required" if setting.required else shown, setting.about
+
+
+def streams_table() -> str:
+    """Return all streams as a table."""
+    return table(("stream", "key", "bookmark", "rows"), map(_stream_row, streams()))
+
+
+def _stream_row(stream: EventStream) -> Cells:
+    keys = ", ".join(f"`{key}`" for key in stream.primary_keys)
+    bookmark = f"`{stream.replication_key}`" if stream.replication_key else "full table"
+    return f"`{_name(stream)}`", keys, bookmark, _doc(stream)[0]
+
+
+def stream_sections() -> str:
+    """Return a section per stream: window and caveats as its class tells them."""
+    return "\n\n".join(f"### {_name(stream)}\n\n{_section(stream)}" for stream in streams())
+
+
+def _section(stream: EventStream) -> str:
+    summary, terms = _doc(stream)
+    if "Docs" in terms:
+        terms["Docs"] = f"<{terms['Docs']}>"
+    return "\n".join([summary, "", *(f"- {term}: {text}" for term, text in terms.items())]).rstrip()
+
+
+def _doc(stream: EventStream) -> tuple[str, dict[str, str]]:
+    summary, _, rest = (type(stream).__doc__ or "").partition("\n")
+    found = re.findall(r"^ {4}(Docs|Window|Caveats): (.*(?:\n {8}.*)*)", rest, re.MULTILINE)
+    return summary.strip(), {term: " ".join(text.split()) for term, text in found}
+
+
+def _name(stream: EventStream) -> str:
+    return stream.name.replace(SLUG, "<name>")
+
+
+@cache
+def streams() -> tuple[EventStream, ...]:
+    """Return the streams of a tap that has one entry of each kind, those about the run last."""
+    with Sandbox() as box:
+        config = {name: value for name, value in box.config().items() if name not in box.provider_names}
+        blocks = {name: _one_of_each(box.config(name)[name]) for name in sorted(PROVIDERS)}
+        tap = TapExports(config={**config, **blocks})
+        found = [stream for stream in tap.streams.values() if isinstance(stream, EventStream)]
+        for stream in found:
+            _ = stream.primary_keys
+    return tuple(sorted(found, key=lambda stream: stream.name.startswith("export_")))
+
+
+def _one_of_each(block: Schema) -> dict[str, Any]:
+    return {name: [_bare(value[0])] if name in {"exports", "queries"} else value for name, value in block.items()}
+
+
+def _bare(entry: Schema) -> dict[str, Any]:
+    chosen = {name: value for name, value in entry.items() if name not in {"primary_keys", "replication_key"}}
+    return {**chosen, "name": YOURS}
+
+
+def table(head: Cells, rows: Iterable[Cells]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(list(head)), *rows]
+    return "\n".join(f"| {' | '.join(str(cell).replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+# Files
+
+MELTANO, README = Path("meltano.yml"), Path("README.md")
+SETTINGS, STREAMS = Path("docs/settings.md"), Path("docs/streams.md")
+PARTS: dict[tuple[Path, str], Callable[[], str]] = {
+    (MELTANO, "settings"): meltano_settings,
+    (MELTANO, "extractors"): meltano_extractors,
+    (MELTANO, "tasks"): meltano_tasks,
+    (README, "settings"): shared_settings,
+    (README, "streams"): streams_table,
+    (SETTINGS, "shared"): shared_settings,
+    (SETTINGS, "providers"): provider_settings,
+    (SETTINGS, "built-in"): built_in_settings,
+    (STREAMS, "table"): streams_table,
+    (STREAMS, "sections"): stream_sections,
+}
+
+
+def generated(path: Path) -> str:
+    """Return a file's text with its generated parts anew.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for (owner, name), make in PARTS.items():
+        if owner == path:
+            text = _with_part(text, path, name, make())
+    return text
+
+
+def _with_part(text: str, path: Path, name: str, body: str) -> str:
+    markdown = path.suffix == ".md"
+    begin, end = ("<!-- ", " -->") if markdown else ("# ", "")
+    first, last = f"{begin}{name}: generated{end}", f"{begin}{name}: end{end}"
+    marked = re.compile(rf"^( *){re.escape(first)}\n.*?^ *{re.escape(last)}$", re.DOTALL | re.MULTILINE)
+    inner = f"\n{body}\n\n" if markdown else f"{body}\n"
+    made, count = marked.subn(lambda m: indent(f"{first}\n{inner}{last}", m[1]), text)
+    if count != 1:
+        msg = f"{path}: the lines {first!r} and {last!r} are not there exactly once"
+        raise ValueError(msg)
+    return made
+
+
+def main() -> int:
+    """Write or check.
+
+    Returns:
+        1 when `--check` was given and something is stale, else 0.
+    """
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, show what is stale")
+    check = parser.parse_args().check
+    stale = False
+    for path in dict.fromkeys(path for path, _ in PARTS):
+        old, new = (ROOT / path).read_text(encoding="utf-8"), generated(path)
+        stale = stale or old != new
+        if check:
+            sys.stdout.writelines(
+                difflib.unified_diff(
+                    old.splitlines(keepends=True), new.splitlines(keepends=True), str(path), "generated"
+                )
+            )
+        elif old != new:
+            (ROOT / path).write_text(new, encoding="utf-8")
+            print(f"{path}: written")
+    if check and stale:
+        print("stale: run .venv/bin/python tools/generate.py")
+    return int(check and stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
