@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,7 +41,7 @@ class BaseTap(Tap):
     message_writer_class = MessageWriter
     dynamic_catalog = True
     redactor: ClassVar[Redactor] = Redactor()
-    redacts: ClassVar[bool] = False
+    stop_redacting: ClassVar[Callable[[], None] | None] = None
     current: ClassVar[BaseTap | None] = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed through to the SDK
@@ -68,9 +68,8 @@ class BaseTap(Tap):
         self.append_builtin_config(schema)
         for secret in settings.secret_values(self._config, schema):
             self.redactor.add(secret)
-        if not BaseTap.redacts:
-            BaseTap.redacts = True
-            install(self.redactor)
+        if BaseTap.stop_redacting is None:
+            BaseTap.stop_redacting = install(self.redactor)
         self._config = plain(self._config, schema)
         errors = [*settings.unknown_keys(self._config, schema)]
         broken = JSONSchemaValidator(schema).iter_errors(self._config)

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,22 +29,32 @@ def one_export(box: Sandbox) -> dict[str, object]:
     return config
 
 
+def state_with_a_job(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Read the tap's messages up to the first STATE with an open job."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        message = json.loads(line)
+        bookmark = message.get("value", {}).get("bookmarks", {}).get(INVOICES, {})
+        if bookmark.get("ledger", {}).get("jobs"):
+            return dict(message["value"])
+    raise AssertionError("the tap ended without an open job in STATE")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_while_a_job_runs(tmp_path: Path, sandbox: Boxes, number: signal.Signals) -> None:
     """A signal ends the run at once with the shell's exit code; the open job stands in the last STATE and goes on."""
-    box = sandbox(job_seconds=4)
+    box = sandbox(job_seconds=600)
     config = one_export(box)
     process = subprocess.Popen(command_of(tmp_path, config), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not any(r["method"] == "POST" for r in box.requests()):
-        time.sleep(0.02)
-    time.sleep(0.3)
+    opened = state_with_a_job(process)
     began = time.monotonic()
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, b"Traceback" in err) == (128 + number, False)
     assert time.monotonic() - began < PROMPT_SECONDS
-    state = [json.loads(line) for line in out.splitlines()][-1]["value"]
+    state = [opened, *(json.loads(line)["value"] for line in out.splitlines() if b'"STATE"' in line)][-1]
     (job,) = state["bookmarks"][INVOICES]["ledger"]["jobs"]
+    box.clock.advance(600)
     again = tap(tmp_path, config, state=state).succeeded()
     assert [r["method"] for r in box.requests()].count("POST") == 1
     assert {r["_sdc_job_id"] for r in again.records[INVOICES]} == {job["id"]}

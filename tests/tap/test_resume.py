@@ -1,0 +1,74 @@
+"""A crashed run goes on inside the file (P3), for windows and for full tables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tap_exports.sandbox import Sandbox
+from tap_exports.singer.stream import EventStream
+from tap_exports.tap import TapExports
+from tests.tap.harness import Json, command_of, tap
+
+Boxes = Callable[..., Sandbox]
+LOAD = "exelensia_export_load"
+ROWS = 60_000
+
+
+def one_load(box: Sandbox) -> Json:
+    config = box.config("exelensia")
+    entry = {"schema_id": "019760a0-0001-7000-8000-000000000009", "name": "load", "max_window_days": 10000}
+    config["exelensia"]["exports"] = [entry]
+    return {**config, "end_date": "2026-01-01T00:00:00Z"}
+
+
+def killed_inside_the_file(command: Any) -> tuple[list[Json], Json]:  # noqa: ANN401 - of `subprocess`
+    """Kill the tap at its first STATE with rows of a file; return the rows before it, and that STATE."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    rows: list[Json] = []
+    for line in process.stdout:
+        message = json.loads(line)
+        if message["type"] == "RECORD" and message["stream"] == LOAD:
+            rows.append(message["record"])
+        if message["type"] == "STATE" and '"rows":' in line.decode():
+            break
+    process.kill()
+    process.communicate()
+    return rows, message["value"]
+
+
+def test_resume_inside_the_file(tmp_path: Path, sandbox: Boxes) -> None:
+    """Both runs together bring every row once, from one job; the second begins where STATE stands."""
+    box = sandbox(rows=ROWS)
+    config = one_load(box)
+    before, state = killed_inside_the_file(command_of(tmp_path, config))
+    (job,) = state["bookmarks"][LOAD]["ledger"]["jobs"]
+    assert job["files"]["export.csv"]["rows"] == len(before)
+    after = tap(tmp_path, config, state=state).succeeded().records[LOAD]
+    assert [r["_sdc_row"] for r in before + after] == list(range(1, ROWS + 1))
+    assert {r["_sdc_job_id"] for r in before + after} == {job["id"]}
+
+
+def test_other_bytes_start_over(tmp_path: Path, sandbox: Boxes) -> None:
+    """Progress inside a file holds for the same bytes only: another digest begins at the first row."""
+    box = sandbox(rows=ROWS)
+    config = one_load(box)
+    _, state = killed_inside_the_file(command_of(tmp_path, config))
+    state["bookmarks"][LOAD]["ledger"]["jobs"][0]["files"]["export.csv"]["sha256"] = "0" * 64
+    after = tap(tmp_path, config, state=state).succeeded().records[LOAD]
+    assert [r["_sdc_row"] for r in after] == list(range(1, ROWS + 1))
+
+
+def test_version_of_a_full_table_outlives_a_crash(sandbox: Boxes) -> None:
+    """Rows of one job have one version, whichever run writes them: activating it keeps those of the crashed run."""
+    config = sandbox().config("cornect")
+    job = {"id": "j", "fingerprint": "f", "window": None, "requested_at": "2026-01-01T00:00:00.250Z", "files": {}}
+    ledger = {"version": 1, "jobs": [job], "delete": []}
+    crashed = TapExports(config=config, state={"bookmarks": {"cornect_export_software": {"ledger": ledger}}})
+    stream = crashed.streams["cornect_export_software"]
+    assert isinstance(stream, EventStream)
+    assert stream._job_version() == 1767225600250
