@@ -39,7 +39,6 @@ class Session(requests.Session):
         """Mount the pools; connects to nothing yet."""
         super().__init__()
         self._options: dict[str, _Options] = {}
-        self.headers.clear()
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         adapter = _Adapter(classes, connections)
         self.mount("https://", adapter)
