@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.closient.api import FAILED_JOB_ID, JOB_ID, TAR_JOB_ID
@@ -345,32 +343,3 @@ def test_bad_input_is_told_in_one_line(tmp_path: Path, changes: Json, message: s
     with sandbox() as box:
         ran = tap(tmp_path, config(box, **changes))
     assert (ran.code != 0, message in ran.stderr, "Traceback" in ran.stderr) == (True, True, False), ran.stderr
-
-
-def page_blocks() -> list[Json]:
-    """Return the configurations of the provider's page."""
-    page = Path("docs/providers/closient.md").read_text(encoding="utf-8")
-    return [yaml.safe_load(block)["closient"] for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
-
-
-@pytest.mark.parametrize("block", page_blocks(), ids=["smallest", "full", "job_ids"])
-def test_the_configurations_of_the_page_run(tmp_path: Path, block: Json) -> None:
-    """What the page shows is what the tap takes, key, address and storage aside."""
-    with sandbox() as box:
-        own = {**block, "api_key": box.key("closient"), "api_url": box.api_url("closient")}
-        own |= {"files_storage": str(tmp_path / "assets")} if "files_storage" in block else {}
-        own |= {"job_ids": [JOB_ID]} if "job_ids" in block else {}
-        ran = tap(tmp_path, {**config(box), "closient": own}).succeeded()
-        assert {r["organization_id"] for r in ran.records[EXPORTS]} <= {ACME, BROKEN}
-        assert len(ran.records[EXPORTS]) == len(block.get("job_ids") or block["organization_ids"])
-    assert len(ran.records[RECORDS]) > 0
-
-
-def test_the_page_names_every_stream_with_its_key(tmp_path: Path) -> None:
-    page = Path("docs/providers/closient.md").read_text(encoding="utf-8")
-    with sandbox() as box:
-        found = json.loads(b"\n".join(tap(tmp_path, config(box), "--discover").lines))["streams"]
-    for stream in found:
-        if stream["stream"].startswith("closient"):
-            keys = ", ".join(f"`{key}`" for key in stream["key_properties"])
-            assert f"| `{stream['stream']}` | {keys} | full table |" in page

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tests.tap.harness import Json, Ran, only, tap, without_lineage
@@ -211,23 +210,3 @@ def test_an_entry_without_a_source_is_refused(tmp_path: Path, entry: Json, messa
         ran = tap(tmp_path, config(box, entry))
     assert ran.code == 1
     assert message in ran.errors[0]
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_configurations_of_the_page_run(tmp_path: Path, number: int) -> None:
-    """What the page shows works as it stands, but for the token, the origin and the ids."""
-    page = Path("docs/providers/cornect.md").read_text(encoding="utf-8")
-    shown = yaml.safe_load(page.split("```yaml\n")[number + 1].partition("```")[0])["cornect"]
-    with sandbox() as box:
-        whole = config(box)
-        there = {
-            k: e[k] for e in box.config("cornect")["cornect"]["exports"] for k in ("list_id", "export_id") if k in e
-        }
-        exports = [{k: there.get(k, v) for k, v in entry.items()} for entry in shown.get("exports", ())]
-        block = {**shown, "exports": exports, **{k: whole["cornect"][k] for k in ("api_token", "api_url")}}
-        ran = tap(tmp_path, {**whole, "cornect": block}).succeeded()
-        assert spent(box)["jobs_created"] == 2 * number
-    assert ran.records["cornect_companies"]
-    assert {r["stream"].removeprefix("cornect_export_") for r in ran.records["export_jobs"]} == (
-        {"software", "key_accounts", "last_year"} if number else set()
-    )

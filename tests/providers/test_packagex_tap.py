@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tests.tap.harness import Json, Ran, only, tap, without_lineage
@@ -228,16 +227,3 @@ def test_columns_and_filters_are_sent(tmp_path: Path) -> None:
         ran = tap(tmp_path, config(box, **changes)).succeeded()
     assert {tuple(r) for r in without_lineage(ran.records[SHIPMENTS])} >= {("id", "status")}
     assert {r["status"] for r in ran.records[SHIPMENTS]} == {"delivered"}
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_the_configurations_of_the_page_run(tmp_path: Path, number: int) -> None:
-    """What the page shows works as it stands, but for the key and the origin."""
-    page = Path("docs/providers/packagex.md").read_text(encoding="utf-8")
-    shown = yaml.safe_load(page.split("```yaml\n")[number + 1].partition("```")[0])
-    with sandbox() as box:
-        whole = config(box)
-        block = {**shown["packagex"], **{k: whole["packagex"][k] for k in ("api_key", "api_url")}}
-        ran = tap(tmp_path, {**whole, "start_date": str(shown["start_date"]), "packagex": block}).succeeded()
-    names = {"shipment"} if number == 0 else {"delivered", "contacts", "by_others"}
-    assert all(ran.records[f"packagex_export_{name}"] for name in names)

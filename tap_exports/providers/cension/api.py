@@ -98,9 +98,17 @@ def checked(reply: Reply) -> Any:  # noqa: ANN401 - goes into `parse_*`
 
 
 def parse_operation(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
-    """Return the record of a run."""
-    inner = body.get("operation") or body.get("data") or body
-    return dict(inner.get("operation", inner))
+    """Return the record of a run.
+
+    Raises:
+        BadContentError: It is no object.
+    """
+    inner = body.get("operation") or body.get("data") or body if isinstance(body, dict) else body
+    record = inner.get("operation", inner) if isinstance(inner, dict) else inner
+    if not isinstance(record, dict):
+        msg = "cension: the reply about a run holds no record of it"
+        raise BadContentError(msg)
+    return dict(record)
 
 
 def parse_operation_id(body: Any) -> int:  # noqa: ANN401 - `Any` stops here
@@ -109,10 +117,11 @@ def parse_operation_id(body: Any) -> int:  # noqa: ANN401 - `Any` stops here
     Raises:
         BadContentError: There is no number in it.
     """
-    inner = [body, body.get("operation"), body.get("data")]
+    outer = body if isinstance(body, dict) else {}
+    inner = [outer, outer.get("operation"), outer.get("data")]
     inner += [i.get("operation") for i in inner if isinstance(i, dict)]
     for candidate in inner:
-        if isinstance(candidate, dict) and candidate.get("operationId") is not None:
+        if isinstance(candidate, dict) and str(candidate.get("operationId")).isdecimal():
             return int(candidate["operationId"])
     msg = "cension: the reply to a run that was begun names no operationId; look it up in the dashboard"
     raise BadContentError(msg)
@@ -123,7 +132,7 @@ def parse_job(record: Row, number: int) -> Job:
     raw = str(record.get("status", ""))
     started = record.get("startedAt")
     return Job(
-        id=str(record.get("operationId", number)),
+        id=str(record.get("operationId") or number),
         status=STATUSES.get(raw, Status.UNKNOWN),
         raw_status=raw,
         created_at=from_text(started) if started else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from tap_exports import settings
@@ -33,10 +32,10 @@ class Operations(EventStream):
     primary_keys = ("operationId",)
     replication_key = "operationId"
 
-    def __init__(self, tap: BaseTap, apis: dict[int, CensionApi]) -> None:
-        """Keep the api that can read each run."""
+    def __init__(self, tap: BaseTap, api: CensionApi, numbers: Sequence[int]) -> None:
+        """Keep the api and the numbers of the runs."""
         super().__init__(tap)
-        self.apis = apis
+        self.api, self.numbers = api, numbers
 
     def discover_columns(self) -> dict[str, Column]:
         """Return the documented fields."""
@@ -44,14 +43,13 @@ class Operations(EventStream):
 
     def make_run(self) -> Run:
         """Return a run over the configured numbers."""
-        fetch = lambda number: self.apis[number].operation(number)  # noqa: E731 - one expression
-        limits = settings.limits(self.config)
-        return StatusRun(self.name, list(self.apis), "operationId", fetch, self.layout, self.ledger, limits)
+        limits, fetch = settings.limits(self.config), self.api.operation
+        return StatusRun(self.name, self.numbers, "operationId", fetch, self.layout, self.ledger, limits)
 
     def check_connection(self) -> None:
         """Read one run."""
-        for number, api in islice(self.apis.items(), 1):
-            api.operation(number)
+        for number in self.numbers[:1]:
+            self.api.operation(number)
 
 
 class ExportRows(PagedStream):
@@ -128,22 +126,22 @@ class Query(PagedStream):
 
 
 def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
-    """Yield the streams of the block."""
+    """Yield the streams of the block; an export's own key opens that export only, not the runs."""
     shared = connect(tap, block, block["api_key"])
-    lifecycle = tap.lifecycle(shared)
-    apis = dict.fromkeys(block.get("operation_ids", ()), shared)
+    lifecycle, known = tap.lifecycle(shared), [*block.get("operation_ids", ())]
     for entry in block.get("exports", ()):
         own = entry.get("api_key")
-        api = connect(tap, block, own) if own else shared
+        api = connect(tap, block, own, "exports.api_key") if own else shared
         numbers = entry.get("operation_ids", block.get("operation_ids", ()))
-        apis |= {n: api for n in numbers if n not in apis}
-        yield ExportRows(tap, api, tap.lifecycle(api) if own else lifecycle, entry, numbers)
+        known += numbers
+        yield ExportRows(tap, api, lifecycle, entry, numbers)
     for entry in block.get("queries", ()):
         yield Query(tap, shared, entry)
-    yield Operations(tap, apis)
+    yield Operations(tap, shared, known)
 
 
-def connect(tap: BaseTap, block: Entry, key: str) -> CensionApi:
-    """Return the api with one key."""
-    client = tap.client("cension", block, API_URL, headers={"Authorization": key}, parse_error=parse_error)
+def connect(tap: BaseTap, block: Entry, key: str, setting: str = "api_key") -> CensionApi:
+    """Return the api with one key; `setting` names it in messages."""
+    headers = {"Authorization": key}
+    client = tap.client("cension", block, API_URL, headers=headers, parse_error=parse_error, credential=setting)
     return CensionApi(client, tap.config["max_concurrent_requests"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import GUARDS, PRIMARY_KEYS, TYPES
+from tap_exports.singer.options import ENCODING, GUARDS, PRIMARY_KEYS, TYPES
 
 FILTERS = th.ObjectType(additional_properties=True)
 ABOUT_FILTERS = "Filters of the company search, sent as they are; countries and states by their full names"
@@ -25,6 +25,7 @@ EXPORT = th.ObjectType(
     th.Property("export_id", th.StringType, description="Existing export to read instead of creating one; free"),
     PRIMARY_KEYS,
     TYPES,
+    ENCODING,
     *GUARDS,
     additional_properties=False,
 )

@@ -12,7 +12,7 @@ from tap_exports.engine.clock import MILLISECOND, from_text, to_text
 from tap_exports.engine.http import Client, Reply
 from tap_exports.engine.model import Column, Job, Kind, RemoteFile, Request, Row, Status, Window
 from tap_exports.engine.run.pages import read_pages
-from tap_exports.errors import JobLostError, NotFoundError, NotReadyError, RefusedError
+from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError, RefusedError
 
 API_URL = "https://api.exelensia.com"
 LIMIT = 100
@@ -138,7 +138,11 @@ class ExelensiaApi:
             if error.status == 409:  # noqa: PLR2004 - documented: not yet completed
                 raise NotReadyError(error.message) from error
             raise
-        return [RemoteFile("export.csv", unwrap(reply.json())["url"])]
+        url = unwrap(reply.json()).get("url")
+        if not url:
+            msg = f"exelensia: the download of export {job.id} names no url"
+            raise BadContentError(msg)
+        return [RemoteFile("export.csv", url)]
 
     # DELETE /exports/{id}: removes the job and its file.
     def delete(self, job_id: str) -> None:
@@ -209,13 +213,28 @@ def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
 
 
 def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
-    """Return a page of a list: `{"data": […], "meta": {"total", "totalPages"}}`."""
+    """Return a page of a list: `{"data": […], "meta": {"total", "totalPages"}}`.
+
+    Raises:
+        BadContentError: It has no array of records.
+    """
+    data = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(data, list):
+        msg = "exelensia: a list without an array at `data`"
+        raise BadContentError(msg)
     meta = body.get("meta") or {}
-    return Page(body["data"], total=meta.get("total"), pages=meta.get("totalPages"))
+    return Page(data, total=meta.get("total"), pages=meta.get("totalPages"))
 
 
 def parse_job(item: Row) -> Job:
-    """Return the job that an export record describes."""
+    """Return the job that an export record describes.
+
+    Raises:
+        BadContentError: It has no id.
+    """
+    if not item.get("id"):
+        msg = "exelensia: a record of an export without an id"
+        raise BadContentError(msg)
     raw = str(item.get("status", ""))
     created = item.get("createdAt")
     return Job(
@@ -238,8 +257,11 @@ def parse_columns(schema: Row) -> tuple[dict[str, Column], dict[str, str]]:
 
 
 def parse_error(reply: Reply) -> tuple[str, str]:
-    """Return code and message of an error body; its shape is not documented."""
+    """Return code and message of an error body; its shape is not documented, `message` may be a list."""
     body = reply.json()
-    error = body.get("error", body) if isinstance(body, dict) else {}
-    source = error if isinstance(error, dict) else {"message": error}
-    return str(source.get("code", "")), str(source.get("message", ""))
+    fields = body if isinstance(body, dict) else {"message": body}
+    nested = fields.get("error")
+    error = nested if isinstance(nested, dict) else {}
+    message = fields.get("message") or error.get("message") or nested or ""
+    text = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
+    return str(error.get("code") or fields.get("code") or ""), text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import GUARDS, MODE, PRIMARY_KEYS, TYPES
+from tap_exports.singer.options import ENCODING, GUARDS, MODE, PRIMARY_KEYS, TYPES
 
 SETTINGS = th.Property(
     "exelensia",
@@ -29,6 +29,7 @@ SETTINGS = th.Property(
                         description="Delete a job at the provider in the run after the one that proved its window",
                     ),
                     TYPES,
+                    ENCODING,
                     *GUARDS,
                     additional_properties=False,
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import GUARDS, MODE, TYPES
+from tap_exports.singer.options import ENCODING, GUARDS, MODE, TYPES
 
 EXPORT = th.ObjectType(
     th.Property(
@@ -37,6 +37,7 @@ EXPORT = th.ObjectType(
     MODE,
     th.Property("primary_keys", th.ArrayType(th.StringType), description="Key of the three streams; default: id"),
     TYPES,
+    ENCODING,
     *GUARDS,
     additional_properties=False,
 )
