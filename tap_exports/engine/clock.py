@@ -61,10 +61,16 @@ def from_text(text: str) -> datetime:
     """Return the instant that ISO 8601 text names; text without an offset is UTC.
 
     Raises:
-        ValueError: The text is not ISO 8601.
+        ValueError: The text is not ISO 8601, or names an instant outside the years 1 to 9999 of UTC.
     """
     instant = datetime.fromisoformat(_with_six_digits(text.strip().replace("Z", "+00:00").replace("z", "+00:00")))
-    return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+    if instant.tzinfo is None:
+        return instant.replace(tzinfo=timezone.utc)
+    try:
+        instant.astimezone(timezone.utc)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+    return instant
 
 
 def _with_six_digits(text: str) -> str:

@@ -246,15 +246,21 @@ def _check_ledger(ledger: Mapping[str, Any]) -> None:
         _entry(raw)
     for raw in jobs:
         _text(raw["id"])
-        int(raw.get("bad_reads", 0))
+        _whole(raw.get("bad_reads", 0))
         for file in raw.get("files", {}).values():
-            int(file.get("rows", 0))
+            _whole(file.get("rows", 0))
     for job_id in delete:
         _text(job_id)
 
 
 def _list(value: object) -> list[Any]:
     if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):  # what reads JSON may read 1e999 as infinity
         raise TypeError
     return value
 

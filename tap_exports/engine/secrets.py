@@ -37,6 +37,7 @@ _HEADER = re.compile(
     r"\b((?:proxy-)?authorization|(?:[a-z]+-)?api-key|(?:set-)?cookie)([\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+",
     re.IGNORECASE,
 )
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
 _RULES = (
     (_QUERY_OF_PATH, f"?{MASK}"),
     (_USER_OF_URL, rf"\1{MASK}@"),
@@ -71,13 +72,16 @@ class Redactor:
                 self.add(value.rpartition(" ")[2])
 
     def clean(self, text: str) -> str:
-        """Return text with known secrets as `***`, query strings as `?***`, and credential headers blanked."""
+        """Return text with known secrets as `***`, query strings as `?***`, and credential headers blanked.
+
+        Control characters are shown as escapes: a value in a message must not steer the terminal that shows it.
+        """
         known = self._known
         text = known.sub(MASK, text) if known else text
         text = _WORD.sub(_cut_query, text)
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)
-        return text
+        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
     def clean_record(self, record: logging.LogRecord) -> logging.LogRecord:
         """Clean message, traceback and stack of a log record; without a secret in it, it stays as it was."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from tap_exports import settings
 from tap_exports.engine.api import Collects, Delivers, Page
-from tap_exports.engine.decode import infer_columns
+from tap_exports.engine.decode import Layout, infer_columns
 from tap_exports.engine.download import download
 from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Row, Window
 from tap_exports.engine.run.collected import CollectRun
@@ -194,6 +195,15 @@ class ExportStream(EntryStream):
             delete_after_load=self.entry.get("delete_after_load", False),
         )
 
+    @property
+    def encoding(self) -> str | None:
+        """Return the text encoding of the files, or None: a byte order mark decides, else UTF-8."""
+        return self.entry.get("encoding")
+
+    def layout(self, skip_rows: int = 0) -> Layout:
+        """Return how the next file is to be read."""
+        return replace(super().layout(skip_rows), encoding=self.encoding)
+
     def make_run(self) -> Run:
         """Return a run that creates jobs, or with `mode: collect` one that reads those of others."""
         reader = self.guarded(self.reader())
@@ -206,7 +216,8 @@ class ExportStream(EntryStream):
         tap, http = self._tap, settings.http_settings(self.config)
         fetch = partial(download, transport=tap.transport, spool=tap.spool, settings=http, clock=tap.clock)
         tolerated = settings.limits(self.config, self.verify_counts)
-        return FileReader(self.api, fetch, self.layout, tolerated, self._tap.clock)
+        resumes = self.replication_key is not None
+        return FileReader(self.api, fetch, self.layout, tolerated, self._tap.clock, resumes=resumes)
 
 
 def list_run(

@@ -18,6 +18,11 @@ MODE = th.Property(
     default="create",
     description="`create` makes the windowed jobs, `collect` reads completed jobs that others made",
 )
+ENCODING = th.Property(
+    "encoding",
+    th.StringType,
+    description="Text encoding of the files, such as latin-1; default: UTF-8, or what a byte order mark says",
+)
 GUARDS = (
     th.Property("expect_columns", th.ArrayType(th.StringType), description="Columns that the rows must hold"),
     th.Property("min_rows", th.IntegerType, description="Fewest rows of a job"),

@@ -90,7 +90,8 @@ class SampledExportStream(WholeSecondStream, ExportStream):
     def columns_of_provider(self) -> dict[str, Column]:
         """Return the columns of a completed export."""
         request = Request(self.provider, self.name, self.params())
-        return sample_columns(self.reader(), self.api.samples(request), Layout(instants=self.mended))
+        layout = Layout(encoding=self.encoding, instants=self.mended)
+        return sample_columns(self.reader(), self.api.samples(request), layout)
 
     def reader(self) -> FileReader:
         """Return what reads the files of a job, and types the columns that nobody knows yet."""

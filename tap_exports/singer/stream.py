@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,8 +26,11 @@ from tap_exports.engine.model import (
     Unfinished,
 )
 from tap_exports.errors import ConfigError, StopError, TapError
+from tap_exports.singer.batch_settings import batch_settings
+from tap_exports.singer.batches import Batches
 from tap_exports.singer.columns import Schema, to_columns, to_schema
 from tap_exports.singer.emitter import Emitter
+from tap_exports.singer.progress import progress
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
@@ -67,7 +71,11 @@ class EventStream(Stream):
         self._columns: dict[str, Column] | None = None
         self._discovery_error: TapError | None = None
         self.failed_start: TapError | None = None
+        self._finished = True
+        self._bar = progress("never", self.name)
         self._counts = {"rows": 0, "rejects": 0, "bytes": 0}
+        self._batch_settings = batch_settings(tap.config)
+        self._parts: Batches | None = None
 
     @property
     def label(self) -> str:
@@ -223,20 +231,30 @@ class EventStream(Stream):
             raise self.failed_start
         if self.replication_method == "FULL_TABLE" and self.activates:
             self._stream_version = self._initialized_at
-        for event in self._tap.journal.along(self.run().events()):
-            self._handle(event)
-        if self._stream_version is not None and self.config["emit_activate_version_messages"]:
+        with progress(self.config["progress"], self.name) as self._bar:
+            self._write_events()
+        if self._stream_version is not None and self._finished and self.config["emit_activate_version_messages"]:
             self._write_activate_version_message(self._stream_version)
+
+    def get_batch_config(self, config: Mapping[str, Any]) -> None:
+        """Return None: the SDK would make batches of single records; events go to parts here."""
+
+    def _write_events(self) -> None:
+        if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
+            self._parts = Batches(self._batch_settings, self, self._stream_version)
+        with self._parts or nullcontext():
+            for event in self._tap.journal.along(self.run().events()):
+                self._handle(event)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Rows):
             self._write_rows(event)
         elif isinstance(event, Checkpoint):
-            self._tap.write_state()
+            (self._parts or self._tap).write_state()
         elif isinstance(event, NewColumns):
             self._evolve(event.columns)
         elif isinstance(event, Unfinished):
-            self._stream_version = None
+            self._finished = False
         elif isinstance(event, Rejected):
             self._counts["rejects"] += 1
             self._tap.rejects.add(self.name, event)
@@ -253,6 +271,8 @@ class EventStream(Stream):
         selected = get_selected_schema(self.name, self.schema, self.mask)
         self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
         self._stream_maps = None
+        if self._parts:
+            self._parts.evolve()
         self._write_schema_message()
 
     def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
@@ -272,12 +292,16 @@ class EventStream(Stream):
             self._counts["rows"] += room
             self._check_max_record_limit(self._counts["rows"])
         self._emit(rows)
+        self._bar.update(len(rows))
         self._counts["rows"] += len(rows)
 
     def _emit(self, rows: Rows) -> None:
         if EXTRA in self.lineage:
             rows = Rows(rows.data, {EXTRA: None, **rows.constants})
-        Emitter(self._tap.writer, self.name, self.selected_names, self._stream_version).emit(
+        if self._parts:
+            self._parts.writer.enter(rows)
+        writer = self._parts.writer if self._parts else self._tap.writer
+        Emitter(writer, self.name, self.selected_names, self._stream_version).emit(
             rows, self.stream_maps, self.schema if self._deselects_nested else None, self.mask
         )
 

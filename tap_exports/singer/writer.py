@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     Field = pa.Field[Any]
     Values = pa.Array[Any]
 
+_ESCAPED = re.compile(r"[\\\"\x00-\x1f]")
 PIPE_BYTES = 1 << 20
 F_SETPIPE_SZ = 1031
 BROKEN_PIPE_EXIT = 141
@@ -139,11 +141,11 @@ def records_of(rows: Rows, names: frozenset[str]) -> list[Any]:
     if isinstance(rows.data, list):
         return [{k: v for k, v in row.items() if k in names} | constants for row in rows.data]
     fields = [f for f in rows.data.schema if f.name in names]
-    struct = row_struct((*(f.name for f in fields), *constants))
+    make = record_maker((*(f.name for f in fields), *constants))
     columns = [column_values(f, rows.data.column(f.name)) for f in fields]
     if not columns:
-        return [struct(*constants.values()) for _ in range(rows.data.num_rows)]
-    return list(map(struct, *columns, *(repeat(_encoded(v)) for v in constants.values())))
+        return [make(*map(_encoded, constants.values())) for _ in range(rows.data.num_rows)]
+    return list(map(make, *columns, *(repeat(_encoded(v)) for v in constants.values())))
 
 
 def dicts_of(rows: Rows, names: frozenset[str]) -> list[Row]:
@@ -154,6 +156,8 @@ def dicts_of(rows: Rows, names: frozenset[str]) -> list[Row]:
     columns = [_decoded(f, rows.data.column(f.name)) for f in fields]
     constants = _constants(rows, names)
     keys = [f.name for f in fields]
+    if not keys:
+        return [dict(constants) for _ in range(rows.data.num_rows)]
     return [dict(zip(keys, values, strict=True)) | constants for values in zip(*columns, strict=True)]
 
 
@@ -164,8 +168,13 @@ def _constants(rows: Rows, names: frozenset[str]) -> Row:
 
 
 @lru_cache(maxsize=256)
-def row_struct(names: tuple[str, ...]) -> type[msgspec.Struct]:
-    """Return a Struct whose encoded fields have these names, in this order."""
+def record_maker(names: tuple[str, ...]) -> Callable[..., Any]:
+    """Return what makes a record of values in the order of these names: a Struct, which is encoded fastest.
+
+    A dict where a name has to be escaped in JSON, such as a header with a quote or a line break: no Struct may have it.
+    """
+    if any(_ESCAPED.search(name) for name in names):
+        return lambda *values: dict(zip(names, values, strict=True))
     fields = [(f"c{i}", Any) for i in range(len(names))]
     return msgspec.defstruct("Row", fields, rename={f"c{i}": n for i, n in enumerate(names)}, gc=False)
 

@@ -101,6 +101,15 @@ def test_an_object_without_a_list_of_rows_is_a_row(write: Write, chunk: int, dat
     assert rows(list(read_json(write(data), Layout()))) == [{**row, "_sdc_row": 1}]
 
 
+def test_an_object_of_declared_columns_is_a_row(write: Write, chunk: int) -> None:
+    """The only line of JSON Lines may hold a list of objects; the catalog tells it from a wrapper."""
+    declared = Layout({name: Column(name, Kind.ANY) for name in ("id", "items")})
+    row = {"id": 1, "items": [{"sku": "x"}]}
+    data = b'{"id": 1, "items": [{"sku": "x"}]}\n'
+    assert rows(list(read_json(write(data), declared))) == [{**row, "_sdc_row": 1}]
+    assert rows(list(read_json(write(data), Layout()))) == [{"sku": "x", "_sdc_row": 1}]
+
+
 @pytest.mark.parametrize("data", [b"[]", b" [ ]\n", b'{"items": []}', b'{"total": 0, "shipments": [ ]}'])
 def test_no_rows(write: Write, chunk: int, data: bytes) -> None:
     assert list(read_json(write(data), A)) == []

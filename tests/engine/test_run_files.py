@@ -8,10 +8,11 @@ import pytest
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import FILE, Job, Reject, RemoteFile, Request
+from tap_exports.engine.model import FILE, Job, Reject, RemoteFile, Request, Rows
 from tap_exports.engine.run.files import FileReader
 from tap_exports.engine.run.tally import Limits, Tally
 from tap_exports.errors import CountError, RejectLimitError
+from tap_exports.singer.writer import dicts_of
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import NOW, Files, Log, ScriptedApi, job, reader, sha256, shown, values
 
@@ -103,6 +104,22 @@ def test_each_file_is_read_with_the_columns_known_by_then(tmp_path: Path) -> Non
         log.extend(shown(event, {}) for event in chosen.read(outcome(job(rows=1)), state, tally))
     assert [event for event in log if event[0] == "columns"] == [("columns", ["a"]), ("columns", ["b"])]
     assert (seen, tally.read_seconds) == ([0, 0], 4)
+
+
+@pytest.mark.parametrize(("resumes", "expected"), [(True, ["y"]), (False, ["x", "y"])])
+def test_only_what_resumes_goes_on_inside_a_file(tmp_path: Path, *, resumes: bool, expected: list[str]) -> None:
+    """A full table starts over: its rows have one version, and activating it drops those of a crashed run."""
+    contents = b"a\nx\ny\n"
+    done = {"1.csv": {"etag": None, "sha256": sha256(contents), "rows": 1}}
+    raw = {"id": "j1", "fingerprint": REQUEST.fingerprint, "window": None, "requested_at": "2026-01-01", "files": done}
+    state = StreamState("s", {"ledger": {"version": 1, "jobs": [raw], "delete": []}})
+    api = ScriptedApi(opens={"j1": [[RemoteFile("1.csv", "one")]]})
+    spool = Files(tmp_path, {"one": contents})
+    chosen = FileReader(
+        api, spool.download, lambda skip_rows=0: Layout(skip_rows=skip_rows), Limits(), FakeClock(), resumes=resumes
+    )
+    batches = [e.data for e in chosen.read(outcome(job()), state, Tally()) if isinstance(e, Rows)]
+    assert [row["a"] for batch in batches for row in dicts_of(Rows(batch), frozenset({"a"}))] == expected
 
 
 # The tally ------------------------------------------------------------------------------------------------------------

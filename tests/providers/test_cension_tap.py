@@ -186,7 +186,9 @@ def test_without_runs_the_whole_export_comes(tmp_path: Path, knobs: Json) -> Non
     assert filled(records(ran)) == filled(expected)
     assert (len(expected), ROWS in activated(ran), ran.states) == (503, True, [])
     assert ran.schema(ROWS)["key_properties"] == ["_sdc_row"]
-    assert ran.schema(ROWS)["schema"]["properties"]["late_column"] == {"type": ["string", "null"]}
+    properties = ran.schema(ROWS)["schema"]["properties"]
+    assert properties["late_column"] == {"type": ["string", "null"]}
+    assert [name for name in properties if name.startswith("_sdc_")] == ["_sdc_row", "_sdc_extra"]
 
 
 def test_an_empty_export_is_an_empty_table(tmp_path: Path) -> None:

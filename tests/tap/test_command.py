@@ -200,3 +200,12 @@ def test_full_table_that_breaks_is_not_activated(tmp_path: Path, sandbox: Boxes)
     ran = tap(tmp_path, config)
     types = {m["type"] for m in ran.messages if m.get("stream") == "cension_export_companies"}
     assert (ran.code, types) == (1, {"SCHEMA", "RECORD"})
+
+
+def test_progress_on_request_only(tmp_path: Path, sandbox: Boxes) -> None:
+    """Bars are on stderr with `progress: always`, and absent where stderr is no terminal."""
+    config = sandbox().config("cension")
+    plain = tap(tmp_path, config).succeeded()
+    shown = tap(tmp_path, {**config, "progress": "always"})
+    assert ("cension_query_recent: 250 rows" in shown.stderr, "rows/s" in plain.stderr) == (True, False)
+    assert [m["type"] for m in shown.messages] == [m["type"] for m in plain.messages]

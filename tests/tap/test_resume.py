@@ -1,4 +1,4 @@
-"""A crashed run goes on inside the file (P3), for windows and for full tables."""
+"""A crashed run goes on inside the file (P3)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tap_exports.sandbox import Sandbox
-from tap_exports.singer.stream import EventStream
-from tap_exports.tap import TapExports
 from tests.tap.harness import Json, command_of, tap
 
 Boxes = Callable[..., Sandbox]
@@ -30,15 +28,17 @@ def killed_inside_the_file(command: Any) -> tuple[list[Json], Json]:  # noqa: AN
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     rows: list[Json] = []
+    state: Json = {}
     for line in process.stdout:
         message = json.loads(line)
         if message["type"] == "RECORD" and message["stream"] == LOAD:
             rows.append(message["record"])
-        if message["type"] == "STATE" and '"rows":' in line.decode():
+        if message["type"] == "STATE" and b'"rows":' in line:
+            state = message["value"]
             break
     process.kill()
     process.communicate()
-    return rows, message["value"]
+    return rows, state
 
 
 def test_resume_inside_the_file(tmp_path: Path, sandbox: Boxes) -> None:
@@ -61,14 +61,3 @@ def test_other_bytes_start_over(tmp_path: Path, sandbox: Boxes) -> None:
     state["bookmarks"][LOAD]["ledger"]["jobs"][0]["files"]["export.csv"]["sha256"] = "0" * 64
     after = tap(tmp_path, config, state=state).succeeded().records[LOAD]
     assert [r["_sdc_row"] for r in after] == list(range(1, ROWS + 1))
-
-
-def test_version_of_a_full_table_outlives_a_crash(sandbox: Boxes) -> None:
-    """Rows of one job have one version, whichever run writes them: activating it keeps those of the crashed run."""
-    config = sandbox().config("cornect")
-    job = {"id": "j", "fingerprint": "f", "window": None, "requested_at": "2026-01-01T00:00:00.250Z", "files": {}}
-    ledger = {"version": 1, "jobs": [job], "delete": []}
-    crashed = TapExports(config=config, state={"bookmarks": {"cornect_export_software": {"ledger": ledger}}})
-    stream = crashed.streams["cornect_export_software"]
-    assert isinstance(stream, EventStream)
-    assert stream._job_version() == 1767225600250

@@ -32,14 +32,15 @@ def read_json(file: LocalFile, layout: Layout) -> Iterator[Decoded]:
     Of equal keys in one object the last wins. The rejects of a batch come before its rows.
 
     An object alone in its file is a wrapper where it holds a list: the first of `LIST_NAMES` that is one, else its only
-    list if that is empty or begins with an object. Otherwise it is a row. Blank lines of JSON Lines are no rows.
+    list if that is empty or begins with an object. Otherwise, or where it has several keys and all of them are columns
+    of the catalog, it is a row. Blank lines of JSON Lines are no rows.
 
     Raises:
         BadContentError: The file is no JSON, or it is cut.
         StopError: An unknown key under the contract `freeze`.
     """
     first, seen = 1, set[str]()
-    for values in _values(file, layout.encoding):
+    for values in _values(file, layout):
         for event in _events(values, first, layout, file):
             if isinstance(event, NewColumns):
                 layout = layout.extended(event.columns)
@@ -72,9 +73,9 @@ def _no_row(row: int, value: object, file: LocalFile) -> Reject:
     return Reject(file.name, row, "", "type", f"{excerpt(raw)} is not an object", raw[:RAW_LIMIT])
 
 
-def _values(file: LocalFile, encoding: str | None) -> Iterator[list[Any]]:
+def _values(file: LocalFile, layout: Layout) -> Iterator[list[Any]]:
     """Yield what stands where rows are due, by the form of the file."""
-    stream = Stream(file, encoding)
+    stream = Stream(file, layout.encoding)
     start = stream.peek()
     source.refuse_foreign(stream.data, file)
     if start == b"[":
@@ -82,7 +83,7 @@ def _values(file: LocalFile, encoding: str | None) -> Iterator[list[Any]]:
         yield from elements(stream, VALUES)
         _expect_end(stream)
     elif start == b"{":
-        yield from _lines(stream) if _begins_lines(stream) else _wrapped(stream, encoding)
+        yield from _lines(stream) if _begins_lines(stream) else _wrapped(stream, layout)
     elif not start:
         raise BadContentError(f"{file.name}: empty file where JSON is due")
     else:
@@ -152,26 +153,28 @@ class _Held:
     holds_rows: bool
 
 
-def _wrapped(stream: Stream, encoding: str | None) -> Iterator[list[Any]]:
-    """Yield the rows of the one list of an object; the object is read to its end first."""
+def _wrapped(stream: Stream, layout: Layout) -> Iterator[list[Any]]:
+    """Yield the rows of the one list of an object, or the object itself; it is read to its end first."""
     begin = stream.offset
-    lists = _outline(stream)
+    keys = _outline(stream)
+    is_row = len(keys) > 1 and all(layout.knows(layout.aliases.get(key, key)) for key in keys)
     follows = stream.peek()
-    again = Stream(stream.file, encoding, begin)
+    again = Stream(stream.file, layout.encoding, begin)
     if follows == b"{":
         yield from _lines(again)
     elif follows:
         raise stream.malformed("behind the end")
-    elif (rows := _rows_of(lists)) is not None:
-        yield from elements(Stream(stream.file, encoding, rows.offset), VALUES)
+    elif not is_row and (rows := _rows_of(keys)) is not None:
+        yield from elements(Stream(stream.file, layout.encoding, rows.offset), VALUES)
     else:
         while again.more():
             pass
         yield [_last_line(again)]
 
 
-def _rows_of(lists: Mapping[str, _Held]) -> _Held | None:
+def _rows_of(keys: Mapping[str, _Held | None]) -> _Held | None:
     """Choose the list that holds the rows."""
+    lists = {name: held for name, held in keys.items() if held}
     for name in LIST_NAMES:
         if name in lists:
             return lists[name]
@@ -179,25 +182,26 @@ def _rows_of(lists: Mapping[str, _Held]) -> _Held | None:
     return only if only and only.holds_rows else None
 
 
-def _outline(stream: Stream) -> dict[str, _Held]:
-    """Read an object to its end and return its lists by key."""
-    lists: dict[str, _Held] = {}
+def _outline(stream: Stream) -> dict[str, _Held | None]:
+    """Read an object to its end and return its keys, each with the list that it holds."""
+    keys: dict[str, _Held | None] = {}
     stream.drop(1)
     if stream.peek() == b"}":
         stream.drop(1)
-        return lists
+        return keys
     while True:
         key = _key(stream)
         if stream.peek() == b"[":
-            lists[key] = _held(stream)
+            keys[key] = _held(stream)
         else:
+            keys.setdefault(key, None)
             _skip_value(stream)
         separator = stream.peek()
         if separator not in {b",", b"}"}:
             raise stream.malformed("in the outer object") if separator else stream.cut()
         stream.drop(1)
         if separator == b"}":
-            return lists
+            return keys
 
 
 def _key(stream: Stream) -> str:

@@ -97,5 +97,5 @@ def _transcoded(pieces: Iterable[bytes], codec: str, file: LocalFile) -> Iterato
         for piece in pieces:
             yield decoder.decode(piece).encode("utf-8", "surrogatepass")
         yield decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        raise BadContentError(f"{file.name}: the text is not {codec}: {error.reason}") from error
+    except UnicodeError as error:  # of either kind: UTF-16 and UTF-32 without their mark are not a UnicodeDecodeError
+        raise BadContentError(f"{file.name}: the text is not {codec}: {getattr(error, 'reason', error)}") from error

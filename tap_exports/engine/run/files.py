@@ -61,6 +61,8 @@ class FileReader:
         layout: Columns, selection and contract of the stream.
         limits: What is tolerated.
         clock: Measures the time spent.
+        resumes: Whether a read may go on inside a file. A full table may not: its rows have one version, and
+            activating that would drop those of the crashed one.
     """
 
     api: Opens
@@ -68,6 +70,7 @@ class FileReader:
     layout: Layouts
     limits: Limits
     clock: Clock
+    resumes: bool = True
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
         """Yield the rows of a job; code after the last event runs only when all of it was read and counted.
@@ -90,7 +93,7 @@ class FileReader:
         local = self.download(remote, lambda: self._again(outcome, remote.name))
         LOGGER.info("%s: job %s: %s downloaded, %d bytes", stream, job.id, remote.name, local.size)
         try:
-            done = state.rows_done(job.id, local)
+            done = state.rows_done(job.id, local) if self.resumes else 0
             tally.begin_file(done)
             tally.bytes += local.size
             tally.sha256 = local.sha256
@@ -113,7 +116,7 @@ class FileReader:
             else:
                 yield Rows(item.data, constants)
                 tally.add(len(item))
-                if tally.file_rows - noted >= ROWS_PER_CHECKPOINT and not tally.file_rejects:
+                if self.resumes and tally.file_rows - noted >= ROWS_PER_CHECKPOINT and not tally.file_rejects:
                     noted = tally.file_rows
                     state.note_rows(job_id, local, noted)
                     yield Checkpoint()

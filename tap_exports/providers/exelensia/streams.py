@@ -162,7 +162,8 @@ class ExportRows(ExportStream):
         if defined and not self.entry.get("expand_array"):
             return defined
         request = Request(self.provider, self.name, self.params())
-        return sample_columns(self.reader(), self.api.samples(request), Layout(aliases=labels, encoding=self.encoding)) | defined
+        layout = Layout(aliases=labels, encoding=self.encoding)
+        return sample_columns(self.reader(), self.api.samples(request), layout) | defined
 
     def export(self) -> Export:
         """Begin where the schema begins, when no start_date is set: no result is older."""

@@ -1,0 +1,149 @@
+"""Objects in any storage that fsspec knows: drafts under a temporary name, then moved to the name of their content."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fsspec.core import url_to_fs
+from fsspec.utils import get_protocol
+
+from tap_exports.errors import ConfigError, StopError
+
+TEMPORARY = ".tmp"
+_DIGEST_DIGITS = 16
+
+
+class Storage:
+    """Where parts go.
+
+    Args:
+        root: A folder, as a path or as any URL that fsspec knows.
+        prefix: What object names begin with; may hold slashes.
+        options: Arguments of fsspec's file system.
+
+    Raises:
+        ConfigError: fsspec does not know the protocol, or what it needs for it is not installed.
+    """
+
+    def __init__(self, root: str, prefix: str = "", options: Mapping[str, Any] | None = None) -> None:
+        """Open the file system; nothing is created yet."""
+        try:
+            self._fs, folder = url_to_fs(root, **(options or {}))
+        except (ImportError, ValueError, TypeError) as error:
+            msg = f'config: batch_config.storage.root: cannot use "{get_protocol(root)}": {type(error).__name__}'
+            raise ConfigError(f"{msg}; an extra such as tap-exports[s3] may be missing") from error
+        self._stem = f"{folder.rstrip('/')}/{prefix}"
+
+    def draft(self, name: str, extension: str) -> Draft:
+        """Begin an object.
+
+        Args:
+            name: What its final name begins with.
+            extension: What it ends with, dot included.
+
+        Raises:
+            StopError: The storage refuses.
+        """
+        return Draft(self._fs, f"{self._stem}{name}", extension)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Where an object is while it grows, and what its final name is made of."""
+
+    stem: str
+    extension: str
+    temporary: str
+
+
+class Draft:
+    """A file for one writer; it has no final name before it is whole.
+
+    The temporary name is `<stem>.<16 random hex digits>.tmp`: two runs never share one, and what a crash leaves is
+    told from parts by its end.
+    """
+
+    def __init__(self, fs: Any, stem: str, extension: str) -> None:  # noqa: ANN401 - fsspec ships no types
+        """Create the temporary object."""
+        self._fs = fs
+        self._names = _Names(stem, extension, f"{stem}.{secrets.token_hex(8)}{TEMPORARY}")
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._discarded = False
+        with self._explained():
+            self._file = self._opened()
+
+    def _opened(self) -> Any:  # noqa: ANN401 - a file of any storage
+        """Make the folder only where it is missing: at an object storage that would create a bucket."""
+        try:
+            return self._fs.open(self._names.temporary, "wb")
+        except FileNotFoundError:
+            self._fs.makedirs(self._names.stem.rpartition("/")[0], exist_ok=True)
+            return self._fs.open(self._names.temporary, "wb")
+
+    @property
+    def closed(self) -> bool:
+        """Return whether nothing can be written any more."""
+        return bool(self._file.closed) and not self._discarded
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - whatever is a buffer
+        """Append bytes; what a codec still writes once the object is discarded goes nowhere.
+
+        Raises:
+            StopError: The storage refuses.
+        """
+        if self._discarded:
+            return len(data)
+        self._digest.update(data)
+        view = memoryview(data).cast("B")
+        self._size += len(view)
+        with self._explained():
+            self._file.write(view)
+        return len(view)
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self._size
+
+    def flush(self) -> None:
+        """Do nothing: an object counts once it is published."""
+
+    def publish(self) -> str:
+        """Give the object its name and return its URL.
+
+        The name is `<stem>-<first 16 hex digits of SHA-256><extension>`. An object of that name and size is the same
+        content, which a target may be reading: it is left alone.
+
+        Raises:
+            StopError: The storage refuses.
+        """
+        final = f"{self._names.stem}-{self._digest.hexdigest()[:_DIGEST_DIGITS]}{self._names.extension}"
+        with self._explained():
+            self._file.close()
+            if self._fs.exists(final) and self._fs.size(final) == self._size:
+                self._fs.rm_file(self._names.temporary)
+            else:
+                self._fs.mv(self._names.temporary, final)
+        return str(self._fs.unstrip_protocol(final))
+
+    def discard(self) -> None:
+        """Remove the temporary object; never fails."""
+        self._discarded = True
+        with contextlib.suppress(Exception):
+            self._file.close()
+        with contextlib.suppress(Exception):
+            self._fs.rm_file(self._names.temporary)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = self._fs.unstrip_protocol(self._names.stem)
+            msg = f"batch_config.storage: cannot write {where}: {error.strerror or type(error).__name__}"
+            raise StopError(f"{msg}; look at its rights and its room") from error

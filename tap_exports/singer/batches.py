@@ -1,0 +1,214 @@
+"""BATCH messages: rows go to parts in a storage, a message names each part once it is whole, STATE follows it.
+
+docs/decisions/0006-batches.md says why parts, names and STATE are as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
+
+from tap_exports.engine.model import JOB_ID, OPERATION_ID, Column, Rows
+from tap_exports.engine.publish import JsonLinesPart, ParquetPart, Storage, arrow_schema, to_batch
+from tap_exports.singer.batch_settings import BatchSettings
+from tap_exports.singer.columns import to_column
+from tap_exports.singer.held_state import HeldState
+from tap_exports.singer.writer import ENCODER, MessageWriter, records_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tap_exports.singer.stream import EventStream
+
+VERSION = "_sdc_table_version"
+_SCOPES = (JOB_ID, OPERATION_ID, "job_id")
+
+
+class Batches:
+    """The batches of one stream, and the STATE that goes with them.
+
+    As a context it closes the last part: announced at a regular end and where the stream fails, as its rows were read
+    like any others; taken back, STATE included, where the run is ended by a signal or the storage refuses.
+
+    Args:
+        settings: What the parts are.
+        stream: The stream, its version already set.
+        version: Of a full read, or None.
+    """
+
+    def __init__(self, settings: BatchSettings, stream: EventStream, version: int | None) -> None:
+        """Open the storage."""
+        self._stream = stream
+        self._held = HeldState(stream.name, lambda: stream.tap.state.setdefault("bookmarks", {}))
+        versioned = version is not None and bool(stream.config["emit_activate_version_messages"])
+        self.writer = PartWriter(settings, self._announce, self._held.mark, versioned=versioned)
+        self.evolve()
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Announce what waits, or take it back."""
+        try:
+            if kind is None or issubclass(kind, Exception):
+                self.writer.close()
+        finally:
+            if self.writer.waits:
+                self.writer.discard()
+                self._held.roll_back()
+
+    def evolve(self) -> None:
+        """Announce what waits and take the columns that the stream has now."""
+        names, schema = self._stream.selected_names, self._stream.schema
+        self.writer.use([to_column(name, prop) for name, prop in schema["properties"].items() if name in names])
+
+    def write_state(self) -> None:
+        """Write STATE; the part ends where a job does, otherwise STATE keeps quiet about the rows in it."""
+        tap = self._stream.tap
+        if not self.writer.waits:
+            tap.write_state()
+        elif self._held.is_proof(of_job=bool(self.writer.scope)):
+            self.writer.close()
+        else:
+            with self._held.shown():
+                tap.write_state()
+
+    def _announce(self, messages: Iterable[SDKBatchMessage]) -> None:
+        for message in messages:
+            self._stream.tap.writer.write_message(message)
+        self._stream.tap.write_state()
+
+
+class PartWriter(MessageWriter):
+    """Takes the place of the message writer for the rows of one stream: they go to parts.
+
+    Args:
+        settings: What the parts are.
+        announce: Writes the BATCH messages of whole parts; STATE may follow.
+        opening: Called before the first row of new parts is taken.
+        versioned: Whether rows carry the version of a full read, which RECORD messages have outside the record.
+    """
+
+    def __init__(
+        self,
+        settings: BatchSettings,
+        announce: Callable[[list[SDKBatchMessage]], None],
+        opening: Callable[[], None],
+        *,
+        versioned: bool = False,
+    ) -> None:
+        """Open the storage."""
+        super().__init__()
+        self._settings, self._announce, self._opening, self._versioned = settings, announce, opening, versioned
+        self._storage = Storage(settings.root, settings.prefix, settings.options)
+        self._parts: dict[str, JsonLinesPart | ParquetPart] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._version: int | None = None
+        self._columns: list[Column] = []
+        self.scope = ""
+
+    @property
+    def waits(self) -> bool:
+        """Tell whether rows wait in a part that is not announced."""
+        return bool(self._parts)
+
+    def use(self, columns: list[Column]) -> None:
+        """Close what is open and take other columns."""
+        self.close()
+        version = [to_column(VERSION, {"type": ["integer", "null"]})] if self._versioned else []
+        self._columns = [*columns, *version]
+
+    def enter(self, rows: Rows) -> None:
+        """Begin new parts where rows are of another job than those before."""
+        scope = next((str(rows.constants[k]) for k in _SCOPES if rows.constants.get(k) is not None), "")
+        if scope != self.scope:
+            self.close()
+            self.scope = scope
+
+    def write_rows(self, stream: str, rows: Rows, names: frozenset[str], version: int | None, at: datetime) -> None:
+        """Write a batch; `time_extracted` has no place in a part."""
+        del at
+        self._version = version
+        if self._versioned:
+            names, rows = names | {VERSION}, Rows(rows.data, {**rows.constants, VERSION: version})
+        for piece in self._pieces(stream, rows):
+            part = self._part(stream)
+            if isinstance(part, ParquetPart):
+                part.add(to_batch(piece, self._columns, stream))
+            else:
+                part.add(ENCODER.encode_lines(records_of(piece, names)), len(piece))
+        self._close_full(stream)
+
+    def write_records(self, stream: str, records: Iterable[Any], version: int | None, at: datetime) -> None:
+        """Write what stream maps made."""
+        del at
+        self._version = version
+        added = {VERSION: version} if self._versioned else {}
+        rest = iter(records)
+        while some := list(islice(rest, self._room(stream))):
+            part = self._part(stream)
+            if isinstance(part, JsonLinesPart):
+                part.add(ENCODER.encode_lines([{**record, **added} for record in some]), len(some))
+            self._close_full(stream)
+
+    def _pieces(self, stream: str, rows: Rows) -> Iterator[Rows]:
+        start = 0
+        while start < len(rows):
+            self._close_full(stream)
+            end = start + self._room(stream)
+            yield Rows(rows.data[start:end], rows.constants)
+            start = end
+
+    def _room(self, stream: str) -> int:
+        return self._settings.rows - (self._parts[stream].rows if stream in self._parts else 0)
+
+    def _close_full(self, stream: str) -> None:
+        if not self._room(stream):
+            self.close()
+
+    def _part(self, stream: str) -> JsonLinesPart | ParquetPart:
+        if not self._parts:
+            self._opening()
+        if stream not in self._parts:
+            key = (stream, self.scope)
+            self._numbers[key] = self._numbers.get(key, 0) + 1
+            place = [_safe(stream), _safe(self.scope), f"{self._numbers[key]:05d}"]
+            self._parts[stream] = self._begin("-".join(word for word in place if word))
+        return self._parts[stream]
+
+    def _begin(self, name: str) -> JsonLinesPart | ParquetPart:
+        if self._settings.format == "parquet":
+            return ParquetPart(self._storage, name, arrow_schema(self._columns), self._settings.compression)
+        return JsonLinesPart(self._storage, name, self._settings.compression)
+
+    def close(self) -> None:
+        """Publish and announce what is open.
+
+        Raises:
+            StopError: The storage refuses.
+        """
+        if self._parts:
+            messages = [self._message(stream, part.publish()) for stream, part in self._parts.items()]
+            self._announce(messages)
+            self._parts.clear()  # not before: a signal in between takes the rows back, they come again
+
+    def _message(self, stream: str, url: str) -> SDKBatchMessage:
+        encoding = BaseBatchFileEncoding(self._settings.format, self._settings.compression)
+        return SDKBatchMessage(stream=stream, encoding=encoding, manifest=[url], version=self._version)
+
+    def discard(self) -> None:
+        """Remove what is open; never fails."""
+        for part in self._parts.values():
+            part.discard()
+        self._parts.clear()
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:80]

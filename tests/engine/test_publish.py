@@ -1,0 +1,131 @@
+"""Parts: whole or not there, named by their content, the same bytes for the same rows."""
+
+from __future__ import annotations
+
+import gzip
+import uuid
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tap_exports.engine.publish import JsonLinesPart, ParquetPart, Storage
+from tap_exports.engine.publish.parquet import GROUP_ROWS
+from tap_exports.errors import ConfigError, StopError
+
+LINES = b'{"a":1}\n{"a":2}\n'
+SCHEMA = pa.schema([pa.field("a", pa.int64())])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def batch(rows: int) -> pa.RecordBatch:
+    return pa.record_batch([pa.array(range(rows), pa.int64())], schema=SCHEMA)
+
+
+def jsonl(folder: Path, lines: bytes = LINES, compression: str = "gzip") -> JsonLinesPart:
+    part = JsonLinesPart(Storage(str(folder), "p-"), "s-j-00001", compression)
+    part.add(lines, lines.count(b"\n"))
+    return part
+
+
+def parquet(folder: Path, rows: int, compression: str = "none") -> ParquetPart:
+    part = ParquetPart(Storage(str(folder)), "s", SCHEMA, compression)
+    part.add(batch(rows))
+    return part
+
+
+def test_part_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    """Before that, and for good where a run crashes, there is a temporary name that ends in `.tmp`."""
+    part = jsonl(tmp_path)
+    (temporary,) = names(tmp_path)
+    assert temporary.startswith("p-s-j-00001.")
+    assert temporary.endswith(".tmp")
+    url = part.publish()
+    assert [f"file://{tmp_path}/{name}" for name in names(tmp_path)] == [url]
+    assert gzip.decompress(Path(url.removeprefix("file://")).read_bytes()) == LINES
+
+
+def test_equal_rows_give_equal_names_and_others_do_not(tmp_path: Path) -> None:
+    """A name is a function of what the part holds; no part ever takes the place of another one."""
+    first, again, other = (jsonl(tmp_path, lines).publish() for lines in (LINES, LINES, LINES[:8]))
+    assert first == again != other
+    assert len(names(tmp_path)) == 2
+    assert parquet(tmp_path, 3).publish() == parquet(tmp_path, 3).publish() != parquet(tmp_path, 4).publish()
+
+
+def test_part_of_another_run_is_left_alone(tmp_path: Path) -> None:
+    """A target may be reading it: it stays the same file, and nothing temporary is left beside it."""
+    path = Path(jsonl(tmp_path).publish().removeprefix("file://"))
+    before = path.stat()
+    jsonl(tmp_path).publish()
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert names(tmp_path) == [path.name]
+
+
+def test_cut_file_of_that_name_is_replaced(tmp_path: Path) -> None:
+    """What a machine lost at a power cut does not pass for the part."""
+    path = Path(jsonl(tmp_path, compression="none").publish().removeprefix("file://"))
+    path.write_bytes(LINES[:3])
+    jsonl(tmp_path, compression="none").publish()
+    assert (path.suffix, path.read_bytes()) == (".jsonl", LINES)
+
+
+def test_discard_leaves_nothing(tmp_path: Path) -> None:
+    for part in (jsonl(tmp_path), parquet(tmp_path, 3)):
+        part.discard()
+        part.discard()
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(("compression", "codec"), [("none", "ZSTD"), ("gzip", "GZIP")])
+def test_row_groups_are_bounded(tmp_path: Path, compression: str, codec: str) -> None:
+    """Batches of any size fill row groups of 65,536 rows, the last one less, and no row is lost between them."""
+    part = parquet(tmp_path, GROUP_ROWS + 5, compression)
+    part.add(batch(7))
+    assert part.rows == GROUP_ROWS + 12
+    path = part.publish().removeprefix("file://")
+    found = pq.ParquetFile(path)
+    groups = [found.metadata.row_group(i) for i in range(found.metadata.num_row_groups)]
+    assert [group.num_rows for group in groups] == [GROUP_ROWS, 12]
+    assert {group.column(0).compression for group in groups} == {codec}
+    assert found.read()["a"].to_pylist() == [*range(GROUP_ROWS + 5), *range(7)]
+
+
+def test_long_rows_make_small_groups(tmp_path: Path) -> None:
+    """What waits in memory is bounded in bytes too."""
+    schema = pa.schema([pa.field("t", pa.string())])
+    part = ParquetPart(Storage(str(tmp_path)), "s", schema)
+    for _ in range(3):
+        part.add(pa.record_batch([pa.array(["x" * (20 << 20)])], schema=schema))
+    assert pq.ParquetFile(part.publish().removeprefix("file://")).metadata.num_row_groups == 2
+
+
+def test_any_storage() -> None:
+    """A root is any URL that fsspec knows; the manifest's URLs are read by the same library."""
+    root = f"memory://{uuid.uuid4()}/deep"
+    part = JsonLinesPart(Storage(root, "below/"), "s")
+    part.add(LINES, 2)
+    url = part.publish()
+    assert url.startswith("memory://")
+    with fsspec.open(url, "rb", compression="gzip") as file:
+        assert file.read() == LINES
+    assert [name.rpartition("/")[2] for name in fsspec.filesystem("memory").find(root)] == [url.rpartition("/")[2]]
+
+
+def test_unknown_storage() -> None:
+    """The error names the setting and the protocol, not the URL, which may hold a password."""
+    with pytest.raises(ConfigError) as refused:
+        Storage("nowhere://user:secret@host/x")
+    assert 'batch_config.storage.root: cannot use "nowhere"' in refused.value.message
+    assert "secret" not in refused.value.message
+
+
+def test_storage_that_refuses(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StopError, match="cannot write"):
+        JsonLinesPart(Storage(str(tmp_path / "file" / "below")), "s")
