@@ -9,9 +9,10 @@ VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PINS := requirements/dev.txt
+FUZZ_SECONDS ?= 60
 COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --quiet
 
-.PHONY: help setup test lint types floors deps shape docs workflows unit postgres demo fmt pins build clean
+.PHONY: help setup test lint types floors deps shape docs workflows unit fuzz postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -61,6 +62,10 @@ workflows: setup ## Workflow files, offline
 unit: setup postgres ## The tests, with branch coverage
 	$(PYTHON) -m pytest --cov --cov-report=term
 
+fuzz: setup ## Fuzz the readers, FUZZ_SECONDS=60 each; needs Linux and Python 3.11 to 3.13
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/fuzz.txt
+	$(PYTHON) -m tools.fuzz --seconds $(FUZZ_SECONDS)
+
 postgres: ## PostgreSQL's server binaries, for the loader's test
 	@tools/ensure-postgres.sh
 
@@ -82,5 +87,5 @@ build: setup ## Wheel and sdist into dist/
 	$(PYTHON) -m hatchling build
 
 clean: ## Remove what these targets made
-	rm -rf $(VENV) $(VENV)-pins .demo .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(VENV)-pins .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find tap_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    Bar = tqdm[None]
+    from typing_extensions import Never
+
+    Bar = tqdm[Never]
 
 # `None` is tqdm's own way to say: only on a terminal.
 DISABLED = {"auto": None, "always": False, "never": True}

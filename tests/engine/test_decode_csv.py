@@ -202,6 +202,13 @@ def test_ragged_rows_are_rejected_with_their_ordinal(write: Write, tiny_chunks: 
     assert records(events) == [{"a": 1, "b": "x", "_sdc_row": 1}, {"a": 4, "b": "w", "_sdc_row": 4}]
 
 
+def test_a_reject_between_two_kinds_of_line_ends(write: Write) -> None:
+    """The rows around a reject stay two, also where their line ends are CR and LF."""
+    events = list(read_csv(write(b"a\n1\r2,3\n\n4\n"), layout(a=Kind.STRING)))
+    assert cells(events) == [("1",), (None,), ("4",)]
+    assert [reject.row for reject in rejects(events)] == [2]
+
+
 def test_undecodable_rows_are_rejected(write: Write) -> None:
     data = b"a,b\n1,x\n2,M\xfcller\n3\xff\n4,y\n"
     events = list(read_csv(write(data), layout(a=Kind.INTEGER, b=Kind.STRING)))

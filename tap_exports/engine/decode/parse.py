@@ -130,8 +130,9 @@ def _parse_faulty(data: bytes, form: Form) -> Parsed | None:
         fault = _fault(data[span.start : span.end], form)
         if fault:
             faults[index] = fault
-    good = b"".join(data[span.start : span.next] for index, span in enumerate(found) if index not in faults)
-    texts = _texts(good, form)
+    # With line ends of its own: a CR and the LF of an empty line, now side by side, would be one line end.
+    good = (data[span.start : span.end] + b"\n" for index, span in enumerate(found) if index not in faults)
+    texts = _texts(b"".join(good), form)
     return None if texts is None else Parsed(texts, len(found), faults)
 
 
