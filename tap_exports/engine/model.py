@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pyarrow as pa
 from tap_exports.engine.clock import to_text
 
 Row = dict[str, Any]
+_SHORT = 16  # characters of a decimal with at most 15 digits, which a float shows again
 
 JOB_ID, FILE, ROW, EXTRA = "_sdc_job_id", "_sdc_file", "_sdc_row", "_sdc_extra"
 OPERATION_ID, WINDOW_START, WINDOW_END = "_sdc_operation_id", "_sdc_window_start", "_sdc_window_end"
@@ -199,6 +201,15 @@ class Reject:
     code: str
     message: str
     raw: str
+
+
+def exact_number(text: str) -> float | Decimal:
+    """Return the number of a JSON text with a fraction or an exponent, as float only where that loses nothing."""
+    if len(text) <= _SHORT and "e" not in text and "E" not in text:
+        return float(text)
+    number = Decimal(text)
+    short = float(text)
+    return short if Decimal(repr(short)) == number else number
 
 
 # Events: what a run yields, in the order in which it has to be written ------------------------------------------------

@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_exports.engine.decode import Layout, conform, read, read_json, source
-from tap_exports.engine.decode.elements import exact_number
-from tap_exports.engine.model import Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows
+from tap_exports.engine.model import Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows, exact_number
 from tap_exports.errors import BadContentError, StopError
 
 Write = Callable[[bytes], LocalFile]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from email.utils import format_datetime
 from http import HTTPStatus
 from typing import TypedDict
@@ -374,6 +375,13 @@ class TestJson:
             "cension: GET /prefix/a: 200: JSON expected, got text/html: "
             "\"<html> <a href='https://x.test/login?***'>***</a>\""
         )
+
+    def test_decimals_are_exact(self) -> None:
+        """A number that a float cannot hold keeps its digits (P6); NaN is not JSON."""
+        value = Reply(200, {}, b"[12345678901234567890.123456789, 1.5, 10]").json()
+        assert value == [Decimal("12345678901234567890.123456789"), 1.5, 10]
+        with pytest.raises(BadContentError):
+            Reply(200, {}, b"[NaN]").json()
 
     @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5000, b"x" * 500])
     def test_what_is_not_json_is_bad_content(self, body: bytes) -> None:

@@ -33,6 +33,18 @@ def test_invoices_arrive_value_by_value(tmp_path: Path, sandbox: Boxes) -> None:
     assert exact_values(ran, STREAM, truth["columns"]) == truth["rows"]
 
 
+def test_decimals_of_pages_keep_their_digits(tmp_path: Path, sandbox: Boxes) -> None:
+    """What CSV files bring exactly, the pages of results bring exactly too."""
+    ran = tap(tmp_path, only({**sandbox().config("exelensia"), **EARLY}, "exelensia")).succeeded()
+    records = [json.loads(line, parse_float=str) for line in ran.lines]
+    totals = {
+        m["record"]["extraction"].get("total")
+        for m in records
+        if m.get("stream") == "exelensia_results" and "record" in m
+    }
+    assert "12345678901234567890.123456789" in totals
+
+
 def test_file_rows_carry_lineage(tmp_path: Path, sandbox: Boxes) -> None:
     """A row of a file names its job, file, ordinal and window."""
     box = sandbox()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,13 +12,11 @@ import msgspec
 from tap_exports.engine.decode import source
 from tap_exports.engine.decode.cuts import SPACE, Scan, balanced_cut, matched_cut, scanned
 from tap_exports.engine.decode.layout import excerpt
-from tap_exports.engine.model import LocalFile
+from tap_exports.engine.model import LocalFile, exact_number
 from tap_exports.errors import BadContentError
 
 # ValueError: text that is no UTF-8, and integers of more digits than Python reads (4,300).
 FAULTS = (msgspec.DecodeError, ValueError, RecursionError, ArithmeticError)
-
-_SHORT = 16  # characters of a decimal with at most 15 digits, which a float shows again
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +25,6 @@ class Broken:
 
     raw: str
     message: str
-
-
-def exact_number(text: str) -> float | Decimal:
-    """Return the number of a JSON text with a fraction or an exponent, as float only where that loses nothing."""
-    if len(text) <= _SHORT and "e" not in text and "E" not in text:
-        return float(text)
-    number = Decimal(text)
-    short = float(text)
-    return short if Decimal(repr(short)) == number else number
 
 
 VALUES: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=exact_number)

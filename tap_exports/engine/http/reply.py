@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tap_exports.engine.model import exact_number
 from tap_exports.engine.secrets import Redactor
 from tap_exports.errors import BadContentError
 
@@ -35,13 +36,13 @@ class Reply:
     redactor: Redactor = field(default=_RULES_ONLY, repr=False, compare=False)
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON value; `Any` stops at the providers' `parse_*`
-        """Return the body's JSON value; floats as Python reads them, so rows with decimals are better read from `body`.
+        """Return the body's JSON value; a decimal that a float cannot hold is a `Decimal`.
 
         Raises:
             BadContentError: The body is not JSON; the message names its media type and its first 80 characters.
         """
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, parse_float=exact_number, parse_constant=_refuse)
         except (ValueError, RecursionError):
             media = self.headers.get("Content-Type", "no media type")
             start = shorten(self.redactor.clean(self.text()), _SHOWN_CHARACTERS)
@@ -50,6 +51,11 @@ class Reply:
     def text(self) -> str:
         """Return the body as text, undecodable bytes replaced; at most its first 10,000 bytes."""
         return self.body[:10_000].decode("utf-8", "replace")
+
+
+def _refuse(constant: str) -> None:
+    """Refuse NaN and the infinities: Python reads them, JSON has none."""
+    raise ValueError(constant)
 
 
 def plain_error(reply: Reply) -> tuple[str, str]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import pyarrow as pa
+
 from tap_exports.engine import decode
 from tap_exports.engine.api import Opens
 from tap_exports.engine.clock import Clock, to_text
@@ -26,6 +28,7 @@ from tap_exports.engine.model import (
     Rejected,
     RemoteFile,
     Request,
+    Row,
     Rows,
 )
 from tap_exports.engine.run.tally import Limits, Tally
@@ -105,7 +108,7 @@ class FileReader:
     def _decode(
         self, outcome: Outcome, local: LocalFile, file_format: str, state: StreamState, tally: Tally
     ) -> Iterator[Event]:
-        job_id, noted = outcome.job.id, tally.file_rows
+        job_id = outcome.job.id
         constants = {JOB_ID: job_id, FILE: local.name, **window_constants(outcome.request)}
         for item in decode.read(local, file_format, self.layout(skip_rows=tally.file_rows)):
             if isinstance(item, Reject):
@@ -114,12 +117,12 @@ class FileReader:
             elif isinstance(item, NewColumns):
                 yield item
             else:
-                yield Rows(item.data, constants)
-                tally.add(len(item))
-                if self.resumes and tally.file_rows - noted >= ROWS_PER_CHECKPOINT and not tally.file_rejects:
-                    noted = tally.file_rows
-                    state.note_rows(job_id, local, noted)
-                    yield Checkpoint()
+                for data in _cut(item.data, tally.file_rows):
+                    yield Rows(data, constants)
+                    tally.add(len(data))
+                    if self.resumes and tally.file_rows % ROWS_PER_CHECKPOINT == 0 and not tally.file_rejects:
+                        state.note_rows(job_id, local, tally.file_rows)
+                        yield Checkpoint()
 
     def _again(self, outcome: Outcome, name: str) -> RemoteFile:
         """Ask for a fresh URL of one file.
@@ -131,6 +134,20 @@ class FileReader:
             return found
         msg = f"{outcome.request.provider}: job {outcome.job.id} holds no {name} any more"
         raise JobLostError(msg)
+
+
+def _cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatch | list[Row]]:
+    """Yield a batch in parts that end where a checkpoint is due: a batch may hold far more rows than a crash may repeat.
+
+    Args:
+        data: The batch.
+        before: Rows of the file that come before it.
+    """
+    start, size = 0, len(data)
+    while start < size:
+        end = min(size, start + ROWS_PER_CHECKPOINT - (before + start) % ROWS_PER_CHECKPOINT)
+        yield data[start:end]
+        start = end
 
 
 def window_constants(request: Request) -> dict[str, str | None]:
