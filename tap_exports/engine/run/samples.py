@@ -14,6 +14,7 @@ from tap_exports.engine.run.tally import Tally
 from tap_exports.errors import StopError, TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
+MOST_FAILURES = 2  # of files that give no sample
 
 
 class SamplingReader(FileReader):
@@ -44,13 +45,18 @@ def sample_columns(reader: FileReader, jobs: Iterable[Job], layout: decode.Layou
         layout: Encoding, delimiter, aliases; its columns are not looked at.
 
     Raises:
-        TapError: The jobs could not be asked for. A file that cannot be read is passed over: it is a sample only.
+        TapError: The jobs could not be asked for. A file that cannot be read is passed over: it is a sample only. A few
+            of them end the search: each took all the attempts that a download has.
     """
+    failures = 0
     for job in jobs:
         try:
             columns = _columns(reader, job, layout)
         except TapError as error:
             LOGGER.info("job %s gives no sample: %s", job.id, error)
+            failures += 1
+            if failures == MOST_FAILURES:
+                break
             continue
         if columns:
             return columns

@@ -1,0 +1,138 @@
+"""Hostile archives, the whole tap: a clear error within memory and disk, nothing outside the spool, nothing executed.
+
+`tests/engine/test_archive_*.py` hold every case of names, links, devices, lying headers, bombs and YAML; here are the
+limits that only a process can show.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import subprocess
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.engine.archives import tarred, tarred_as, zipped, zipped_as
+from tests.faults.witness import STREAMS, Witness, at_files
+from tests.tap.harness import Json, command_of
+
+Watched = Callable[..., Witness]
+RECORDS = STREAMS["closient"]
+MEBIBYTE = 1 << 20
+MOST_KILOBYTES = 400_000
+ZEROS = bytes(30 * MEBIBYTE)
+
+
+def nested(depth: int) -> bytes:
+    """Return archives within archives around a bomb: none of them is opened, each is a file."""
+    inner = zipped({"a.bin": bytes(MEBIBYTE)})
+    for _ in range(depth):
+        inner = zipped({"a.zip": inner})
+    return inner
+
+
+def lying(files: Mapping[str, bytes]) -> bytes:
+    """Return a zip that says of each member that it unpacks to ten bytes."""
+    archive = bytearray(zipped(files))
+    for name, data in files.items():
+        size = len(data).to_bytes(4, "little")
+        assert archive.count(size) >= 2, name
+        archive = archive.replace(size, (10).to_bytes(4, "little"))
+    return bytes(archive)
+
+
+def crowded(members: int) -> bytes:
+    """Return a zip of many empty members."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(members):
+            archive.writestr(zipfile.ZipInfo(f"{number}"), b"")
+    return out.getvalue()
+
+
+def bad_checksum() -> bytes:
+    """Return a zip with one flipped bit in a stored member."""
+    return zipped({"a.yaml": b"id: 12345\n"}, zipfile.ZIP_STORED).replace(b"id: 12345\n", b"id: 12344\n")
+
+
+EVIL = "/tmp/evil.yaml"  # noqa: S108 - where the archive wants it
+LINK = 0o120000
+DEVICE = 0o020000
+HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "zip bomb": (lambda: zipped({"a.png": ZEROS}), "archive_max_ratio"),
+    "tar bomb": (lambda: tarred({"a.png": ZEROS}), "archive_max_mb"),
+    "larger than allowed": (lambda: zipped({"a.png": os.urandom(9 * MEBIBYTE)}), "archive_max_mb"),
+    "lying header": (lambda: lying({"a.png": ZEROS}), "'a.png' is damaged: length or checksum differ"),
+    "bad checksum": (bad_checksum, "member 'a.yaml' is damaged: length or checksum differ"),
+    "absolute": (lambda: zipped({EVIL: b"a: 1"}), "has an absolute path"),
+    "absolute in a tar": (lambda: tarred({EVIL: b"a: 1"}), "has an absolute path"),
+    "climbs in a tar": (lambda: tarred({"a/../../evil.yaml": b"a: 1"}), "climbs out of the archive"),
+    "backslashes": (lambda: zipped({"..\\evil.yaml": b"a: 1"}), "climbs out of the archive"),
+    "symbolic link": (lambda: zipped_as("evil", LINK), "is a link or a device"),
+    "hard link": (lambda: tarred_as("evil", b"1"), "is a hard link"),
+    "device": (lambda: tarred_as("evil", b"3"), "is a device"),
+    "device in a zip": (lambda: zipped_as("evil", DEVICE), "is a link or a device"),
+    "two of one name": (lambda: tarred({"a.yaml": b"a: 1", "./a.yaml": b"a: 2"}), "two members of one name"),
+    "duplicate keys": (lambda: zipped({"a.yaml": b"a: 1\na: 2\n"}), "a.yaml: "),
+    "executed": (lambda: zipped({"a.yaml": b"!!python/object/apply:os.mkdir ['evil']"}), "is not followed"),
+    "deep YAML": (lambda: zipped({"a.yaml": b"[" * 100_000}), "a.yaml: "),
+}
+
+
+def measured(watched: Witness, folder: Path, config: Json) -> tuple[int, str, str, int]:
+    """Run the tap in a folder; return exit code, messages, log and its peak of memory in kilobytes."""
+    (folder / "cwd").mkdir()
+    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+        environment = {**os.environ, "LOGLEVEL": "DEBUG", "PYTHONPATH": str(Path.cwd())}
+        command = command_of(folder, config)
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=folder / "cwd", env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    texts = [(folder / name).read_text() for name in ("out", "err")]
+    watched.search(*texts)
+    return process.returncode, texts[0], texts[1], usage.ru_maxrss
+
+
+def served(archive: bytes, folder: Path, witness: Watched) -> tuple[Witness, Json]:
+    watched = witness(at_files({"replace": {"base64": base64.b64encode(archive).decode()}}))
+    config = watched.config("closient", archive_max_mb=8, spool_dir=str(folder / "spool"), verify_counts="off")
+    config["closient"]["organization_ids"] = config["closient"]["organization_ids"][:1]
+    return watched, config
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_archive(tmp_path: Path, witness: Watched, case: str) -> None:
+    """One clear line, no row, bounded memory; the spool is empty and nothing else was written."""
+    make, message = HOSTILE[case]
+    watched, config = served(make(), tmp_path, witness)
+    code, out, err, peak = measured(watched, tmp_path, config)
+    errors = [line for line in err.splitlines() if "| ERROR " in line]
+    assert (code, any(message in line for line in errors)) == (1, True), errors
+    assert f'"type":"RECORD","stream":"{RECORDS}"' not in out
+    assert peak < MOST_KILOBYTES
+    assert {p.name for p in tmp_path.iterdir()} == {"config.json", "cwd", "err", "out", "spool"}
+    assert list((tmp_path / "cwd").iterdir()) + list((tmp_path / "spool").iterdir()) == []
+    assert not Path(EVIL).exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "files"), [(lambda: nested(4), ["a.zip"]), (lambda: crowded(30_000), [str(n) for n in range(30_000)])]
+)
+def test_large_but_harmless(tmp_path: Path, witness: Watched, make: Callable[[], bytes], files: list[str]) -> None:
+    """Archives within archives are files, and many members cost time, not memory."""
+    watched, config = served(make(), tmp_path, witness)
+    code, out, err, peak = measured(watched, tmp_path, config)
+    assert code == 0, err[-2000:]
+    assert out.count('"type":"RECORD","stream":"closient_export_files"') == len(files)
+    assert peak < MOST_KILOBYTES
+
+
+def test_several_documents(tmp_path: Path, witness: Watched) -> None:
+    """Each document of a file is a row, in order."""
+    watched, config = served(zipped({"a.yaml": b"---\nid: 1\n---\nid: 2\n"}), tmp_path, witness)
+    ran = watched.run(tmp_path, config).succeeded()
+    assert [(r["index"], r["record"]) for r in ran.records[RECORDS]] == [(0, {"id": 1}), (1, {"id": 2})]
