@@ -12,7 +12,7 @@ PINS := requirements/dev.txt
 FUZZ_SECONDS ?= 60
 COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --quiet
 
-.PHONY: help setup test lint types floors deps shape docs workflows unit fuzz postgres demo fmt pins build clean
+.PHONY: help setup test lint types floors deps shape docs workflows unit fuzz crash soak postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -60,7 +60,7 @@ workflows: setup ## Workflow files, offline
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
 unit: setup postgres ## The tests, with branch coverage
-	$(PYTHON) -m pytest --cov --cov-report=term
+	$(PYTHON) -m pytest --numprocesses=auto --cov --cov-report=term
 
 fuzz: setup ## Fuzz the readers, FUZZ_SECONDS=60 each; needs Linux and Python 3.11 to 3.13
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/fuzz.txt
@@ -71,6 +71,12 @@ postgres: ## PostgreSQL's server binaries, for the loader's test
 
 demo: setup ## The main job end to end, twice, counted
 	$(PYTHON) -m tools.demo
+
+crash: setup ## Every crash point at every provider, in every way
+	$(PYTHON) -m tools.crash
+
+soak: setup ## Thousands of jobs with one request in twenty going wrong
+	$(PYTHON) -m tools.soak
 
 fmt: setup ## Format, and mend what can be mended
 	$(PYTHON) -m ruff format .

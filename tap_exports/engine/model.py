@@ -92,6 +92,7 @@ class Job:
         poll_after: Seconds that the provider asks to wait before the next poll.
         credits: What the creation was charged, where the provider says so.
         warnings: What the user must know of this job, such as a capped export.
+        given: Whether the request named it, so that nothing was created.
         data: What the same provider's verbs need of the reply, or of the request for a job that only the ledger knows;
             never leaves the process.
     """
@@ -106,6 +107,7 @@ class Job:
     poll_after: float | None = None
     credits: int | None = None
     warnings: tuple[str, ...] = ()
+    given: bool = False
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

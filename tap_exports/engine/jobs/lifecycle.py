@@ -149,7 +149,7 @@ class Lifecycle:
             intend = partial(pursuit.state.intend, pursuit.request, pursuit.requested_at)
             with self.journal.creation(intend, pursuit.forget):
                 if job := self._submit(pursuit):
-                    pursuit.created += 1
+                    pursuit.created += not job.given
                     return job
         msg = f"{pursuit.request.stream}: {CREATIONS_PER_REQUEST} creations got no reply and left no job"
         raise StopError(f"{msg}; the next run asks again")
@@ -165,7 +165,7 @@ class Lifecycle:
         except TapError:
             self.journal.commit(pursuit.forget)
             raise
-        return self._adopt(pursuit, job, "created")
+        return self._adopt(pursuit, job, "given" if job.given else "created")
 
     def _submits(self) -> Submits:
         if isinstance(self.api, Submits):

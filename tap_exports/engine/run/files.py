@@ -137,7 +137,7 @@ class FileReader:
 
 
 def _cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatch | list[Row]]:
-    """Yield a batch in parts that end where a checkpoint is due: a batch may hold far more rows than a crash may repeat.
+    """Yield a batch in parts that end where a checkpoint is due: it may hold more rows than a crash may repeat.
 
     Args:
         data: The batch.

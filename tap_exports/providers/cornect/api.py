@@ -122,7 +122,7 @@ class CornectApi:
             PaymentError: It could cost more than `max_credits` or the balance allows; nothing was sent.
         """
         if given := request.params.get("export_id"):
-            return parse_job(self.export(given))
+            return replace(parse_job(self.export(given)), given=True)
         with self._creating:
             balance = self.credits()[0]["balance"]
             self._budget.take(request.stream, self._need(request, balance), balance)
@@ -155,7 +155,7 @@ class CornectApi:
     def find(self, request: Request, since: datetime) -> Job | None:
         """Return the job that this very request created; one that cost nothing leaves no trace and may be repeated."""
         if given := request.params.get("export_id"):
-            return parse_job(self.export(given))
+            return replace(parse_job(self.export(given)), given=True)
         transactions = self.credits()[1]
         for export_id, _ in reversed([pair for pair in created_by(transactions) if pair[1] >= since]):
             record = self.export(export_id)

@@ -1,0 +1,91 @@
+"""Changes the tap from within its own process: ends it at a given line of its stdout, shortens its waits.
+
+A pipe alone cannot do the first: the tap would be far ahead of whoever counts the lines at its other end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+
+from tap_exports.engine.clock import SystemClock
+from tap_exports.singer import tap, writer
+from tests.crash.points import Strike, message_name
+
+Write = Callable[[bytes], None]
+
+
+class Counting:
+    """Stands before the function that writes lines.
+
+    Args:
+        write: That function.
+        strike: At which line, and how.
+    """
+
+    def __init__(self, write: Write, strike: Strike) -> None:
+        """Count from the start."""
+        self._write, self._strike = write, strike
+        self._seen: Counter[str] = Counter()
+
+    def __call__(self, data: bytes) -> None:
+        """Write lines; the tap does not get beyond the one that it is to end at."""
+        lines = data.splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            name = message_name(line)
+            self._seen[name] += 1
+            if (name, self._seen[name]) == (self._strike.place.what, self._strike.place.nth):
+                self._end(b"".join(lines[:number]), b"".join(lines[number:]))
+                return
+        self._write(data)
+
+    def _end(self, before: bytes, after: bytes) -> None:
+        way = self._strike.way
+        torn = after[: len(after.split(b"\n", 1)[0]) // 2]  # a line that the kill tore
+        self._write(before + torn if way == "SIGKILL" else before)
+        if way == "closed":
+            close_stdout()
+        else:
+            os.kill(os.getpid(), signal.Signals[way])
+        self._write(after)
+
+
+def end_at(strike: Strike) -> None:
+    """Have this process's tap end at a line."""
+    writer._write_all = Counting(writer._write_all, strike)
+
+
+class FastClock(SystemClock):
+    """A clock whose spans pass faster than real ones; its instants stay real.
+
+    Args:
+        speed: How many times.
+    """
+
+    def __init__(self, speed: float) -> None:
+        """Keep the speed."""
+        super().__init__()
+        self._speed = speed
+
+    def monotonic(self) -> float:
+        """Return seconds of its own."""
+        return super().monotonic() * self._speed
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for seconds of its own."""
+        super().sleep(seconds / self._speed)
+
+
+def hasten(speed: float) -> None:
+    """Have this process's tap wait shorter."""
+    vars(tap)["SystemClock"] = lambda: FastClock(speed)
+
+
+def close_stdout() -> None:
+    """Have stdout lead to a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    os.dup2(writing, 1)
+    os.close(writing)

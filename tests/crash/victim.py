@@ -1,0 +1,170 @@
+"""The tap as a process that can be struck, and what a target would have taken from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+
+from tests.crash.points import Strike
+from tests.tap.harness import Ran
+
+LIMIT_SECONDS = 60
+READ_BYTES = 1 << 20
+LOOK_SECONDS = 0.01
+PAUSE_SECONDS = 0.05  # for a signal to be handled while its request waits
+
+
+class Nursery:
+    """Where taps come from, one at a time.
+
+    Args:
+        folder: For their files; exists.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Start the process that forks them."""
+        self.folder = folder
+        self._numbers = count()
+        command = [sys.executable, "-m", "tests.crash.zygote"]
+        self._zygote = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Nursery:  # noqa: PYI034 - typing.Self is not in Python 3.10
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """End."""
+        self._zygote.communicate()
+
+    def start(self, arguments: Sequence[str], strike: Strike | None = None, speed: float = 1) -> Victim:
+        """Start a tap.
+
+        Args:
+            arguments: Of its command.
+            strike: A line of its stdout at which it ends itself, or None.
+            speed: How many times shorter its waits are.
+        """
+        number = next(self._numbers)
+        stdout, stderr = (self.folder / f"{name}-{number}" for name in ("stdout", "stderr"))
+        os.mkfifo(stdout)
+        order = {"stdout": str(stdout), "stderr": str(stderr), "folder": str(self.folder), "arguments": arguments}
+        pipe = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
+        self.send({**order, "strike": asdict(strike) if strike else None, "speed": speed})
+        return Victim(self, int(self.hear()), pipe, stderr)
+
+    def send(self, order: dict[str, object]) -> None:
+        """Give an order."""
+        assert self._zygote.stdin is not None
+        self._zygote.stdin.write(json.dumps(order) + "\n")
+        self._zygote.stdin.flush()
+
+    def hear(self) -> str:
+        """Return the next answer."""
+        assert self._zygote.stdout is not None
+        return self._zygote.stdout.readline().strip()
+
+
+class Victim:
+    """One run of the tap.
+
+    Args:
+        nursery: Tells what becomes of it.
+        pid: Its process.
+        pipe: Where its stdout can be read.
+        stderr: Its log.
+    """
+
+    def __init__(self, nursery: Nursery, pid: int, pipe: int, stderr: Path) -> None:
+        """Read its stdout as a target does."""
+        self._nursery, self.pid, self._pipe, self._stderr = nursery, pid, pipe, stderr
+        self._chunks: list[bytes] = []
+        self._stopped, self._ended, self._closing, self._closed = (threading.Event() for _ in range(4))
+        self._code = 0
+        self._struck_at: float | None = None
+        self._ended_at = 0.0
+        self._threads = [threading.Thread(target=each) for each in (self._read, self._attend)]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the process is gone."""
+        return self._ended.is_set()
+
+    def strike(self, way: str) -> bool:
+        """End the tap, or have it end itself; return whether it is gone."""
+        self._struck_at = time.monotonic()
+        if way == "SIGKILL":
+            self._signal(signal.SIGKILL)
+            self._ended.wait(LIMIT_SECONDS)
+            return True
+        if way == "SIGTERM":
+            self._signal(signal.SIGTERM)
+            time.sleep(PAUSE_SECONDS)
+        else:
+            self._close()
+        return False
+
+    def wait(self, seconds: float = LIMIT_SECONDS) -> Ran:
+        """Return what it left, once it has ended; only whole lines count. One that does not end in time is killed."""
+        if not self._ended.wait(seconds):
+            self._signal(signal.SIGKILL)
+        for thread in self._threads:
+            thread.join()
+        whole = b"".join(self._chunks).rpartition(b"\n")[0]
+        return Ran(self._code, whole.splitlines(), self._stderr.read_text(encoding="utf-8"))
+
+    @property
+    def seconds_to_end(self) -> float:
+        """Return the seconds that it took to end after it was struck from outside, 0 where it was not."""
+        return 0.0 if self._struck_at is None else max(0.0, self._ended_at - self._struck_at)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self._ended.is_set():
+            os.kill(self.pid, number)
+
+    def _close(self) -> None:
+        """Close the pipe with nothing in it: what the tap wrote was taken, and what it writes next is not."""
+        self._signal(signal.SIGSTOP)
+        self._stopped.wait(LIMIT_SECONDS)
+        self._closing.set()
+        self._closed.wait(LIMIT_SECONDS)
+        self._signal(signal.SIGCONT)
+
+    def _attend(self) -> None:
+        while (news := self._nursery.hear()) == "stopped":
+            self._stopped.set()
+        self._code, self._ended_at = int(news), time.monotonic()
+        self._ended.set()
+        self._stopped.set()
+
+    def _read(self) -> None:
+        while not self._done():
+            select.select([self._pipe], [], [], LOOK_SECONDS)
+        os.close(self._pipe)
+        self._closed.set()
+
+    def _done(self) -> bool:
+        """Take what there is; tell whether no more will come."""
+        over = self._ended.is_set() or self._closing.is_set()
+        try:
+            data = os.read(self._pipe, READ_BYTES)
+        except BlockingIOError:
+            return over
+        self._chunks.append(data)
+        if not data and not over:
+            time.sleep(LOOK_SECONDS)  # nobody has opened the other end yet, or it was closed just now
+        return over and not data
