@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -111,6 +111,15 @@ def recorded(scenario: Scenario, nursery: Nursery) -> tuple[Story, list[Place]]:
         _run(story, box, scenario.config(box), nursery, None)
         story.spent = box.spend()[scenario.provider]
         return story, places(box.requests(), story.runs[0].lines)
+
+
+def catalog_of(nursery: Nursery, config: Json, wanted: Callable[[str], bool]) -> Json:
+    """Return the catalog with some streams selected."""
+    found = nursery.start([*command_of(nursery.folder, config)[3:], "--discover"]).wait()
+    catalog: Json = json.loads(b"".join(found.lines))
+    for entry in catalog["streams"]:
+        entry["metadata"] = [{"breadcrumb": [], "metadata": {"selected": wanted(entry["tap_stream_id"])}}]
+    return catalog
 
 
 def _run(story: Story, box: Watched, config: Json, nursery: Nursery, strike: Strike | None) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
+from tests.crash.drill import catalog_of
 from tests.crash.target import Target
 from tests.crash.victim import Nursery
 from tests.soak.parts import KEYS, ROWS_PER_WINDOW, Part, Rows
@@ -88,7 +87,8 @@ def soak(part: Part, nursery: Nursery, jobs: int, seed: int) -> Tale:
     options = SandboxOptions(job_polls=1, rows=jobs * ROWS_PER_WINDOW, knobs={part.provider: part.knobs})
     with Sandbox(options) as box:
         config = part.config({**only(box.config(part.provider), part.provider), **CALM}, per_round)
-        catalog = _selected(nursery, config, part)
+        everything = part.provider == "closient"
+        catalog = catalog_of(nursery, config, lambda name: everything or name == "export_jobs" or bool(key_of(name)))
         number = 0
         while tale.jobs < jobs and not tale.unfinished:
             number += 1
@@ -134,17 +134,6 @@ def _run(tale: Tale, target: Target, box: Sandbox, nursery: Nursery, files: tupl
     box.clear_requests()
     target.take(ran.messages)
     return ran
-
-
-def _selected(nursery: Nursery, config: Json, part: Part) -> Json:
-    """Return a catalog with the streams of the jobs and the receipts alone."""
-    found = nursery.start([*command_of(nursery.folder, config)[3:], "--discover"], speed=SPEED).wait()
-    catalog: dict[str, Any] = json.loads(b"".join(found.lines))
-    for entry in catalog["streams"]:
-        name = entry["tap_stream_id"]
-        wanted = name == "export_jobs" or key_of(name) is not None or part.provider == "closient"
-        entry["metadata"] = [{"breadcrumb": [], "metadata": {"selected": wanted}}]
-    return catalog
 
 
 def key_of(stream: str) -> str | None:
