@@ -16,6 +16,7 @@ from tap_exports.engine.model import Job, LocalFile, Request, Window
 from tap_exports.errors import StateError
 
 VERSION = 1
+CLOSED_KEPT = 5  # as many as a schedule of one run a minute closes while a lost job is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +129,19 @@ class StreamState:
         """Remove a job or an intent; removing nothing is fine."""
         if "ledger" in self._bookmark:
             ledger = self._ledger()
+            self._note_closed(ledger, fingerprint)
             ledger["jobs"] = _others(ledger["jobs"], fingerprint)
             self._drop_intent(fingerprint)
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """Return the last full exports that are done with: the next one asks for the same, and must not adopt them."""
+        return frozenset(self._bookmark.get("ledger", {}).get("closed", ()))
+
+    def _note_closed(self, ledger: dict[str, Any], fingerprint: str) -> None:
+        jobs = [j["id"] for j in ledger["jobs"] if j["fingerprint"] == fingerprint and j["window"] is None]
+        if jobs:
+            ledger["closed"] = [*ledger.get("closed", ()), *jobs][-CLOSED_KEPT:]
 
     def _drop_intent(self, fingerprint: str) -> None:
         ledger = self._ledger()
@@ -249,7 +261,7 @@ def _check_ledger(ledger: Mapping[str, Any]) -> None:
         _whole(raw.get("bad_reads", 0))
         for file in raw.get("files", {}).values():
             _whole(file.get("rows", 0))
-    for job_id in delete:
+    for job_id in [*delete, *_list(ledger.get("closed", []))]:
         _text(job_id)
 
 

@@ -44,6 +44,7 @@ class _Pursuit:
         entry: The ledger's entry when the request was handed in.
         resubmitted: As in `Outcome`.
         requested_at: When the creation of the present job began.
+        closed: Jobs of earlier runs that asked for the same and are done with.
         created: Jobs created in this run.
         lost: As in `Outcome`.
     """
@@ -53,6 +54,7 @@ class _Pursuit:
     entry: Entry | None
     resubmitted: bool
     requested_at: datetime
+    closed: frozenset[str]
     created: int = 0
     lost: Job | None = None
 
@@ -91,7 +93,8 @@ class Lifecycle:
             resubmitted: Whether a job of this request was lost while it was read: another loss ends the stream.
         """
         entry = state.entry(request.fingerprint)
-        pursuit = _Pursuit(request, state, entry, resubmitted, entry.requested_at if entry else self._clock.now())
+        requested_at = entry.requested_at if entry else self._clock.now()
+        pursuit = _Pursuit(request, state, entry, resubmitted, requested_at, state.closed)
         return self._workers.submit(lambda: self._pursue(pursuit))
 
     def watch(self, request: Request, job: Job) -> Future[Outcome]:
@@ -193,7 +196,8 @@ class Lifecycle:
         for look in range(LOOKS_FOR_A_LOST_JOB):
             if look:
                 self._clock.sleep(max(SHORTEST_WAIT_SECONDS, self.settings.poll_interval_seconds * look))
-            if job := self.api.find(request, at - CLOCK_SKEW):
+            job = self.api.find(request, at - CLOCK_SKEW)
+            if job and job.id not in pursuit.closed:
                 return self._adopt(pursuit, job, "found")
         LOGGER.info("%s: %s has no such job, so none was created", request.stream, request.provider)
         return None
