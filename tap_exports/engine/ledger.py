@@ -129,7 +129,6 @@ class StreamState:
         """Remove a job or an intent; removing nothing is fine."""
         if "ledger" in self._bookmark:
             ledger = self._ledger()
-            self._note_closed(ledger, fingerprint)
             ledger["jobs"] = _others(ledger["jobs"], fingerprint)
             self._drop_intent(fingerprint)
 
@@ -138,10 +137,12 @@ class StreamState:
         """Return the last full exports that are done with: the next one asks for the same, and must not adopt them."""
         return frozenset(self._bookmark.get("ledger", {}).get("closed", ()))
 
-    def _note_closed(self, ledger: dict[str, Any], fingerprint: str) -> None:
-        jobs = [j["id"] for j in ledger["jobs"] if j["fingerprint"] == fingerprint and j["window"] is None]
-        if jobs:
-            ledger["closed"] = [*ledger.get("closed", ()), *jobs][-CLOSED_KEPT:]
+    def close(self, request: Request, job_id: str) -> None:
+        """Let go of a job that is done with, proven or failed; one of a full export is remembered as such."""
+        self.forget(request.fingerprint)
+        if request.window is None:
+            ledger = self._ledger()
+            ledger["closed"] = [*ledger.get("closed", ()), job_id][-CLOSED_KEPT:]
 
     def _drop_intent(self, fingerprint: str) -> None:
         ledger = self._ledger()

@@ -138,7 +138,16 @@ def test_a_full_export_has_no_bookmark(tmp_path: Path) -> None:
     assert [event for event in log if event[0] == "rows"] == [
         ("rows", [{"a": str(n), ROW: n, JOB_ID: "j1", FILE: "export.csv"} for n in (1, 2, 3)])
     ]
-    assert bookmark == left()
+    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": [], "closed": ["j1"]}}
+
+
+def test_a_lost_full_export_is_not_the_one_before(tmp_path: Path) -> None:
+    """The last full export asked for the same a minute ago; found in the place of a lost reply, it would bring old rows."""
+    known = {"ledger": {"version": 1, "jobs": [], "delete": [], "closed": ["j1"]}}
+    api = FindingApi([LostReplyError("no reply"), job("j2", Status.PENDING)], found=[job(status=Status.COMPLETED)] * 4)
+    Stage(tmp_path, api).play(known, export(replication_key=None))
+    assert (api.calls.count("submit"), api.calls[-2:]) == (2, ["poll j2", "open j2"])
+    assert known["ledger"]["closed"] == ["j1", "j2"]
 
 
 def test_a_second_run_asks_for_what_is_new(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ class Lifecycle:
             if look:
                 self._clock.sleep(max(SHORTEST_WAIT_SECONDS, self.settings.poll_interval_seconds * look))
             job = self.api.find(request, at - CLOCK_SKEW)
-            if job and job.id not in pursuit.closed:
+            if job and (job.given or job.id not in pursuit.closed):
                 return self._adopt(pursuit, job, "found")
         LOGGER.info("%s: %s has no such job, so none was created", request.stream, request.provider)
         return None

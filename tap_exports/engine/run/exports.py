@@ -154,13 +154,13 @@ class ExportRun:
         if outcome.resubmitted:
             raise error
         LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
-        self.state.forget(outcome.request.fingerprint)
+        self.state.close(outcome.request, outcome.job.id)
         yield Checkpoint()
         self._running.appendleft(self.lifecycle.start(outcome.request, self.state, resubmitted=True))
 
     def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
         job = outcome.job
-        self.state.forget(outcome.request.fingerprint)
+        self.state.close(outcome.request, outcome.job.id)
         yield Checkpoint()
         yield receipt(outcome, Tally(), job.status.value)
         where = describe(self.export.stream, job, outcome.request.window)
@@ -186,7 +186,7 @@ class ExportRun:
             self.state.advance(self.export.replication_key, to_text(request.window.end))
         if self.export.delete_after_load:
             self.state.delete_later(job.id)
-        self.state.forget(request.fingerprint)
+        self.state.close(request, job.id)
         LOGGER.info(
             "%s: job %s proven: %d rows, %d rejects, %d bytes",
             request.stream,
