@@ -72,9 +72,9 @@ def drill(scenario: Scenario, workers: int, rows: int, seed: int) -> Result:
         calm, places = _with(nurseries, partial(recorded, scenario))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         told = {pool.submit(_with, nurseries, partial(tell, scenario, c)): c for c in chains(places, rows, seed)}
-        for future in as_completed(told):
-            story = future.result()
-            result.add(told[future], story, faults_of(story, calm))
+        for future in as_completed(list(told)):
+            story, chain = future.result(), told.pop(future)
+            result.add(chain, story, faults_of(story, calm))
     print(
         f"{scenario.provider}: {len(places)} points, {result.stories} stories, {result.reached} of {result.strikes} "
         f"strikes reached, {result.broken} broken, at most {result.slowest:.1f} s to end, "

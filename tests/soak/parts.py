@@ -32,7 +32,7 @@ class Part:
         per_round: Jobs of one round; None: all in one round.
         config: Changes the sandbox's configuration for a number of jobs.
         truth: What must stand at the target, by stream.
-        is_full: Whether each round reads all anew, beginning without STATE; else STATE goes on, and new data comes.
+        forgets: Whether each round begins without STATE: it would say that the configured runs are done.
         knobs: Of the sandbox.
     """
 
@@ -41,7 +41,7 @@ class Part:
     per_round: int | None
     config: Callable[[Json, int], Json]
     truth: Callable[[Sandbox, Json], Rows]
-    is_full: bool = True
+    forgets: bool = False
     knobs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -112,9 +112,9 @@ def _archives(box: Sandbox, config: Json) -> Rows:
 
 PARTS = (
     Part("exelensia", 0.25, None, _windows, _load),
-    Part("cension", 0.30, 90, _runs, _companies),
+    Part("cension", 0.30, 90, _runs, _companies, forgets=True),
     Part("cornect", 0.21, 70, _searches, _software, knobs={"limit_scale": 0, "balance": 1_000_000}),
-    Part("packagex", 0.20, 50, _resources, _shipments, is_full=False),
+    Part("packagex", 0.20, 50, _resources, _shipments),
     Part("closient", 0.04, 2, _organizations, _archives, knobs={"per_minute": 10**6, "per_day": 10**9}),
 )
 KEYS: dict[str, Callable[[Json], str]] = {
