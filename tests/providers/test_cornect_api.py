@@ -331,3 +331,10 @@ def test_the_best_sample_is_an_earlier_export_of_this_very_request() -> None:
     )
     script.answers[f"{EXPORTS}/other"] = [{**EXPORT, "id": "other", "export_format": "json"}]
     assert [job.id for job in api.samples(REQUEST)] == [ID, "other"]
+
+
+def test_many_streams_take_their_samples_from_one_look() -> None:
+    """Discovery of 40 exports would else wait for the pace of GET /exports/{id}, a minute and more."""
+    api, script = connect(credits=[balance(820, CHARGE)], export=[{**EXPORT, "export_format": "json"}])
+    assert [len(list(api.samples(REQUEST))) for _ in range(40)] == [1] * 40
+    assert [path for _, path, _, _ in script.sent] == [CREDITS, f"{EXPORTS}/{ID}"]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from tap_exports.engine.api import Page
@@ -201,11 +202,15 @@ class CornectApi:
         if given := request.params.get("export_id"):
             records = [self.export(given)]
         else:
-            booked = [export_id for export_id, _ in reversed(created_by(self.credits()[1]))]
-            found = [self._export_if_any(export_id) for export_id in booked[:SAMPLES]]
-            alike = [r for r in found if r and r.get("export_format") == request.params["export_format"]]
+            alike = [r for r in self._recent if r.get("export_format") == request.params["export_format"]]
             records = sorted(alike, key=lambda record: request.fingerprint not in str(record.get("name")))
         return (job for job in map(parse_job, records) if job.status is Status.COMPLETED)
+
+    @cached_property
+    def _recent(self) -> list[Row]:
+        """Return the exports that were charged last, newest first; asked for once for all streams."""
+        booked = [export_id for export_id, _ in reversed(created_by(self.credits()[1]))]
+        return [record for record in map(self._export_if_any, booked[:SAMPLES]) if record is not None]
 
 
 def body_of(request: Request) -> dict[str, Any]:
