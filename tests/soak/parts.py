@@ -111,8 +111,8 @@ def _archives(box: Sandbox, config: Json) -> Rows:
 
 
 PARTS = (
-    Part("exelensia", 0.25, None, _windows, _load),
-    Part("cension", 0.30, 90, _runs, _companies, forgets=True),
+    Part("exelensia", 0.15, None, _windows, _load),
+    Part("cension", 0.40, 90, _runs, _companies, forgets=True),
     Part("cornect", 0.21, 70, _searches, _software, knobs={"limit_scale": 0, "balance": 1_000_000}),
     Part("packagex", 0.20, 50, _resources, _shipments),
     Part("closient", 0.04, 2, _organizations, _archives, knobs={"per_minute": 10**6, "per_day": 10**9}),

@@ -87,8 +87,8 @@ def soak(part: Part, nursery: Nursery, jobs: int, seed: int) -> Tale:
     options = SandboxOptions(job_polls=1, rows=jobs * ROWS_PER_WINDOW, knobs={part.provider: part.knobs})
     with Sandbox(options) as box:
         config = part.config({**only(box.config(part.provider), part.provider), **CALM}, per_round)
-        everything = part.provider == "closient"
-        catalog = catalog_of(nursery, config, lambda name: everything or name == "export_jobs" or bool(key_of(name)))
+        kept = {"export_jobs", "closient_exports", "closient_export_sections", "closient_export_files"}
+        catalog = catalog_of(nursery, config, lambda name: name in kept or bool(key_of(name)), SPEED)
         number = 0
         while tale.jobs < jobs and not tale.unfinished:
             number += 1
