@@ -6,7 +6,7 @@ docs/decisions/0006-batches.md says why parts, names and STATE are as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from tap_exports.engine.publish import JsonLinesPart, ParquetPart, Storage, arro
 from tap_exports.singer.batch_settings import BatchSettings
 from tap_exports.singer.columns import to_column
 from tap_exports.singer.held_state import HeldState
-from tap_exports.singer.writer import ENCODER, MessageWriter, records_of
+from tap_exports.singer.lines import ENCODER, record_lines
+from tap_exports.singer.writer import MessageWriter
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -143,10 +144,10 @@ class PartWriter(MessageWriter):
             if isinstance(part, ParquetPart):
                 part.add(to_batch(piece, self._columns, stream))
             else:
-                part.add(ENCODER.encode_lines(records_of(piece, names)), len(piece))
+                part.add(record_lines(piece, names), len(piece))
         self._close_full(stream)
 
-    def write_records(self, stream: str, records: Iterable[Any], version: int | None, at: datetime) -> None:
+    def write_records(self, stream: str, records: Sequence[Any], version: int | None, at: datetime) -> None:
         """Write what stream maps made."""
         del at
         self._version = version

@@ -11,7 +11,8 @@ from singer_sdk.helpers._catalog import pop_deselected_record_properties
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform, StreamMap
 
 from tap_exports.engine.model import Row, Rows
-from tap_exports.singer.writer import MessageWriter, dicts_of
+from tap_exports.singer.lines import dicts_of
+from tap_exports.singer.writer import MessageWriter
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib import SelectionMask

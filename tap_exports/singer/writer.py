@@ -1,7 +1,7 @@
 """The one place that writes messages: whole batches in single writes, never half a line.
 
-Rows go through a msgspec encoder over Structs made for their columns; SCHEMA, STATE and the rest through the SDK's own
-serialisation. One `time_extracted` stands for a batch.
+Rows go through `lines`; SCHEMA, STATE and the rest through the SDK's own serialisation. One `time_extracted` stands for
+a batch.
 """
 
 from __future__ import annotations
@@ -9,49 +9,27 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
-from functools import lru_cache
-from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import msgspec
-import pyarrow as pa
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 from singer_sdk.singerlib.json import serialize_json
 
-from tap_exports.engine.model import Row, Rows
+from tap_exports.engine.model import Rows
 from tap_exports.errors import Terminated
+from tap_exports.singer.lines import ENCODER, around, record_lines
 
 try:
     import fcntl
 except ImportError:  # Windows has no fcntl, and no pipe to resize
     fcntl = None  # type: ignore[assignment] # the name stays bound to nothing there
 
-if TYPE_CHECKING:
-    Field = pa.Field[Any]
-    Values = pa.Array[Any]
-
-_ESCAPED = re.compile(r"[\\\"\x00-\x1f]")
 PIPE_BYTES = 1 << 20
 F_SETPIPE_SZ = 1031
 BROKEN_PIPE_EXIT = 141
-ENCODER = msgspec.json.Encoder(decimal_format="number")
-NUMBERS = msgspec.json.Decoder(float_hook=Decimal)
-
-
-class RecordLine(msgspec.Struct, gc=False):
-    """A RECORD message; the field order is that of the SDK."""
-
-    type: str
-    stream: str
-    record: Any
-    version: int | msgspec.UnsetType
-    time_extracted: str
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
@@ -83,13 +61,13 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             version: Of a full-table read, or None.
             at: `time_extracted` of the batch.
         """
-        self.write_records(stream, records_of(rows, names), version, at)
+        head, tail = _around(stream, version, at)
+        self._write(record_lines(rows, names, head, tail))
 
-    def write_records(self, stream: str, records: Iterable[Any], version: int | None, at: datetime) -> None:
-        """Write records, each a dict or a Struct, as RECORD messages."""
-        shown = msgspec.UNSET if version is None else version
-        time = at.isoformat()
-        self._write(ENCODER.encode_lines([RecordLine("RECORD", stream, r, shown, time) for r in records]))
+    def write_records(self, stream: str, records: Sequence[Any], version: int | None, at: datetime) -> None:
+        """Write records that are dicts as RECORD messages."""
+        head, tail = _around(stream, version, at)
+        self._write(around(ENCODER.encode_lines(records), head, tail))
 
     def interrupt(self, signal_number: int) -> None:
         """End the run: at once, or after the write that is under way; a second signal does not wait.
@@ -102,7 +80,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             return
         raise Terminated(128 + signal_number)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         self._writing = True
         try:
             _write_all(data)
@@ -114,7 +92,14 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             raise Terminated(128 + self._signal)
 
 
-def _write_all(data: bytes) -> None:
+def _around(stream: str, version: int | None, at: datetime) -> tuple[bytes, bytes]:
+    """Return what stands before and behind a record in its message; the order of the fields is that of the SDK."""
+    head = b'{"type":"RECORD","stream":%b,"record":' % ENCODER.encode(stream)
+    shown = b"" if version is None else b',"version":%d' % version
+    return head, b'%b,"time_extracted":%b}' % (shown, ENCODER.encode(at.isoformat()))
+
+
+def _write_all(data: bytes | memoryview) -> None:
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError, AttributeError):
@@ -126,78 +111,10 @@ def _write_all(data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _write_redirected(data: bytes) -> None:
+def _write_redirected(data: bytes | memoryview) -> None:
     """Write where standard output is replaced by an object without a descriptor, as tests do."""
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None:
-        sys.stdout.write(data.decode())
+        sys.stdout.write(bytes(data).decode())
     else:
         buffer.write(data)
-
-
-def records_of(rows: Rows, names: frozenset[str]) -> list[Any]:
-    """Return the records of a batch, selected properties only, ready for the encoder."""
-    constants = _constants(rows, names)
-    if isinstance(rows.data, list):
-        return [{k: v for k, v in row.items() if k in names} | constants for row in rows.data]
-    fields = [f for f in rows.data.schema if f.name in names]
-    make = record_maker((*(f.name for f in fields), *constants))
-    columns = [column_values(f, rows.data.column(f.name)) for f in fields]
-    if not columns:
-        return [make(*map(_encoded, constants.values())) for _ in range(rows.data.num_rows)]
-    return list(map(make, *columns, *(repeat(_encoded(v)) for v in constants.values())))
-
-
-def dicts_of(rows: Rows, names: frozenset[str]) -> list[Row]:
-    """Return the records of a batch as dicts with plain values, for the SDK's stream maps."""
-    if isinstance(rows.data, list):
-        return records_of(rows, names)
-    fields = [f for f in rows.data.schema if f.name in names]
-    columns = [_decoded(f, rows.data.column(f.name)) for f in fields]
-    constants = _constants(rows, names)
-    keys = [f.name for f in fields]
-    if not keys:
-        return [dict(constants) for _ in range(rows.data.num_rows)]
-    return [dict(zip(keys, values, strict=True)) | constants for values in zip(*columns, strict=True)]
-
-
-def _constants(rows: Rows, names: frozenset[str]) -> Row:
-    """Return the selected constants that no column of the batch stands for."""
-    own = rows.data.schema.names if isinstance(rows.data, pa.RecordBatch) else rows.data[0] if rows.data else ()
-    return {k: v for k, v in rows.constants.items() if k in names and k not in own}
-
-
-@lru_cache(maxsize=256)
-def record_maker(names: tuple[str, ...]) -> Callable[..., Any]:
-    """Return what makes a record of values in the order of these names: a Struct, which is encoded fastest.
-
-    A dict where a name has to be escaped in JSON, such as a header with a quote or a line break: no Struct may have it.
-    """
-    if any(_ESCAPED.search(name) for name in names):
-        return lambda *values: dict(zip(names, values, strict=True))
-    fields = [(f"c{i}", Any) for i in range(len(names))]
-    return msgspec.defstruct("Row", fields, rename={f"c{i}": n for i, n in enumerate(names)}, gc=False)
-
-
-def is_raw(field: Field) -> bool:
-    """Tell whether a text column holds the exact text of JSON values."""
-    return bool(field.metadata and field.metadata.get(b"json") == b"raw")
-
-
-def column_values(field: Field, column: Values) -> Sequence[Any]:
-    """Return the values of a column for the encoder."""
-    values: list[Any] = column.to_pylist()
-    if not is_raw(field):
-        return values
-    return [None if v is None else msgspec.Raw(v.encode()) for v in values]
-
-
-def _decoded(field: Field, column: Values) -> Sequence[Any]:
-    values: list[Any] = column.to_pylist()
-    if not is_raw(field):
-        return values
-    return [None if v is None else NUMBERS.decode(v) for v in values]
-
-
-def _encoded(value: object) -> msgspec.Raw:
-    return msgspec.Raw(ENCODER.encode(value))

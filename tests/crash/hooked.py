@@ -14,7 +14,7 @@ from tap_exports.engine.clock import SystemClock
 from tap_exports.singer import tap, writer
 from tests.crash.points import Strike, message_name
 
-Write = Callable[[bytes], None]
+Write = Callable[[bytes | memoryview], None]
 
 
 class Counting:
@@ -30,9 +30,9 @@ class Counting:
         self._write, self._strike = write, strike
         self._seen: Counter[str] = Counter()
 
-    def __call__(self, data: bytes) -> None:
+    def __call__(self, data: bytes | memoryview) -> None:
         """Write lines; the tap does not get beyond the one that it is to end at."""
-        lines = data.splitlines(keepends=True)
+        lines = bytes(data).splitlines(keepends=True)
         for number, line in enumerate(lines, 1):
             name = message_name(line)
             self._seen[name] += 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
 import re
 import stat
@@ -222,6 +223,20 @@ def test_a_zip_that_lies_about_its_members_is_refused(tmp_path: Path) -> None:
         contents(tmp_path, bytes(archive))
 
 
+@pytest.mark.parametrize("offset", [10_000, 2**62, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_member_far_behind_the_end_is_refused(tmp_path: Path, offset: int) -> None:
+    """Zip64 has room for places that no file has, and that no system lets a program seek to."""
+    archive = zipped({"a": b"1"})
+    directory, end = archive.index(b"PK\x01\x02"), archive.index(b"PK\x05\x06")
+    entry = bytearray(archive[directory:end] + struct.pack("<2HQ", 1, 8, offset))
+    struct.pack_into("<H", entry, 30, 12)
+    struct.pack_into("<L", entry, 42, 0xFFFFFFFF)
+    record = bytearray(archive[end:])
+    struct.pack_into("<L", record, 12, len(entry))
+    with pytest.raises(BadContentError, match=r"^member 'a' reaches beyond the zip's data$"):
+        contents(tmp_path, archive[:directory] + bytes(entry) + bytes(record))
+
+
 def test_two_names_for_one_member_are_refused(tmp_path: Path) -> None:
     """The directory's name and the member's own must agree: readers would differ on what they see."""
     archive = zipped({"aaaa": b"1"})
@@ -284,6 +299,18 @@ def test_memory_does_not_grow_with_members(tmp_path: Path, make: Make) -> None:
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(BadContentError):
         contents(tmp_path, content)
+
+
+@pytest.mark.parametrize("size", ["9" * 5000, "0" * 4999 + "1", "-1", "1.0", "\u0661", ""])
+def test_a_pax_size_that_is_no_number_is_refused(tmp_path: Path, size: str) -> None:
+    """A pax header holds numbers as text of any length; none of that many digits is a size."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a")
+        info.pax_headers = {"size": size}
+        archive.addfile(info)
+    with pytest.raises(BadContentError, match=r"^the tar\.gz has a damaged pax header$"):
+        contents(tmp_path, out.getvalue())
 
 
 def test_a_pax_header_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

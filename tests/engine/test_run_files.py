@@ -12,7 +12,7 @@ from tap_exports.engine.model import FILE, Job, Reject, RemoteFile, Request, Row
 from tap_exports.engine.run.files import FileReader
 from tap_exports.engine.run.tally import Limits, Tally
 from tap_exports.errors import CountError, RejectLimitError
-from tap_exports.singer.writer import dicts_of
+from tap_exports.singer.lines import dicts_of
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import NOW, Files, Log, ScriptedApi, job, reader, sha256, shown, values
 

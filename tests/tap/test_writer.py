@@ -16,7 +16,8 @@ from singer_sdk.singerlib.encoding.simple import RecordMessage, SimpleSingerWrit
 
 from tap_exports.engine.model import Rows
 from tap_exports.errors import Terminated
-from tap_exports.singer.writer import MessageWriter, dicts_of, records_of
+from tap_exports.singer.lines import dicts_of, record_lines
+from tap_exports.singer.writer import MessageWriter
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 RAW = {b"json": b"raw"}
@@ -66,10 +67,10 @@ def test_messages_are_those_of_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rows_of_pages_and_files_have_one_order() -> None:
     """Data columns come first, lineage after them."""
-    (record,) = records_of(
-        Rows([{"a": 1, "_sdc_row": 1}], {"_sdc_extra": None}), frozenset({"a", "_sdc_row", "_sdc_extra"})
-    )
-    assert list(record) == ["a", "_sdc_row", "_sdc_extra"]
+    listed: list[dict[str, Any]] = [{"a": 1, "_sdc_row": 1}]
+    for data in (listed, pa.RecordBatch.from_pylist(listed)):
+        line = record_lines(Rows(data, {"_sdc_extra": None}), frozenset({"a", "_sdc_row", "_sdc_extra"}))
+        assert bytes(line) == b'{"a":1,"_sdc_row":1,"_sdc_extra":null}\n'
 
 
 def test_signal_waits_for_the_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from tap_exports.errors import BadContentError
 
 BLOCK = 512
 _LARGEST_HEADER = 1024 * 1024
+_LONGEST_NUMBER = 20  # digits; Python refuses to read more than 4,300
 _FILE, _DIRECTORY = frozenset({0, ord("0"), ord("7")}), ord("5")
 _PAX, _PAX_GLOBAL, _LONG_NAME, _LONG_LINK = b"xX", ord("g"), ord("L"), ord("K")
 _KINDS = {ord("1"): "a hard link", ord("2"): "a symbolic link", ord("S"): "a sparse file"} | dict.fromkeys(
@@ -155,7 +156,7 @@ def _number(field: bytes) -> int:
 
 
 def _decimal(digits: bytes) -> int:
-    if not digits.isdigit():
+    if not digits.isdigit() or len(digits) > _LONGEST_NUMBER:
         raise BadContentError("the tar.gz has a damaged pax header")
     return int(digits)
 

@@ -165,8 +165,7 @@ def _zip64_values(extra: bytes) -> list[int]:
 
 def _content(file: BinaryIO, entry: _Entry, path: str, limit: int, meter: Meter) -> Iterator[bytes]:
     """Yield the unpacked bytes of a member, and hold them against length and checksum."""
-    start = _data_start(file, entry, path)
-    if start + entry.packed > limit:
+    if entry.offset > limit or (start := _data_start(file, entry, path)) + entry.packed > limit:
         raise BadContentError(f"member {path!a} reaches beyond the zip's data")
     packed = _packed(file, start, entry.packed)
     size = crc = 0

@@ -24,10 +24,8 @@ _YEAR = r"(?:[0-9]{3}[1-9]|[0-9]{2}[1-9][0-9]|[0-9][1-9][0-9]{2}|[1-9][0-9]{3})"
 _LEAP = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
 _OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
-_PLAIN = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
-
 INTEGER = r"-?(?:0|[1-9][0-9]*)"
-NUMBER = _PLAIN + r"(?:[eE][+-]?[0-9]+)?"
+NUMBER = INTEGER + r"(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 BOOLEAN = r"(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])"
 DATE = f"(?:{_YEAR}-{_DAY}|{_LEAP}-02-29)"
 INSTANT = f"{DATE}[T ]{_TIME}{_OFFSET}"
@@ -40,7 +38,6 @@ PATTERNS = {
     Kind.DATE: DATE,
     Kind.DATETIME: DATETIME,
 }
-_EXACT_DIGITS = 15  # significant digits that a float64 always shows again
 _FIRST_DAY, _FIRST_MICROSECOND = -719_162, -62_135_596_800_000_000  # 0001-01-01, before which Python has no dates
 _JSON_TYPES = {Kind.OBJECT: dict, Kind.ARRAY: list}
 _decode = msgspec.json.Decoder(float_hook=str).decode
@@ -62,8 +59,8 @@ def typed(texts: pa.StringArray, kind: Kind) -> Typed | None:
         kind: The declared type; `ANY` stays text.
 
     Returns:
-        `int64` or `float64` where that shows each number as written, else text with `RAW`; `bool_` for booleans; text
-        with `kind: date` or `kind: date-time`; text with `RAW` for objects and arrays; text otherwise.
+        `int64` where that shows each integer as written, else text with `RAW`, as for numbers, objects and arrays;
+        `bool_` for booleans; text with `kind: date` or `kind: date-time`; text otherwise.
     """
     if kind in {Kind.STRING, Kind.ANY}:
         return Typed(texts)
@@ -114,10 +111,7 @@ def _integers(texts: pa.StringArray) -> Typed | None:
 
 
 def _numbers(texts: pa.StringArray) -> Typed | None:
-    """Cast where no number can have more digits than a float64 shows again; exponents could leave its range."""
-    longest = pc.max(pc.binary_length(texts)).as_py() or 0
-    if longest <= _EXACT_DIGITS and _all_match(texts, _PLAIN):
-        return Typed(pc.cast(texts, pa.float64()))
+    """Keep every digit, and a whole number whole: no float stands in between."""
     return Typed(texts, RAW) if _all_match(texts, NUMBER) else None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,7 +43,7 @@ class _Plan:
     skip_rows: int
 
 
-def read_csv(file: LocalFile, layout: Layout) -> Iterator[Decoded]:
+def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]:
     """Yield the rows of a CSV file as record batches of about `source.CHUNK` bytes of text.
 
     A batch holds the selected columns in the file's order, then `_sdc_row` (int64: the 1-based ordinal among the

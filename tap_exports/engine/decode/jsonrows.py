@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ BLANK_LINE = re.compile(rb"(?:^|\n)[ \t\r]*\n")
 LIST_NAMES = ("items", "companies", "data", "results", "rows")
 
 
-def read_json(file: LocalFile, layout: Layout) -> Iterator[Decoded]:
+def read_json(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]:
     """Yield the rows of a JSON file as lists of dicts, of about `source.CHUNK` bytes of text each.
 
     Each row holds `_sdc_row`, the 1-based ordinal, and where the contract is `discard` and a batch has unknown keys

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
-from typing import cast
 
 import pyarrow as pa
 
@@ -18,7 +17,7 @@ from tap_exports.engine.model import ROW, Column, Contract, LocalFile, NewColumn
 _READERS = {"csv": read_csv, "json": read_json}
 
 
-def read(file: LocalFile, format: str, layout: Layout) -> Iterator[Decoded]:  # noqa: A002 - the word of RemoteFile
+def read(file: LocalFile, format: str, layout: Layout) -> Generator[Decoded, None, None]:  # noqa: A002 - the word of RemoteFile
     """Return the rows of a file.
 
     Args:
@@ -50,7 +49,7 @@ def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: in
     plain = replace(layout or Layout(), columns={}, contract=Contract.EVOLVE, skip_rows=0)
     columns: dict[str, Column] = {}
     gathered: list[Rows] = []
-    with closing(cast("Generator[Decoded]", read(file, format, plain))) as events:
+    with closing(read(file, format, plain)) as events:
         for event in events:
             if isinstance(event, NewColumns):
                 columns |= {column.name: column for column in event.columns}

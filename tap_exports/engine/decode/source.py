@@ -15,7 +15,7 @@ from tap_exports.engine.decode.layout import excerpt
 from tap_exports.engine.model import LocalFile
 from tap_exports.errors import BadContentError, ConfigError
 
-CHUNK = 4 << 20  # bytes that are read and parsed at once: what bounds the memory
+CHUNK = 2 << 20  # bytes that are read and parsed at once: what bounds the memory
 LIMIT = 64 << 20  # bytes of the longest row: behind an unclosed quote or bracket lies the rest of the file
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"

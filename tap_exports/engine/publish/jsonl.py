@@ -28,7 +28,7 @@ class JsonLinesPart:
         # Neither name nor time in the header: equal rows give equal bytes.
         self._zip = gzip.GzipFile("", "wb", LEVEL, self._draft, mtime=0) if zipped else None
 
-    def add(self, lines: bytes, rows: int) -> None:
+    def add(self, lines: bytes | memoryview, rows: int) -> None:
         """Append lines.
 
         Raises:

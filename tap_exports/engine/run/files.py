@@ -31,6 +31,7 @@ from tap_exports.engine.model import (
     Row,
     Rows,
 )
+from tap_exports.engine.run.ahead import ahead
 from tap_exports.engine.run.tally import Limits, Tally
 from tap_exports.errors import JobLostError
 
@@ -110,7 +111,8 @@ class FileReader:
     ) -> Iterator[Event]:
         job_id = outcome.job.id
         constants = {JOB_ID: job_id, FILE: local.name, **window_constants(outcome.request)}
-        for item in decode.read(local, file_format, self.layout(skip_rows=tally.file_rows)):
+        decoded = decode.read(local, file_format, self.layout(skip_rows=tally.file_rows))
+        for item in ahead(decoded):
             if isinstance(item, Reject):
                 tally.reject(outcome.request.stream, item, self.limits)
                 yield Rejected(job_id, item)
