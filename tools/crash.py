@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -100,6 +101,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=60, help="of two or three crashes, per provider")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends at once, without a traceback; the taps go with their pipes
     results = [drill(SCENARIOS[name], options.workers, options.rows, options.seed) for name in options.providers]
     reached, strikes = (sum(getattr(result, name) for result in results) for name in ("reached", "strikes"))
     singles_met = reached >= LEAST_REACHED * (strikes - options.rows * len(results))

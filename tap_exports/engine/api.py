@@ -5,7 +5,7 @@ An API that cannot do a verb does not have it; the engine asks with `isinstance`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
@@ -57,8 +57,14 @@ class Submits(Polls, Protocol):
 class Finds(Protocol):
     """An API at which a job can be found again whose creation got no reply."""
 
-    def find(self, request: Request, since: datetime) -> Job | None:
-        """Return the job that this very request created at or after `since`, or None when there is none."""
+    def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:
+        """Return the job that this very request created at or after `since`, or None when there is none.
+
+        Args:
+            request: What was asked for.
+            since: By the provider's clock.
+            closed: Ids of earlier jobs of the same request, which are done with.
+        """
 
 
 @runtime_checkable

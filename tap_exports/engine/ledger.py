@@ -16,7 +16,7 @@ from tap_exports.engine.model import Job, LocalFile, Request, Window
 from tap_exports.errors import StateError
 
 VERSION = 1
-CLOSED_KEPT = 5  # as many as a schedule of one run a minute closes while a lost job is looked for
+CLOSED_KEPT = 5  # as many as a provider that counts whole seconds could date like the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,20 @@ class Entry:
     window: Window | None
     requested_at: datetime
     credits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Full exports that are done with: the next one asks for the same, and must not adopt one of them.
+
+    Attributes:
+        ids: The last few of them.
+        created_at: When the provider created the youngest of all, by its own clock; None where it does not say. It
+            rules out those whose ids are kept no more.
+    """
+
+    ids: frozenset[str] = frozenset()
+    created_at: datetime | None = None
 
 
 class StreamState:
@@ -133,16 +147,24 @@ class StreamState:
             self._drop_intent(fingerprint)
 
     @property
-    def closed(self) -> frozenset[str]:
-        """Return the last full exports that are done with: the next one asks for the same, and must not adopt them."""
-        return frozenset(self._bookmark.get("ledger", {}).get("closed", ()))
+    def closed(self) -> Closed:
+        """Return the full exports that are done with."""
+        ledger = self._bookmark.get("ledger", {})
+        at = ledger.get("closed_created_at")
+        return Closed(frozenset(ledger.get("closed", ())), from_text(at) if at else None)
 
-    def close(self, request: Request, job_id: str) -> None:
+    def close(self, request: Request, job: Job) -> None:
         """Let go of a job that is done with, proven or failed; one of a full export is remembered as such."""
         self.forget(request.fingerprint)
         if request.window is None:
-            ledger = self._ledger()
-            ledger["closed"] = [*ledger.get("closed", ()), job_id][-CLOSED_KEPT:]
+            self._remember(job.id)
+            last = self.closed.created_at
+            if job.created_at and (last is None or job.created_at > last):
+                self._ledger()["closed_created_at"] = to_text(job.created_at)
+
+    def _remember(self, job_id: str) -> None:
+        ledger = self._ledger()
+        ledger["closed"] = [*ledger.get("closed", ()), job_id][-CLOSED_KEPT:]
 
     def _drop_intent(self, fingerprint: str) -> None:
         ledger = self._ledger()
@@ -167,6 +189,8 @@ class StreamState:
                 job["bad_reads"] = job.get("bad_reads", 0) + 1
                 if job["bad_reads"] >= allowed:
                     self.forget(fingerprint)
+                    if job["window"] is None:
+                        self._remember(job["id"])
 
     # Deletion in two phases
 
@@ -264,6 +288,8 @@ def _check_ledger(ledger: Mapping[str, Any]) -> None:
             _whole(file.get("rows", 0))
     for job_id in [*delete, *_list(ledger.get("closed", []))]:
         _text(job_id)
+    if "closed_created_at" in ledger:
+        from_text(ledger["closed_created_at"])
 
 
 def _list(value: object) -> list[Any]:

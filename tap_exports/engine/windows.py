@@ -15,7 +15,8 @@ from tap_exports.engine.model import Window
 
 def floor_millisecond(instant: datetime) -> datetime:
     """Cut an instant to whole milliseconds, the resolution of every bound."""
-    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+    finer = instant.microsecond % 1000
+    return instant.replace(microsecond=instant.microsecond - finer) if finer else instant
 
 
 def after(bookmark: datetime) -> datetime:

@@ -17,6 +17,7 @@ from tap_exports.engine.run.exports import Export, ExportRun
 from tap_exports.engine.run.files import FileReader, Reads
 from tap_exports.engine.run.guards import GuardedReader, Guards
 from tap_exports.engine.run.lists import Listing, ListRun
+from tap_exports.engine.run.prefetch import Prefetch
 from tap_exports.singer.columns import FILE_LINEAGE, WINDOW_LINEAGE, to_columns, to_property
 from tap_exports.singer.stream import EventStream, Run
 
@@ -156,11 +157,13 @@ class ExportStream(EntryStream):
         provider: The provider's name.
         max_window_days: Longest window where the entry says nothing.
         verify_counts: The provider's default of that setting.
+        reader_class: What reads the files.
     """
 
     provider: ClassVar[str]
     max_window_days: ClassVar[float | None] = None
     verify_counts: ClassVar[str] = "fail"
+    reader_class: ClassVar[type[FileReader]] = FileReader
 
     api: Delivers
 
@@ -216,8 +219,15 @@ class ExportStream(EntryStream):
         tap, http = self._tap, settings.http_settings(self.config)
         fetch = partial(download, transport=tap.transport, spool=tap.spool, settings=http, clock=tap.clock)
         tolerated = settings.limits(self.config, self.verify_counts)
-        resumes = self.replication_key is not None
-        return FileReader(self.api, fetch, self.layout, tolerated, self._tap.clock, resumes=resumes)
+        return self.reader_class(
+            self.api,
+            fetch,
+            self.layout,
+            tolerated,
+            tap.clock,
+            resumes=self.replication_key is not None,
+            prefetch=Prefetch(lambda: tap.spool.has_room),
+        )
 
 
 def list_run(

@@ -72,7 +72,11 @@ def dicts_of(rows: Rows, names: frozenset[str]) -> list[Row]:
 
 
 def _records(data: list[Row], constants: Row, names: frozenset[str]) -> list[Row]:
-    return [{k: v for k, v in row.items() if k in names} | constants for row in data]
+    """Return records of the selected properties; keys that are not selected are taken out of the rows themselves."""
+    for name in set().union(*data) - names:
+        for row in data:
+            row.pop(name, None)
+    return [row | constants for row in data] if constants else data
 
 
 def _constants(rows: Rows, names: frozenset[str]) -> Row:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Column, Event, Row, Rows
+from tap_exports.engine.model import Checkpoint, Column, Event, Receipt, Row, Rows
 from tap_exports.singer import typing as th
 from tap_exports.singer.columns import to_columns
 from tap_exports.singer.stream import EventStream, Run
@@ -86,7 +86,13 @@ class ExportJobs(EventStream):
         return ReceiptRun(self._batches, self.ledger, self.replication_key)
 
     def _batches(self) -> list[list[Row]]:
-        return [[asdict(receipt) for receipt in self.tap.receipts]] if self.tap.receipts else []
+        return [[self._row(receipt) for receipt in self.tap.receipts]] if self.tap.receipts else []
+
+    def _row(self, receipt: Receipt) -> Row:
+        """Return a receipt as a row; what a provider says of a failure may hold the key or an URL that it signed."""
+        clean = self.tap.redactor.clean
+        warnings = [clean(warning) for warning in receipt.warnings]
+        return {**asdict(receipt), "reason": receipt.reason and clean(receipt.reason), "warnings": warnings}
 
 
 class ExportRejects(EventStream):

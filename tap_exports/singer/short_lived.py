@@ -13,7 +13,6 @@ from tap_exports.engine.clock import to_text
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Column, Job, Request
-from tap_exports.engine.run.files import FileReader
 from tap_exports.engine.run.samples import SamplingReader, sample_columns
 from tap_exports.engine.run.seconds import WholeSeconds
 from tap_exports.singer.kinds import ExportStream
@@ -80,6 +79,7 @@ class SampledExportStream(WholeSecondStream, ExportStream):
     """
 
     instants: ClassVar[frozenset[str]] = frozenset()
+    reader_class = SamplingReader
     api: Samples
 
     @property
@@ -92,11 +92,6 @@ class SampledExportStream(WholeSecondStream, ExportStream):
         request = Request(self.provider, self.name, self.params())
         layout = Layout(encoding=self.encoding, instants=self.mended)
         return sample_columns(self.reader(), self.api.samples(request), layout)
-
-    def reader(self) -> FileReader:
-        """Return what reads the files of a job, and types the columns that nobody knows yet."""
-        plain = super().reader()
-        return SamplingReader(plain.api, plain.download, plain.layout, plain.limits, plain.clock)
 
     def layout(self, skip_rows: int = 0) -> Layout:
         """Return how the next file is to be read."""

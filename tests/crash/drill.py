@@ -33,6 +33,7 @@ class Story:
         deleted: Paths of jobs that were deleted.
         spent: The provider's own account.
         reached: How many of the strikes hit.
+        unheard: How many runs were asked to end and went on.
         slowest: Most seconds from a strike to the end of the process.
     """
 
@@ -44,6 +45,7 @@ class Story:
     deleted: list[str] = field(default_factory=list)
     spent: Json = field(default_factory=dict)
     reached: int = 0
+    unheard: int = 0
     slowest: float = 0.0
 
     def take(self, ran: Ran, box: Watched) -> None:
@@ -134,6 +136,7 @@ def _run(story: Story, box: Watched, config: Json, nursery: Nursery, strike: Str
     started.set_result(victim := nursery.start(command[3:], at_line))
     ran = victim.wait()
     story.slowest = max(story.slowest, victim.seconds_to_end)
+    story.unheard += box.struck and way == "SIGTERM" and ran.code == 0
     story.reached += box.struck or (at_line is not None and ran.code != 0)
     box.arm(None, bool)
     story.take(ran, box)

@@ -58,11 +58,12 @@ def test_verdict_sees_what_is_wrong(calm: Calm, nursery: Nursery) -> None:
     story.created.update(list(story.created)[:1])
     story.spent = {"jobs_created": 9, "credits": 1}
     story.deleted = ["/v1/exports/foreign"]
+    story.unheard = 1
     lines = [m for m in story.runs[0].messages if m["type"] == "RECORD" and m["stream"] == "exelensia_export_companies"]
     story.target._tables["exelensia_export_companies"].popitem()
     story.target.take(lines[:1])
     told = "\n".join(faults_of(story, undisturbed))
-    for words in ("1 rows lost", "created 2 times", "foreign was deleted", "STATE covers it", "spent"):
+    for words in ("1 rows lost", "created 2 times", "foreign was deleted", "STATE covers it", "spent", "went on"):
         assert words in told
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tap_exports.engine.ledger import CLOSED_KEPT
 from tap_exports.sandbox.web import Response, Wire
 from tests.crash.conftest import Calm
 from tests.crash.drill import CALL_FOR_HELP, asked_for, tell
@@ -16,9 +17,9 @@ from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.verdict import faults_of
 from tests.crash.victim import Nursery
 from tests.crash.watched import Garble
-from tests.tap.harness import Ran, command_of
+from tests.tap.harness import Json, Ran, command_of
 
-TIMEOUT_SECONDS = 1
+TIMEOUT_SECONDS = 3
 LOSSES: dict[str, Callable[[Response], Response]] = {
     "dropped": lambda reply: replace(reply, wire=Wire(drop="close")),
     "timeout": lambda reply: replace(reply, wire=Wire(delay_seconds=2 * TIMEOUT_SECONDS)),
@@ -57,6 +58,24 @@ def test_lost_reply(provider: str, loss: str, handled: bool, calm: Calm, nursery
     assert faults_of(story, calm.story(provider)) == []
     asks = [ran.code == 1 and CALL_FOR_HELP in ran.errors[0] for ran in story.runs]
     assert asks == ([True, False] if provider == "cension" else [False])
+
+
+@pytest.mark.parametrize("handled", [True, False], ids=["carried_out", "never_seen"])
+def test_a_lost_full_export_is_none_of_those_before(handled: bool, nursery: Nursery) -> None:  # noqa: FBT001 - a parameter of the test
+    """Runs in quick succession ask for the same; the first one's export, the only one charged, would bring old rows."""
+    scenario = SCENARIOS["cornect"]
+    with scenario.sandbox() as box:
+        config = scenario.config(box)
+        export = {"source_type": "search", "search_filters": {"countries": ["United States"]}, "export_format": "json"}
+        config["cornect"]["exports"] = [{**export, "name": "again"}]
+        states: list[Json] = [{"bookmarks": {}}]
+        for _ in range(CLOSED_KEPT + 1):
+            states += nursery.start(command_of(nursery.folder, config, state=states[-1])[3:]).wait().succeeded().states
+        grown = [company["id"] for company in box.grow()["cornect"]["companies"]]
+        box.garble = first_creation_lost(scenario, "dropped", handled=handled)
+        ran = nursery.start(command_of(nursery.folder, config, state=states[-1])[3:]).wait().succeeded()
+    assert {row["id"] for row in ran.records["cornect_export_again"]} >= set(grown)
+    assert "looking for the job" in ran.stderr
 
 
 @pytest.fixture

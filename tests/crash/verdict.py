@@ -51,7 +51,9 @@ def _job_rows(messages: list[Json]) -> list[Json]:
 
 
 def _endings(story: Story) -> list[str]:
-    wrong = [f"traceback: {ran.stderr[-500:]}" for ran in story.runs if "Traceback" in ran.stderr]
+    wrong = [
+        f"traceback: {ran.stderr.partition('Traceback')[2][:2000]}" for ran in story.runs if "Traceback" in ran.stderr
+    ]
     last = story.runs[-1]
     if last.code or last.errors:
         wrong.append(f"the last run ended with {last.code}: {last.errors}")
@@ -60,6 +62,8 @@ def _endings(story: Story) -> list[str]:
         for ran in story.runs
         if ran.code == 1 and not any(CALL_FOR_HELP in error for error in ran.errors)
     ]
+    if story.unheard:
+        wrong.append("went on after SIGTERM")
     if story.slowest > PROMPT_SECONDS:
         wrong.append(f"took {story.slowest:.1f} s to end")
     return wrong

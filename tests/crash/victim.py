@@ -19,7 +19,8 @@ from types import TracebackType
 from tests.crash.points import Strike
 from tests.tap.harness import Ran
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 300  # a run takes a second or two
+KILLED = -signal.SIGKILL
 READ_BYTES = 1 << 20
 LOOK_SECONDS = 0.01
 PAUSE_SECONDS = 0.05  # for a signal to be handled while its request waits
@@ -36,8 +37,11 @@ class Nursery:
         """Start the process that forks them."""
         self.folder = folder
         self._numbers = count()
+        self._last: Victim | None = None
         command = [sys.executable, "-m", "tests.crash.zygote"]
-        self._zygote = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # In a session of its own: an interrupt at the keyboard ends it, and the tap, by way of their pipes.
+        pipe = subprocess.PIPE
+        self._zygote = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
 
     def __enter__(self) -> Nursery:  # noqa: PYI034 - typing.Self is not in Python 3.10
         """Return itself."""
@@ -46,7 +50,9 @@ class Nursery:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """End."""
+        """End, and with it a tap that was given up."""
+        if self._last:
+            self._last.wait(0)
         self._zygote.communicate()
 
     def start(self, arguments: Sequence[str], strike: Strike | None = None, speed: float = 1) -> Victim:
@@ -63,7 +69,8 @@ class Nursery:
         order = {"stdout": str(stdout), "stderr": str(stderr), "folder": str(self.folder), "arguments": arguments}
         pipe = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
         self.send({**order, "strike": asdict(strike) if strike else None, "speed": speed})
-        return Victim(self, int(self.hear()), pipe, stderr)
+        self._last = Victim(self, int(self.hear()), pipe, stderr)
+        return self._last
 
     def send(self, order: dict[str, object]) -> None:
         """Give an order."""
@@ -119,7 +126,10 @@ class Victim:
         return False
 
     def wait(self, seconds: float = LIMIT_SECONDS) -> Ran:
-        """Return what it left, once it has ended; only whole lines count. One that does not end in time is killed."""
+        """Return what it left, once it has ended; only whole lines count.
+
+        One that does not end in time is killed, and has the code `KILLED`.
+        """
         if not self._ended.wait(seconds):
             self._signal(signal.SIGKILL)
         for thread in self._threads:
@@ -147,7 +157,7 @@ class Victim:
     def _attend(self) -> None:
         while (news := self._nursery.hear()) == "stopped":
             self._stopped.set()
-        self._code, self._ended_at = int(news), time.monotonic()
+        self._code, self._ended_at = int(news or KILLED), time.monotonic()
         self._ended.set()
         self._stopped.set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -105,10 +105,11 @@ class FindingApi(ScriptedApi):
         self._finds = list(finds)
         self.since: list[datetime] = []
 
-    def find(self, request: Request, since: datetime) -> Job | None:
+    def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:
         self.calls.append("find")
         self.since.append(since)
-        return answer(self._finds)
+        found = answer(self._finds)
+        return None if found and found.id in closed else found
 
     def delete(self, job_id: str) -> None:
         self.calls.append(f"delete {job_id}")
@@ -140,7 +141,7 @@ class Files:
         content = self.contents[remote.url]
         if isinstance(content, Exception):
             raise content
-        path = self._folder / f"{len(self.downloads)}"
+        path = self._folder / f"{len(self.downloads)}-{remote.url.replace('/', '_')}"
         path.write_bytes(content)
         return LocalFile(remote.name, path, len(content), sha256(content))
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tap_exports.engine.decode import Layout, read, read_csv, source
 from tap_exports.engine.decode.header import read_header
+from tap_exports.engine.decode.layout import property_names
 from tap_exports.engine.decode.parse import Form, parse
 from tap_exports.engine.decode.records import exact_cut, fields, guessed_cut, spans
 from tap_exports.engine.model import Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows
@@ -283,6 +284,14 @@ def test_double_and_empty_names_become_different(write: Write) -> None:
     names = ["a", "a_3", "column_3", "a_2", "_sdc_row_2", "a_4"]
     assert events[0] == NewColumns([Column(name, Kind.STRING) for name in names])
     assert records(events) == [{**dict(zip(names, "123456", strict=True)), "_sdc_row": 1}]
+
+
+@pytest.mark.timeout(20)
+def test_a_long_header_of_one_name_takes_no_long_time(write: Write) -> None:
+    """Names that are numbered, and names that look numbered: twice as many take twice the time."""
+    header = ["a"] * 10_000 + [f"a_{number}" for number in range(2, 10_002)]
+    names = property_names(header, Layout())
+    assert (len(set(names)), names[0], names[1], names[-1]) == (20_000, "a", "a_10002", "a_10001")
 
 
 def test_unknown_columns_evolve(write: Write, tiny_chunks: None) -> None:

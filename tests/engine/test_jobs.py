@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tap_exports.engine.jobs import CLOCK_SKEW, JobSettings, Journal, Lifecycle, Outcome, Workers
+from tap_exports.engine.jobs.cadence import Cadence
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.errors import (
@@ -278,15 +279,44 @@ def test_every_terminal_status_ends_the_wait(end: Status) -> None:
 
 
 def test_polling_slows_down_up_to_the_ceiling() -> None:
-    """Waits begin at the interval, grow by half with a fifth of jitter, and never pass the ceiling."""
-    pending = [job(status=Status.RUNNING, progress=n) for n in range(12)]
+    """Waits begin at the interval, are a fifth of the job's age later, with a fifth of jitter, below the ceiling."""
+    pending = [job(status=Status.RUNNING, progress=n) for n in range(30)]
     chase = Chase(
         ScriptedApi([PENDING], polls={"j1": [*pending, job()]}), poll_interval_seconds=2, poll_interval_max_seconds=10
     )
     chase.run()
-    expected = [min(2 * 1.5**n, 10) for n in range(12)]
-    assert len(chase.clock.sleeps) == 12
-    assert all(0.8 * e <= s <= min(1.2 * e, 10) for s, e in zip(chase.clock.sleeps, expected, strict=True))
+    sleeps, age = chase.clock.sleeps, 0.0
+    assert len(sleeps) == 30
+    for sleep in sleeps:
+        expected = max(2.0, age / 5)
+        assert min(0.8 * expected, 10) <= sleep <= min(1.2 * expected, 10)
+        age += sleep
+    assert sleeps[-1] == 10
+
+
+def test_polling_is_closer_where_the_job_before_ended() -> None:
+    """The end of the second job is met within a quarter of the span in which the first one ended."""
+    cadence = Cadence(JobSettings(poll_interval_seconds=2, poll_interval_max_seconds=60))
+    cadence.ended("s", 40.0, 48.0)
+    assert cadence.wait("s", 38.5) == 1.5
+    assert cadence.wait("s", 40.0) == cadence.wait("s", 42.0) == 2.0
+    assert cadence.wait("s", 48.0) > 7
+    assert cadence.wait("another", 40.0) > 6
+    cadence.ended("s", 42.0, 42.1)
+    assert cadence.wait("s", 42.0) == 0.5
+
+
+def test_a_provider_of_even_jobs_is_waited_for_as_long_as_they_take() -> None:
+    """Twelve jobs of 10 s, one after the other, at the default interval: 1.08 times their sum at most."""
+    took = 0.0
+    cadence = Cadence(JobSettings(poll_interval_seconds=2))
+    for _ in range(12):
+        age = looked = 0.0
+        while age < 10:
+            looked, age = age, age + cadence.wait("s", age)
+        cadence.ended("s", looked, age)
+        took += age
+    assert 120 <= took <= 129.6
 
 
 def test_a_hint_of_the_provider_wins() -> None:
@@ -332,7 +362,7 @@ def test_an_unknown_status_is_watched_and_then_named() -> None:
         'status "archived" is not in STATUSES (providers/exelensia/api.py) and made no progress for 100 s '
         "(job_stall_timeout_seconds); the bookmark stays"
     )
-    assert len(chase.clock.sleeps) < 12
+    assert len(chase.clock.sleeps) < 30
 
 
 def test_a_failed_poll_leaves_the_job_open() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_exports.engine.ledger import Entry, StreamState, check
+from tap_exports.engine.ledger import Closed, Entry, StreamState, check
 from tap_exports.engine.model import LocalFile, Request
 from tap_exports.errors import StateError
 from tests.engine.scripted import NOW, job, window
@@ -89,7 +89,7 @@ def test_a_job_that_reads_badly_is_let_go() -> None:
 
 OPERATIONS = st.lists(
     st.tuples(
-        st.sampled_from(["intend", "opened", "forget", "rows", "bad", "delete", "deleted", "advance"]),
+        st.sampled_from(["intend", "opened", "forget", "close", "rows", "bad", "delete", "deleted", "advance"]),
         st.integers(0, len(REQUESTS) - 1),
         st.integers(0, 1000),
     ),
@@ -103,12 +103,20 @@ def transition(state: StreamState, name: str, index: int, number: int) -> None:
         "intend": lambda: state.intend(request, when),
         "opened": lambda: state.opened(request, job(job_id), when),
         "forget": lambda: state.forget(request.fingerprint),
+        "close": lambda: state.close(request, job(f"{job_id}-{number}", created_at=when if number % 2 else None)),
         "rows": lambda: state.note_rows(job_id, file(), number),
         "bad": lambda: state.note_bad_read(request.fingerprint, 2),
         "delete": lambda: state.delete_later(job_id),
         "deleted": lambda: state.deleted(job_id),
         "advance": lambda: state.advance("created_at", number),
     }[name]()
+
+
+def facts(bookmark: dict[str, Any]) -> tuple[object, ...]:
+    """Return all that a run asks its STATE, which it takes only when it is well-formed."""
+    state = StreamState("s", bookmark)
+    rows = [state.rows_done(f"j{index}", file()) for index in range(len(REQUESTS))]
+    return state.entries, state.closed, state.deletions, state.value, rows
 
 
 @given(OPERATIONS)
@@ -121,7 +129,7 @@ def test_any_sequence_of_transitions_round_trips(operations: list[tuple[str, int
         transition(StreamState("s", kept), *operation)
         kept = json.loads(json.dumps(kept))
         assert kept == whole
-        assert StreamState("s", kept).entries == StreamState("s", whole).entries
+        assert facts(kept) == facts(whole)
 
 
 @given(OPERATIONS)
@@ -137,11 +145,33 @@ def test_the_ledger_holds_one_entry_per_request(operations: list[tuple[str, int,
             bad[fingerprint] = bad.get(fingerprint, 0) + 1
         if name in {"intend", "opened"}:
             expected[fingerprint], bad[fingerprint] = (f"j{index}" if name == "opened" else None), 0
-        if name == "forget" or bad.get(fingerprint, 0) >= 2:
+        if name in {"forget", "close"} or bad.get(fingerprint, 0) >= 2:
             expected.pop(fingerprint, None)
             bad.pop(fingerprint, None)
         assert len(state.entries) == len(expected)
         assert {e.fingerprint: e.id for e in state.entries} == expected
+
+
+FULL_EXPORTS = st.lists(
+    st.tuples(st.sampled_from(["opened", "close", "bad"]), st.just(2), st.integers(0, 9)), max_size=20
+)
+
+
+@given(FULL_EXPORTS | OPERATIONS)
+def test_the_last_full_exports_are_remembered(operations: list[tuple[str, int, int]]) -> None:
+    """The next full export asks for the same as those that are done with: the last are known, and when they began."""
+    state, full = StreamState("s", {}), REQUESTS[2].fingerprint
+    done: list[str] = []
+    began: list[datetime] = []
+    for name, index, number in operations:
+        before = state.entry(full)
+        transition(state, name, index, number)
+        if name == "close" and REQUESTS[index].window is None:
+            done += [f"j{index}-{number}"]
+            began += [NOW + timedelta(seconds=number)] if number % 2 else []
+        if name == "bad" and before and not state.entry(full):
+            done += ["j2"]
+        assert state.closed == Closed(frozenset(done[-5:]), max(began, default=None))
 
 
 def test_deletion_is_noted_and_struck_off() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tap_exports.engine.api import Page
+from tap_exports.engine.jobs import Workers
 from tap_exports.engine.run.pages import read_pages
-from tap_exports.errors import BadContentError, StopError, TapError, TryAgainError
+from tap_exports.errors import BadContentError, StopError, TapError, Terminated, TryAgainError
 
 FOREVER = 50
 
@@ -175,3 +176,14 @@ def test_an_empty_page_in_the_middle_is_no_end(counts: dict[str, Any]) -> None:
     with pytest.raises(BadContentError) as caught:
         read(Server([2, 0, 2], **counts))
     assert str(caught.value) == "s /list: page 2 is empty, but the provider says that more follow"
+
+
+def test_a_signal_at_the_end_of_a_list_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a finaliser raises is printed and lost, so that a run would go on: readers ahead are let go before it."""
+
+    def ended(_: Workers[Page]) -> None:
+        raise Terminated(143)
+
+    monkeypatch.setattr(Workers, "close", ended)
+    with pytest.raises(Terminated):
+        read(Server([2, 2], total=4))

@@ -151,6 +151,26 @@ def test_a_lost_full_export_is_not_the_one_before(tmp_path: Path) -> None:
     assert known["ledger"]["closed"] == ["j9", "j1"]
 
 
+def test_a_lost_full_export_is_younger_than_all_before(tmp_path: Path) -> None:
+    """STATE keeps few ids of what is done with: the provider's own instant of the last one rules out the rest."""
+    known: dict[str, Any] = {}
+    api = FindingApi([job(status=Status.PENDING)], polls={"j1": [job(created_at=at("2026-07-02T23:59:30Z"))]})
+    Stage(tmp_path, api).play(known, export(replication_key=None))
+    assert known["ledger"]["closed_created_at"] == "2026-07-02T23:59:30.000Z"
+    api = FindingApi([LostReplyError("no reply"), job(status=Status.PENDING)])
+    Stage(tmp_path, api).play(known, export(replication_key=None))
+    assert set(api.since) == {at("2026-07-02T23:59:30Z")}  # else five minutes before NOW
+
+
+def test_a_job_let_go_for_its_bytes_is_not_found_again(tmp_path: Path) -> None:
+    """A full export whose file was bad twice is done with, though nothing of it was proven."""
+    known: dict[str, Any] = {}
+    for _ in range(2):
+        api = ScriptedApi([job(status=Status.PENDING)])
+        Stage(tmp_path, api, {"j1": b"<html>"}).play(known, export(replication_key=None))
+    assert known["ledger"]["closed"] == ["j1"]
+
+
 def test_a_second_run_asks_for_what_is_new(tmp_path: Path) -> None:
     """The next window starts one millisecond after the bookmark and ends at now minus the settling time."""
     stage = Stage(tmp_path, ScriptedApi([job(status=Status.PENDING)]))

@@ -9,14 +9,16 @@ from __future__ import annotations
 import base64
 import io
 import os
+import struct
 import subprocess
+import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.engine.archives import tarred, tarred_as, zipped, zipped_as
+from tests.engine.archives import regzipped, tarred, tarred_as, zipped, zipped_as
 from tests.faults.witness import STREAMS, Witness, at_files
 from tests.tap.harness import Json, command_of
 
@@ -59,6 +61,36 @@ def bad_checksum() -> bytes:
     return zipped({"a.yaml": b"id: 12345\n"}, zipfile.ZIP_STORED).replace(b"id: 12345\n", b"id: 12344\n")
 
 
+def listed(path: Path, members: int) -> None:
+    """Write a zip whose directory lists many empty members; who only counts them reads nothing else."""
+    entry = struct.Struct("<4s6H3L5H2L")
+    with path.open("wb") as file:
+        at = file.write(zipped({"0": b""})[:31])
+        for name in (b"%d" % number for number in range(members)):
+            file.write(entry.pack(b"PK\x01\x02", *bytes(9), len(name), *bytes(6)) + name)
+        size, end = file.tell() - at, file.tell()
+        file.write(struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, members, members, size, at))
+        file.write(struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1))
+        file.write(struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0))
+
+
+def laughs() -> bytes:
+    """Return YAML in which ten lines stand for a billion values."""
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 11))]
+    return "\n".join(lines).encode()
+
+
+def said_to_be_large() -> bytes:
+    """Return a tar.gz whose only member says that it has 8 GiB."""
+
+    def change(tar: bytearray) -> None:
+        tar[124:136] = b"77777777777\0"
+        tar[148:156] = b" " * 8
+        tar[148:156] = b"%06o\0 " % sum(tar[:512])
+
+    return regzipped(tarred({"a.yaml": b"a: 1"}), change)
+
+
 EVIL = "/tmp/evil.yaml"  # noqa: S108 - where the archive wants it
 LINK = 0o120000
 DEVICE = 0o020000
@@ -67,16 +99,24 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar bomb": (lambda: tarred({"a.png": ZEROS}), "archive_max_mb"),
     "larger than allowed": (lambda: zipped({"a.png": os.urandom(9 * MEBIBYTE)}), "archive_max_mb"),
     "lying header": (lambda: lying({"a.png": ZEROS}), "'a.png' is damaged: length or checksum differ"),
+    "lying header in a tar": (said_to_be_large, "the tar.gz is cut"),
+    "cut": (lambda: zipped({"a.yaml": b"a: 1"})[:-30], "the zip is cut"),
+    "cut tar": (lambda: tarred({"a.yaml": b"a: 1"})[:-9], "the tar.gz is cut"),
     "bad checksum": (bad_checksum, "member 'a.yaml' is damaged: length or checksum differ"),
     "absolute": (lambda: zipped({EVIL: b"a: 1"}), "has an absolute path"),
     "absolute in a tar": (lambda: tarred({EVIL: b"a: 1"}), "has an absolute path"),
+    "climbs": (lambda: zipped({"a/../../evil.yaml": b"a: 1"}), "climbs out of the archive"),
     "climbs in a tar": (lambda: tarred({"a/../../evil.yaml": b"a: 1"}), "climbs out of the archive"),
     "backslashes": (lambda: zipped({"..\\evil.yaml": b"a: 1"}), "climbs out of the archive"),
     "symbolic link": (lambda: zipped_as("evil", LINK), "is a link or a device"),
+    "symbolic link in a tar": (lambda: tarred_as("evil", b"2"), "is a symbolic link"),
     "hard link": (lambda: tarred_as("evil", b"1"), "is a hard link"),
     "device": (lambda: tarred_as("evil", b"3"), "is a device"),
     "device in a zip": (lambda: zipped_as("evil", DEVICE), "is a link or a device"),
     "two of one name": (lambda: tarred({"a.yaml": b"a: 1", "./a.yaml": b"a: 2"}), "two members of one name"),
+    "alias bomb": (lambda: zipped({"a.yaml": laughs()}), "a.yaml: an item is larger than 64 MiB, aliases written out"),
+    "alias of itself": (lambda: zipped({"a.yaml": b"&a [*a]"}), "a.yaml: line 1: the alias 'a' stands for nothing"),
+    "unknown tag": (lambda: zipped({"a.yaml": b"!mine {a: 1}"}), "the tag '!mine' is not followed"),
     "duplicate keys": (lambda: zipped({"a.yaml": b"a: 1\na: 2\n"}), "a.yaml: "),
     "executed": (lambda: zipped({"a.yaml": b"!!python/object/apply:os.mkdir ['evil']"}), "is not followed"),
     "deep YAML": (lambda: zipped({"a.yaml": b"[" * 100_000}), "a.yaml: "),
@@ -85,15 +125,20 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
 
 def measured(watched: Witness, folder: Path, config: Json) -> tuple[int, str, str, int]:
     """Run the tap in a folder; return exit code, messages, log and its peak of memory in kilobytes."""
+    code, out, err, peak = waited(command_of(folder, config), folder)
+    watched.search(out, err)
+    return code, out, err, peak
+
+
+def waited(command: Sequence[str], folder: Path) -> tuple[int, str, str, int]:
+    """Run a command in a folder within a folder; return exit code, both outputs and its peak of memory in kilobytes."""
     (folder / "cwd").mkdir()
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         environment = {**os.environ, "LOGLEVEL": "DEBUG", "PYTHONPATH": str(Path.cwd())}
-        command = command_of(folder, config)
         process = subprocess.Popen(command, stdout=out, stderr=err, cwd=folder / "cwd", env=environment)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     texts = [(folder / name).read_text() for name in ("out", "err")]
-    watched.search(*texts)
     return process.returncode, texts[0], texts[1], usage.ru_maxrss
 
 
@@ -129,6 +174,21 @@ def test_large_but_harmless(tmp_path: Path, witness: Watched, make: Callable[[],
     assert code == 0, err[-2000:]
     assert out.count('"type":"RECORD","stream":"closient_export_files"') == len(files)
     assert peak < MOST_KILOBYTES
+
+
+@pytest.mark.timeout(300)  # a directory of a million entries is read to its end
+def test_a_million_members(tmp_path: Path) -> None:
+    """One more than a million ends the pass in its first line of error, in the memory of one."""
+    archive = tmp_path / "archive.zip"
+    listed(archive, 1_000_001)
+    program = (
+        "import sys, pathlib\n"
+        "from tap_exports.engine.archive import ArchiveLimits, survey\n"
+        "survey(pathlib.Path(sys.argv[1]), ArchiveLimits())\n"
+    )
+    code, _, err, peak = waited([sys.executable, "-c", program, str(archive)], tmp_path)
+    assert (code, "LimitError: it has more than 1000000 members" in err) == (1, True), err
+    assert peak < MOST_KILOBYTES // 2
 
 
 def test_several_documents(tmp_path: Path, witness: Watched) -> None:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -28,6 +28,7 @@ properties = settings(max_examples=120, deadline=None)
 texts = st.text(
     st.characters(exclude_categories=["Cs"]) | st.sampled_from(',;"\\\r\n\t \x00\x1f\x7f\u2028\u2029{}[]'), max_size=12
 )
+words = st.sampled_from(["NA", "NaN", "null", "None", "#N/A", "0", "1", "007", "1e5", "+1", "true", "-", " "])
 names = st.lists(
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6).filter(
         lambda n: not n.startswith("_sdc_")
@@ -71,12 +72,18 @@ def lines_of(events: list[Event], header: list[str]) -> list[dict[str, Any]]:
     return [json.loads(line, parse_float=Decimal)["record"] for line in whole]
 
 
-def to_csv(header: list[str], rows: list[list[str | None]], end: str) -> str:
+def to_csv(header: list[str], rows: list[list[str | None]], end: str, bare: Callable[[], bool] = lambda: False) -> str:
+    """Return a table; a cell that needs no quotes has none where `bare` says so."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator=end, quoting=csv.QUOTE_ALL).writerow(header)
     for row in rows:
-        text.write(",".join("" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in row) + end)
+        text.write(",".join("" if cell is None else quoted(cell, bare) for cell in row) + end)
     return text.getvalue()
+
+
+def quoted(cell: str, bare: Callable[[], bool]) -> str:
+    """Return a cell in quotes, or without where they may be missing."""
+    return cell if cell and not set(cell) & set(',"\r\n') and bare() else '"' + cell.replace('"', '""') + '"'
 
 
 @properties
@@ -84,10 +91,10 @@ def to_csv(header: list[str], rows: list[list[str | None]], end: str) -> str:
 def test_any_table_of_text(data: st.DataObject, header: list[str], end: str, contract: Contract) -> None:
     """CSV to RECORD exactly: text, empty text and null, whatever the names of the columns and the ends of lines."""
     width = len(header)
-    rows = data.draw(st.lists(st.lists(st.none() | texts, min_size=width, max_size=width), max_size=8))
+    rows = data.draw(st.lists(st.lists(st.none() | words | texts, min_size=width, max_size=width), max_size=8))
     unknown = header[1:] if contract is Contract.DISCARD else []
     known = columns([name for name in header if name not in unknown], Kind.STRING)
-    with on_disk(to_csv(header, rows, end).encode()) as file:
+    with on_disk(to_csv(header, rows, end, lambda: data.draw(st.booleans())).encode()) as file:
         events = list(read(file, "csv", Layout(known, contract=contract, delimiter=",")))
     records = [{**{k: v for k, v in r.items() if k != EXTRA}, **r.get(EXTRA, {})} for r in lines_of(events, header)]
     due = [{**dict(zip(header, row, strict=True)), ROW: number} for number, row in enumerate(rows, 1)]
@@ -142,7 +149,7 @@ def test_any_json_value_of_a_page(found: list[Any]) -> None:
 typed = {
     Kind.INTEGER: st.integers(-(10**25), 10**25).map(str),
     Kind.NUMBER: numbers.map(str).filter(lambda text: "E+" not in text),
-    Kind.BOOLEAN: st.sampled_from(["true", "false"]),
+    Kind.BOOLEAN: st.sampled_from(["true", "false", "True", "FALSE"]),
     Kind.DATE: st.dates().map(str),
     Kind.STRING: texts,
 }
@@ -153,17 +160,22 @@ typed = {
 @given(data=st.data())
 def test_any_typed_value(kind: Kind, data: st.DataObject) -> None:
     """What fits its type comes out with the same worth and digits; what does not is a reject, and neither is lost."""
-    cells = data.draw(st.lists(typed[kind] | texts, min_size=1, max_size=6))
+    cells = data.draw(st.lists(typed[kind] | words | texts, min_size=1, max_size=6))
     with on_disk(to_csv(["a"], [[cell] for cell in cells], "\n").encode()) as file:
         events = list(read(file, "csv", Layout(columns(["a"], kind), delimiter=",")))
     rejected = {e.row for e in events if isinstance(e, Reject)}
     records = {r[ROW]: r["a"] for r in lines_of(events, ["a"])}
     assert sorted([*records, *rejected]) == list(range(1, len(cells) + 1))
     for row, value in records.items():
-        cell = cells[row - 1]
-        shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
-        same = Decimal(cell) == value if isinstance(value, int | Decimal) and shown is value else cell == shown
-        assert same, (cell, value)
+        assert stands_for(value, cells[row - 1]), (cells[row - 1], value)
+
+
+def stands_for(value: object, cell: str) -> bool:
+    """Return whether a value is the one of a cell: the same number or text, and a boolean however it is spelt."""
+    if isinstance(value, bool):
+        return cell.lower() == {True: "true", False: "false"}[value]
+    number = isinstance(value, int | Decimal)  # JSON's own grammar knows neither `007` nor `+1`
+    return json.loads(cell, parse_float=Decimal) == value if number else cell == value
 
 
 def test_names_that_have_to_be_escaped() -> None:

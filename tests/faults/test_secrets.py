@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -15,10 +16,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.faults.witness import STREAMS, Witness, forms
-from tests.tap.harness import PROVIDERS, Json, Ran, command_of
+from tests.tap.harness import PROVIDERS, Json, Ran, command_of, tap
 
 Watched = Callable[..., Witness]
 EVERY = sorted(PROVIDERS)
@@ -36,6 +38,10 @@ PLANS: dict[str, Json] = {
     "page": {"faults": [{"action": {"html": True}, "match": {"nth": 2, "times": 99}}]},
     "no page": {"faults": [{"action": {"truncate": 40}, "match": {"nth": 2, "times": 99}}]},
     "lost reply": {"faults": [{"action": {"lose_reply": True}, "match": {"method": "POST"}}]},
+    "lost reply, found": {"faults": [{"action": {"lose_reply": True}, "match": {"method": "POST", "nth": 1}}]},
+    "busy": {"faults": [{"action": {"status": 429, "retry_after_date": 9}, "match": {"nth": 2, "times": 99}}]},
+    "silent": {"faults": [{"action": {"slow": {"delay_seconds": 7}}, "match": {"nth": 3, "times": 2}}]},
+    "files expired": {"faults": [{"action": {"expire": True}, "match": {"origin": "files", "nth": 1}}]},
     "files refused": {"faults": [{"action": {"expire": True}, "match": {"origin": "files", "provider": "cornect"}}]},
     "files cut": {"faults": [{"action": {"cut_after_bytes": 60}, "match": {"origin": "files"}}]},
     "files damaged": {"faults": [{"action": {"flip_byte": 30, "gzip": True}, "match": {"origin": "files"}}]},
@@ -60,8 +66,40 @@ def test_every_fault(tmp_path: Path, witness: Watched, plan: str) -> None:
     watched = witness(PLANS[plan])
     spool = tmp_path / "spool"
     ran = watched.run(tmp_path, {**everything(watched), "spool_dir": str(spool)})
-    assert (ran.code == 0) == (plan == "nothing"), ran.stderr
+    assert (ran.code == 0) == (plan in {"nothing", "files expired"}), ran.stderr
     assert list(spool.iterdir()) == []
+    assert "| DEBUG    | urllib3." in ran.stderr, "the search has something to search"
+
+
+ENDINGS: dict[str, tuple[Json, Json]] = {
+    "detached": ({"job_wait": "detach"}, {"job_seconds": 60}),
+    "jsonl": ({"batch_config": {"encoding": {"format": "jsonl"}}}, {}),
+    "jsonl.gz": ({"batch_config": {"encoding": {"format": "jsonl", "compression": "gzip"}}}, {}),
+    "parquet": ({"batch_config": {"encoding": {"format": "parquet"}}}, {}),
+}
+
+
+@pytest.mark.parametrize("case", ENDINGS)
+def test_other_endings(tmp_path: Path, witness: Watched, case: str) -> None:
+    """Jobs that are left to the next run, and files of batches: neither their names nor their content hold a secret."""
+    changes, options = ENDINGS[case]
+    watched, parts = witness(**options), tmp_path / "parts"
+    config = {**everything(watched), **changes}
+    if "batch_config" in config:
+        config["batch_config"]["storage"] = {"root": str(parts)}
+    ran = watched.run(tmp_path, config)
+    assert ran.code == 0, ran.stderr
+    files = sorted(parts.rglob("*.*"))
+    assert (len(files) > 9) == (case != "detached")
+    watched.search(*map(str, files), *map(text_of, files))
+
+
+def text_of(part: Path) -> str:
+    """Return all that a file of a batch holds."""
+    if part.suffix == ".parquet":
+        table = pq.read_table(part)
+        return f"{table.schema} {table.to_pylist()}"
+    return (gzip.decompress(part.read_bytes()) if part.suffix == ".gz" else part.read_bytes()).decode()
 
 
 @pytest.mark.parametrize("arguments", [["--discover"], ["--about"], ["--about", "--format=json"], ["--test"]])
@@ -69,6 +107,18 @@ def test_other_commands(tmp_path: Path, witness: Watched, arguments: list[str]) 
     """Catalog, description and connection test hold none either."""
     watched = witness()
     assert watched.run(tmp_path, everything(watched), *arguments).code == 0
+
+
+def test_words_of_a_provider(tmp_path: Path, witness: Watched) -> None:
+    """What a provider says of a failed job goes into the receipt without the key and the signed URL in it."""
+    watched = witness()
+    signature = "0123456789abcdef"
+    reason = f"no room at https://files.test/a.csv?X-Amz-Signature={signature} for {watched.box.key('packagex')}"
+    watched.box.set_faults({"jobs": [{"provider": "packagex", "outcome": "fail", "reason": reason}]})
+    ran = tap(tmp_path, watched.config("packagex"))
+    (receipt,) = ran.records["export_jobs"]
+    assert receipt["reason"] == "no room at https://files.test/a.csv?*** for ***"
+    assert watched.leaked(ran.stderr, [signature]) == []
 
 
 def test_the_search_finds(witness: Watched) -> None:
@@ -104,6 +154,19 @@ def test_url_of_the_configuration(tmp_path: Path, witness: Watched, url: str) ->
     assert (ran.code, watched.box.requests(), ran.records) == (1, [], {})
     assert "`exelensia.api_url`" in ran.errors[0]
     assert "p4ss" not in ran.stderr
+
+
+@pytest.mark.parametrize("provider", EVERY)
+def test_url_of_each_provider(tmp_path: Path, witness: Watched, provider: str) -> None:
+    """No provider takes an address of another scheme, and plain http only where `allow_private_hosts` says so."""
+    watched = witness()
+    config = watched.config(provider)
+    config[provider]["api_url"] = config[provider]["api_url"].replace("http://", "ftp://")
+    refused = watched.run(tmp_path, config)
+    plain = watched.run(tmp_path, watched.config(provider, allow_private_hosts=False))
+    for ran in (refused, plain):
+        assert (ran.code, watched.box.requests(), ran.records) == (1, [], {})
+        assert f"`{provider}.api_url`" in ran.errors[0]
 
 
 def start(watched: Witness, folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

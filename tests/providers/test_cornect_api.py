@@ -254,6 +254,17 @@ def test_no_other_job_is_adopted(name: str, since: str) -> None:
     assert api.find(REQUEST, from_text(since)) is None
 
 
+def test_an_export_that_is_done_with_is_not_found_and_takes_nothing_of_the_budget() -> None:
+    """The last run's export asked for the same and was charged then; the new one has the whole of `max_credits`."""
+    mine = {**EXPORT, "name": body_of(REQUEST)["name"]}
+    credit, creations = [balance(), balance(820, CHARGE)], [LostReplyError("?"), CREATED]
+    api, _ = connect(200, credits=credit, search=[found(200, "a")], create=creations, export=[mine])
+    with pytest.raises(LostReplyError):
+        api.submit(REQUEST)
+    assert api.find(REQUEST, from_text("2026-05-28T11:55:00Z"), {ID}) is None
+    assert api.submit(REQUEST).id == ID
+
+
 def test_a_configured_export_is_read_and_nothing_is_sent() -> None:
     api, script = connect(0, export=[EXPORT])
     assert api.submit(GIVEN).id == ID

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from tap_exports.engine.run.samples import SamplingReader
 from tap_exports.sandbox import Sandbox, SandboxOptions
+from tap_exports.singer.kinds import ExportStream
+from tap_exports.tap import TapExports
 from tests.tap.harness import Json, Ran, only, tap, without_lineage
 
 SOFTWARE = {"countries": ["United States"], "industries": ["Application Software"]}
@@ -210,3 +213,12 @@ def test_an_entry_without_a_source_is_refused(tmp_path: Path, entry: Json, messa
         ran = tap(tmp_path, config(box, entry))
     assert ran.code == 1
     assert message in ran.errors[0]
+
+
+def test_a_full_table_is_never_resumed_inside_a_file() -> None:
+    """Rows of one version only: activating it would drop those that a crashed run had written under another."""
+    with sandbox() as box:
+        stream = TapExports(config=config(box)).streams[ROWS]
+    assert isinstance(stream, ExportStream)
+    assert isinstance(stream.reader(), SamplingReader)
+    assert not stream.reader().resumes

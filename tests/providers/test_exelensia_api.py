@@ -333,6 +333,7 @@ def test_a_lost_job_is_found_by_what_it_was_asked_for() -> None:
     api, _ = connect({EXPORTS: [listed(*others, ours)]})
     found = api.find(request(), from_text("2024-02-01T00:00:00Z"))
     assert found == parse_job(ours)
+    assert api.find(request(), from_text("2024-02-01T00:00:00Z"), {"ours"}) is None
     api, _ = connect({EXPORTS: [listed(*others)]})
     assert api.find(request(), from_text("2024-02-01T00:00:00Z")) is None
 

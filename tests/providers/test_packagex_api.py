@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from typing import cast
 
 import pytest
 
 from tap_exports.engine.clock import from_text
-from tap_exports.engine.http import Reply
+from tap_exports.engine.http import Client, Reply
 from tap_exports.engine.model import Job, RemoteFile, Request, Status, Window
 from tap_exports.errors import BadContentError
 from tap_exports.providers.packagex.api import (
@@ -16,6 +17,7 @@ from tap_exports.providers.packagex.api import (
     ERRORS,
     JSON,
     STATUSES,
+    PackagexApi,
     body_of,
     is_like,
     is_removed,
@@ -167,6 +169,22 @@ def test_a_job_is_recognised_by_its_echoed_options() -> None:
     assert not is_same({"resource": "contact", "options": asked["options"]}, asked)
     assert not is_same({"resource": "shipment", "options": {**asked["options"], "created_at": "lte:2020"}}, asked)
     assert not is_same({"resource": "shipment"}, asked)
+
+
+def test_a_lost_job_is_the_newest_that_is_not_done_with() -> None:
+    """Exports that asked for the same before are passed over, whether they are too old or known."""
+    ours = {**EXPORT, "options": body_of(request())["options"]}
+    others = [{**ours, "id": "before", "created_at": 1782907199}]
+
+    class OnePage:
+        def get(self, _path: str, _params: object) -> Reply:
+            return reply({"data": [ours, *others], "pagination": {"has_more": False}})
+
+    api = PackagexApi(cast("Client", OnePage()))
+    newest = api.find(request(), from_text(NOON))
+    assert newest is not None
+    assert newest.id == ID
+    assert api.find(request(), from_text(NOON), {ID}) is None
 
 
 def test_collecting_looks_at_resource_and_options_where_they_show() -> None:

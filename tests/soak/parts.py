@@ -32,6 +32,7 @@ class Part:
         per_round: Jobs of one round; None: all in one round.
         config: Changes the sandbox's configuration for a number of jobs.
         truth: What must stand at the target, by stream.
+        rounds_per_growth: After how many rounds there is new data.
         forgets: Whether each round begins without STATE: it would say that the configured runs are done.
         knobs: Of the sandbox.
     """
@@ -41,6 +42,7 @@ class Part:
     per_round: int | None
     config: Callable[[Json, int], Json]
     truth: Callable[[Sandbox, Json], Rows]
+    rounds_per_growth: int = 1
     forgets: bool = False
     knobs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -115,7 +117,9 @@ PARTS = (
     Part("cension", 0.40, 90, _runs, _companies, forgets=True),
     Part("cornect", 0.21, 70, _searches, _software, knobs={"limit_scale": 0, "balance": 1_000_000}),
     Part("packagex", 0.20, 50, _resources, _shipments),
-    Part("closient", 0.04, 2, _organizations, _archives, knobs={"per_minute": 10**6, "per_day": 10**9}),
+    Part(  # 2 MB more in an archive with each growth
+        "closient", 0.04, 2, _organizations, _archives, 20, knobs={"per_minute": 10**6, "per_day": 10**9}
+    ),
 )
 KEYS: dict[str, Callable[[Json], str]] = {
     "exelensia_export_load": lambda row: str(row["record_id"]),

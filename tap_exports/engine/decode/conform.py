@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tap_exports.engine.decode.cast import fits
+from tap_exports.engine.decode.cast import typed
 from tap_exports.engine.decode.infer import infer_columns
 from tap_exports.engine.decode.instants import mend_instants
 from tap_exports.engine.decode.layout import RAW_LIMIT, RESERVED, Decoded, Layout, excerpt, free_name
@@ -127,7 +126,7 @@ def _all_fit(values: list[Any], kind: Kind) -> bool:
         return False
     if kind not in {Kind.DATE, Kind.DATETIME}:
         return True
-    return bool(pc.all(fits(pa.array(values, pa.string()), kind), min_count=0).as_py())
+    return typed(pa.array(values, pa.string()), kind) is not None
 
 
 def _reject(ordinal: int, row: Row, misfit: tuple[str, Kind, Any], file: str) -> Reject:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from tap_exports.engine.model import (
     EXTRA,
@@ -80,19 +82,23 @@ def property_names(header: Sequence[str], layout: Layout) -> list[str]:
     the first number that makes it differ from every name in the header. Aliases apply last.
     """
     names: list[str] = []
+    taken, spelt = set(RESERVED), frozenset(header)
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))  # none is tried twice
     for position, name in enumerate(header, 1):
-        names.append(free_name(name or f"column_{position}", {*RESERVED, *names}, header))
+        plain = name or f"column_{position}"
+        names.append(free_name(plain, taken, spelt, numbers[plain]))
+        taken.add(names[-1])
     return _aliased(names, layout.aliases)
 
 
-def free_name(name: str, taken: Collection[str], header: Collection[str] = ()) -> str:
-    """Return a name, or its first numbered form that is neither taken nor spelt out in the header."""
+def free_name(
+    name: str, taken: Collection[str], header: Collection[str] = (), numbers: Iterator[int] | None = None
+) -> str:
+    """Return a name, or its first numbered form, from 2 on, that is neither taken nor spelt out in the header."""
     if name not in taken:
         return name
-    number = 2
-    while f"{name}_{number}" in taken or f"{name}_{number}" in header:
-        number += 1
-    return f"{name}_{number}"
+    forms = (f"{name}_{number}" for number in numbers or count(2))
+    return next(form for form in forms if form not in taken and form not in header)
 
 
 def _aliased(names: list[str], aliases: Mapping[str, str]) -> list[str]:

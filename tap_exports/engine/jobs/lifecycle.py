@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -11,10 +10,11 @@ from functools import partial
 
 from tap_exports.engine.api import Finds, FreeToRepeat, Polls, Submits
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.jobs.cadence import SHORTEST_WAIT_SECONDS, Cadence
 from tap_exports.engine.jobs.journal import Journal
 from tap_exports.engine.jobs.outcome import JobSettings, Outcome, describe
 from tap_exports.engine.jobs.workers import Workers
-from tap_exports.engine.ledger import Entry, StreamState
+from tap_exports.engine.ledger import Closed, Entry, StreamState
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.errors import (
     BadContentError,
@@ -30,8 +30,6 @@ LOGGER = logging.getLogger("tap-exports.jobs")
 CLOCK_SKEW = timedelta(minutes=5)
 LOOKS_FOR_A_LOST_JOB = 4
 CREATIONS_PER_REQUEST = 3
-GROWTH = 1.5
-SHORTEST_WAIT_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -54,7 +52,7 @@ class _Pursuit:
     entry: Entry | None
     resubmitted: bool
     requested_at: datetime
-    closed: frozenset[str]
+    closed: Closed
     created: int = 0
     lost: Job | None = None
 
@@ -80,7 +78,7 @@ class Lifecycle:
         self._clock = clock
         self.settings = settings
         self._workers: Workers[Outcome] = Workers(settings.max_concurrent_jobs, "jobs")
-        self._random = random.Random()  # noqa: S311 - jitter, not a secret
+        self._cadence = Cadence(settings)
 
     # For the main thread
 
@@ -193,11 +191,11 @@ class Lifecycle:
                 "replies”"
             )
             raise StopError(msg)
+        since = max(at - CLOCK_SKEW, pursuit.closed.created_at or at - CLOCK_SKEW)
         for look in range(LOOKS_FOR_A_LOST_JOB):
             if look:
                 self._clock.sleep(max(SHORTEST_WAIT_SECONDS, self.settings.poll_interval_seconds * look))
-            job = self.api.find(request, at - CLOCK_SKEW)
-            if job and (job.given or job.id not in pursuit.closed):
+            if job := self.api.find(request, since, pursuit.closed.ids):
                 return self._adopt(pursuit, job, "found")
         LOGGER.info("%s: %s has no such job, so none was created", request.stream, request.provider)
         return None
@@ -215,19 +213,18 @@ class Lifecycle:
             JobLostError: The provider no longer knows it.
             JobStalledError: It made no progress for `job_stall_timeout_seconds`.
         """
-        ceiling = self.settings.poll_interval_max_seconds
-        interval, moved_at = self.settings.poll_interval_seconds, self._clock.monotonic()
+        began = moved_at = looked_at = self._clock.monotonic()
         while True:
-            seen = self.api.poll(job)
+            seen, now = self.api.poll(job), self._clock.monotonic()
             LOGGER.debug("%s: job %s is %s", request.stream, job.id, seen.raw_status)
             if seen.status.is_terminal:
+                self._cadence.ended(request.stream, looked_at - began, now - began)
                 return seen
             if (seen.raw_status, seen.progress) != (job.raw_status, job.progress):
-                moved_at, job = self._clock.monotonic(), seen
-            left = self._time_left(request, seen, moved_at)
-            wait = seen.poll_after or min(interval * self._random.uniform(0.8, 1.2), ceiling)
+                moved_at, job = now, seen
+            left, looked_at = self._time_left(request, seen, moved_at), now
+            wait = seen.poll_after or self._cadence.wait(request.stream, now - began)
             self._clock.sleep(max(SHORTEST_WAIT_SECONDS, min(wait, left)))
-            interval = min(interval * GROWTH, ceiling)
 
     def _time_left(self, request: Request, job: Job, moved_at: float) -> float:
         """Return the seconds until a job that does not move counts as stalled.

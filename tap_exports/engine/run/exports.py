@@ -16,7 +16,7 @@ from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Request, Status, Unfinished, Window
-from tap_exports.engine.run.files import Reads
+from tap_exports.engine.run.files import Reads, RunsAhead
 from tap_exports.engine.run.tally import LOST, Tally, receipt
 from tap_exports.errors import BadContentError, CountError, JobFailedError, JobLostError, TapError
 
@@ -124,11 +124,22 @@ class ExportRun:
         finally:
             for future in self._running:
                 future.cancel()
+            if isinstance(self.reader, RunsAhead):
+                self.reader.release()
 
     def _hand_in(self) -> None:
         """Keep twice as many jobs in flight as may run at once, so that the ledger stays bounded."""
         while self._waiting and len(self._running) < 2 * self.lifecycle.settings.max_concurrent_jobs:
-            self._running.append(self.lifecycle.start(self._waiting.popleft(), self.state))
+            future = self.lifecycle.start(self._waiting.popleft(), self.state)
+            future.add_done_callback(self._run_ahead)
+            self._running.append(future)
+
+    def _run_ahead(self, future: Future[Outcome]) -> None:
+        """Have the files of a completed job brought before their turn; called in the worker that saw its end."""
+        if isinstance(self.reader, RunsAhead) and not future.cancelled() and not future.exception():
+            outcome = future.result()
+            if outcome.job.status is Status.COMPLETED:
+                self.reader.run_ahead(outcome)
 
     def _collect(self, outcome: Outcome) -> Iterator[Event]:
         """Read a job that ended."""
@@ -154,13 +165,13 @@ class ExportRun:
         if outcome.resubmitted:
             raise error
         LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
-        self.state.close(outcome.request, outcome.job.id)
+        self.state.close(outcome.request, outcome.job)
         yield Checkpoint()
         self._running.appendleft(self.lifecycle.start(outcome.request, self.state, resubmitted=True))
 
     def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
         job = outcome.job
-        self.state.close(outcome.request, outcome.job.id)
+        self.state.close(outcome.request, outcome.job)
         yield Checkpoint()
         yield receipt(outcome, Tally(), job.status.value)
         where = describe(self.export.stream, job, outcome.request.window)
@@ -186,7 +197,7 @@ class ExportRun:
             self.state.advance(self.export.replication_key, to_text(request.window.end))
         if self.export.delete_after_load:
             self.state.delete_later(job.id)
-        self.state.close(request, job.id)
+        self.state.close(request, job)
         LOGGER.info(
             "%s: job %s proven: %d rows, %d rejects, %d bytes",
             request.stream,

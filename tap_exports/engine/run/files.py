@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -32,8 +33,9 @@ from tap_exports.engine.model import (
     Rows,
 )
 from tap_exports.engine.run.ahead import ahead
+from tap_exports.engine.run.prefetch import Files, Prefetch
 from tap_exports.engine.run.tally import Limits, Tally
-from tap_exports.errors import JobLostError
+from tap_exports.errors import BadContentError, JobLostError
 
 LOGGER = logging.getLogger("tap-exports.run")
 ROWS_PER_CHECKPOINT = 10_000
@@ -46,6 +48,17 @@ class Layouts(Protocol):
 
     def __call__(self, skip_rows: int = 0) -> decode.Layout:
         """Return the layout of a file of which the first rows are done."""
+
+
+@runtime_checkable
+class RunsAhead(Protocol):
+    """A reader that can bring what it will read before its turn; safe to call from several threads."""
+
+    def run_ahead(self, outcome: Outcome) -> None:
+        """Begin with the files of a job that is completed."""
+
+    def release(self) -> None:
+        """Let go of what was brought and not read."""
 
 
 class Reads(Protocol):
@@ -67,6 +80,7 @@ class FileReader:
         clock: Measures the time spent.
         resumes: Whether a read may go on inside a file. A full table may not: its rows have one version, and
             activating that would drop those of the crashed one.
+        prefetch: Brings files before their turn, or None.
     """
 
     api: Opens
@@ -75,6 +89,27 @@ class FileReader:
     limits: Limits
     clock: Clock
     resumes: bool = True
+    prefetch: Prefetch | None = None
+
+    def run_ahead(self, outcome: Outcome) -> None:
+        """Begin to bring the files of a job that is completed."""
+        if self.prefetch:
+            self.prefetch.begin(outcome.job.id, partial(self._fetched, outcome))
+
+    def release(self) -> None:
+        """Let go of what was brought and not read."""
+        if self.prefetch:
+            self.prefetch.close()
+
+    def _fetched(self, outcome: Outcome) -> list[tuple[RemoteFile, LocalFile]]:
+        here: list[tuple[RemoteFile, LocalFile]] = []
+        try:
+            for remote in self.api.open(outcome.job):
+                here.append((remote, self._download(outcome, remote)))  # noqa: PERF401 - what is here is to be removed
+        except BaseException:
+            _remove(here)
+            raise
+        return here
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
         """Yield the rows of a job; code after the last event runs only when all of it was read and counted.
@@ -83,19 +118,29 @@ class FileReader:
             TapError: The files are not what they should be; see `tap_exports.errors`.
         """
         began = self.clock.monotonic()
+        here = None
         try:
-            files = self.api.open(outcome.job)
-            for remote in files:
-                yield from self._read_file(outcome, remote, state, tally)
+            here = self.prefetch.take(outcome.job.id) if self.prefetch else None
+            files = self.api.open(outcome.job) if here is None else [remote for remote, _ in here]
+            locals_ = (local for _, local in here) if here else (self._download(outcome, remote) for remote in files)
+            for remote, local in zip(files, locals_, strict=True):
+                yield from self._read_file(outcome, remote, local, state, tally)
             where = describe(outcome.request.stream, outcome.job, outcome.request.window)
-            tally.verify(where, _declared(files, outcome.job), self.limits)
+            tally.verify(where, declared(files, outcome.job), self.limits)
         finally:
+            _remove(here or ())
             tally.read_seconds = self.clock.monotonic() - began
 
-    def _read_file(self, outcome: Outcome, remote: RemoteFile, state: StreamState, tally: Tally) -> Iterator[Event]:
+    def _download(self, outcome: Outcome, remote: RemoteFile) -> LocalFile:
+        local = self.download(remote, lambda: self.again(outcome, remote.name))
+        stream, job = outcome.request.stream, outcome.job.id
+        LOGGER.info("%s: job %s: %s downloaded, %d bytes", stream, job, remote.name, local.size)
+        return local
+
+    def _read_file(
+        self, outcome: Outcome, remote: RemoteFile, local: LocalFile, state: StreamState, tally: Tally
+    ) -> Iterator[Event]:
         job, stream = outcome.job, outcome.request.stream
-        local = self.download(remote, lambda: self._again(outcome, remote.name))
-        LOGGER.info("%s: job %s: %s downloaded, %d bytes", stream, job.id, remote.name, local.size)
         try:
             done = state.rows_done(job.id, local) if self.resumes else 0
             tally.begin_file(done)
@@ -119,14 +164,29 @@ class FileReader:
             elif isinstance(item, NewColumns):
                 yield item
             else:
-                for data in _cut(item.data, tally.file_rows):
+                for data in cut(item.data, tally.file_rows):
                     yield Rows(data, constants)
                     tally.add(len(data))
                     if self.resumes and tally.file_rows % ROWS_PER_CHECKPOINT == 0 and not tally.file_rejects:
                         state.note_rows(job_id, local, tally.file_rows)
                         yield Checkpoint()
 
-    def _again(self, outcome: Outcome, name: str) -> RemoteFile:
+    def read_rest(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
+        """Yield the rows of a job's only file that are behind those counted, which others have read.
+
+        Raises:
+            TapError: As for `read`; also where the file is not the one that was begun.
+        """
+        (remote,) = self.api.open(outcome.job)
+        local = self._download(outcome, remote)
+        try:
+            if local.sha256 != tally.sha256:
+                raise BadContentError(f"{remote.name}: it changed between two downloads")
+            yield from self._decode(outcome, local, remote.format, state, tally)
+        finally:
+            local.path.unlink(missing_ok=True)
+
+    def again(self, outcome: Outcome, name: str) -> RemoteFile:
         """Ask for a fresh URL of one file.
 
         Raises:
@@ -138,7 +198,12 @@ class FileReader:
         raise JobLostError(msg)
 
 
-def _cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatch | list[Row]]:
+def _remove(files: Files) -> None:
+    for _, local in files:
+        local.path.unlink(missing_ok=True)
+
+
+def cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatch | list[Row]]:
     """Yield a batch in parts that end where a checkpoint is due: it may hold more rows than a crash may repeat.
 
     Args:
@@ -160,7 +225,7 @@ def window_constants(request: Request) -> dict[str, str | None]:
     return {WINDOW_START: to_text(start) if start else None, WINDOW_END: to_text(request.window.end)}
 
 
-def _declared(files: Sequence[RemoteFile], job: Job) -> int | None:
+def declared(files: Sequence[RemoteFile], job: Job) -> int | None:
     """Return the provider's count: that of all files where each has one, else that of the job."""
     counts = [f.rows for f in files if f.rows is not None]
     return sum(counts) if counts and len(counts) == len(files) else job.rows

@@ -11,7 +11,7 @@ from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs import Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Event, Rows
-from tap_exports.engine.run.files import Reads
+from tap_exports.engine.run.files import Reads, RunsAhead
 from tap_exports.engine.run.tally import Tally
 from tap_exports.errors import GuardError
 
@@ -67,6 +67,16 @@ class GuardedReader:
             raise _lacking(where, missing)
         if self.guards.min_rows is not None and tally.rows < self.guards.min_rows:
             raise GuardError(f"{where}: {tally.rows} rows, min_rows is {self.guards.min_rows}; the window stays open")
+
+    def run_ahead(self, outcome: Outcome) -> None:
+        """Do as the other reader does."""
+        if isinstance(self.reader, RunsAhead):
+            self.reader.run_ahead(outcome)
+
+    def release(self) -> None:
+        """Do as the other reader does."""
+        if isinstance(self.reader, RunsAhead):
+            self.reader.release()
 
     def _check_age(self, where: str, outcome: Outcome) -> None:
         limit, created = self.guards.max_age_hours, outcome.job.created_at or outcome.requested_at

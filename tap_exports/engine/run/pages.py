@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 
 from tap_exports.engine.api import Page
 from tap_exports.engine.jobs import Workers
@@ -34,19 +35,20 @@ def read_pages(fetch: Callable[[int], Page], limit: int, concurrency: int, where
     before = _copy(first)
     yield first
     last = _last_page(first, limit)
-    pages = _ahead(fetch, last, concurrency) if last else map(fetch, _numbers_from(2))
+    pages = _ahead(fetch, last, concurrency) if last else (fetch(number) for number in _numbers_from(2))
     seen = len(first.items)
     if _ends(first, 1, seen, limit, where):
         return
-    for number, page in enumerate(pages, start=2):
-        if _repeats(page, before):
-            msg = f"{where}: page {number} repeats page {number - 1}; the provider does not turn pages"
-            raise StopError(msg)
-        before = _copy(page)
-        yield page
-        seen += len(page.items)
-        if _ends(page, number, seen, limit, where):
-            return
+    with closing(pages):  # not left to the finaliser: a signal that comes within one is lost
+        for number, page in enumerate(pages, start=2):
+            if _repeats(page, before):
+                msg = f"{where}: page {number} repeats page {number - 1}; the provider does not turn pages"
+                raise StopError(msg)
+            before = _copy(page)
+            yield page
+            seen += len(page.items)
+            if _ends(page, number, seen, limit, where):
+                return
 
 
 def _numbers_from(start: int) -> Iterator[int]:
@@ -94,7 +96,7 @@ def _ends(page: Page, number: int, seen: int, limit: int, where: str) -> bool:
     return len(page.items) < limit
 
 
-def _ahead(fetch: Callable[[int], Page], last: int, concurrency: int) -> Iterator[Page]:
+def _ahead(fetch: Callable[[int], Page], last: int, concurrency: int) -> Generator[Page, None, None]:
     """Yield pages 2, 3, … with requests running ahead; past `last` one by one, for a list that grows."""
     workers: Workers[Page] = Workers(concurrency, "pages")
     running: deque[Future[Page]] = deque()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -153,12 +153,12 @@ class CornectApi:
         return CAP if total is None else min(total, CAP)
 
     # There is no list of exports: the transaction of a charge names its export, and our label holds the fingerprint.
-    def find(self, request: Request, since: datetime) -> Job | None:
+    def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:
         """Return the job that this very request created; one that cost nothing leaves no trace and may be repeated."""
         if given := request.params.get("export_id"):
             return replace(parse_job(self.export(given)), given=True)
         transactions = self.credits()[1]
-        for export_id, _ in reversed([pair for pair in created_by(transactions) if pair[1] >= since]):
+        for export_id in [i for i, at in reversed(created_by(transactions)) if at >= since and i not in closed]:
             record = self.export(export_id)
             if request.fingerprint in str(record.get("name")):
                 charged = charge_of(transactions, export_id)

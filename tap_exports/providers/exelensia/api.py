@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -116,14 +116,14 @@ class ExelensiaApi:
             "exelensia /v1/exports",
         )
 
-    def find(self, request: Request, since: datetime) -> Job | None:
+    def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:
         """Return the job that this very request created: its schema, array and bounds are echoed in the list."""
         asked = body_of(request)
         for page in self._exports(created_after(Window(since, since))):
             for item in page.items:
                 job = parse_job(item)
                 recent = job.created_at is None or job.created_at >= since
-                if recent and job.status is not Status.FAILED and is_same(item, asked):
+                if recent and job.id not in closed and job.status is not Status.FAILED and is_same(item, asked):
                     return job
         return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import takewhile
@@ -99,12 +99,12 @@ class PackagexApi:
         return parse_files(self.poll(job).data, self._wanted)
 
     # The list echoes `options`, as far as is known; an export that does not echo them is not recognised.
-    def find(self, request: Request, since: datetime) -> Job | None:
+    def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:
         """Return the job that this very request created: its resource and options are echoed in the list."""
         asked = body_of(request)
         for item in takewhile(lambda row: not is_older(row, since), self._newest()):
             job = parse_job(item)
-            if is_same(item, asked) and job.status not in {Status.FAILED, Status.TIMED_OUT}:
+            if job.id not in closed and is_same(item, asked) and job.status not in {Status.FAILED, Status.TIMED_OUT}:
                 return job
         return None
 

@@ -1,0 +1,49 @@
+"""When a job is looked at next."""
+
+from __future__ import annotations
+
+import random
+
+from tap_exports.engine.jobs.outcome import JobSettings
+
+SHARE_OF_AGE = 0.2  # how late the end of a job may be seen, beside `poll_interval_seconds`
+STEPS = 4  # looks in the span in which the job before ended
+JITTER = 0.2
+SHORTEST_WAIT_SECONDS = 0.05
+
+
+class Cadence:
+    """The waits between the looks at a provider's jobs.
+
+    They grow with the age of a job, so that its end is seen at most a fifth of its duration late; where the job of the
+    same stream before ended, looks are closer. Safe to use from several threads.
+
+    Args:
+        settings: First wait and ceiling.
+    """
+
+    def __init__(self, settings: JobSettings) -> None:
+        """Know nothing of earlier jobs."""
+        self._settings = settings
+        self._ends: dict[str, tuple[float, float]] = {}
+        self._random = random.Random()  # noqa: S311 - jitter, not a secret
+
+    def wait(self, stream: str, age: float) -> float:
+        """Return the seconds until the next look.
+
+        Args:
+            stream: Whose job it is.
+            age: Seconds since the job was created, or re-attached to.
+        """
+        first, ceiling = self._settings.poll_interval_seconds, self._settings.poll_interval_max_seconds
+        wait = min(max(first, age * SHARE_OF_AGE) * self._random.uniform(1 - JITTER, 1 + JITTER), ceiling)
+        before, after = self._ends.get(stream, (0.0, 0.0))
+        if age < before:
+            wait = min(wait, before - age)
+        elif age < after:
+            wait = min(wait, max((after - before) / STEPS, first / STEPS))
+        return max(wait, SHORTEST_WAIT_SECONDS)
+
+    def ended(self, stream: str, before: float, after: float) -> None:
+        """Note between which two ages a job ended: the last look at which it ran, and the one at which it did not."""
+        self._ends[stream] = (before, after)

@@ -1,0 +1,60 @@
+"""Files that are brought into the spool before their reader's turn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from tap_exports.engine.jobs import Workers
+from tap_exports.engine.model import LocalFile, RemoteFile
+
+DOWNLOADS = 2  # at once, beside that of the file that is read
+
+Files = Sequence[tuple[RemoteFile, LocalFile]]
+
+
+class Prefetch:
+    """The files of jobs that ended before their rows are due.
+
+    Args:
+        has_room: Whether the spool takes more; asked before each job.
+    """
+
+    def __init__(self, has_room: Callable[[], bool]) -> None:
+        """Start no thread yet."""
+        self._has_room = has_room
+        self._workers: Workers[Files] = Workers(DOWNLOADS, "prefetch")
+        self._jobs: dict[str, Future[Files]] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, job_id: str, fetch: Callable[[], Files]) -> None:
+        """Fetch the files of a job in a thread, where there is room."""
+        with self._lock:
+            if job_id not in self._jobs and self._has_room():
+                self._jobs[job_id] = self._workers.submit(fetch)
+
+    def take(self, job_id: str) -> Files | None:
+        """Return the files of a job, which are the caller's now; None where it was not begun.
+
+        Raises:
+            TapError: What went wrong on the way, told at the reader's turn.
+        """
+        with self._lock:
+            future = self._jobs.pop(job_id, None)
+        return None if future is None or future.cancel() else future.result()
+
+    def close(self) -> None:
+        """Let go of what nobody took; files that are still on their way are removed when they are here."""
+        with self._lock:
+            futures, self._jobs = list(self._jobs.values()), {}
+        for future in futures:
+            if not future.cancel():
+                future.add_done_callback(_remove)
+        self._workers.close()
+
+
+def _remove(future: Future[Files]) -> None:
+    if not future.cancelled() and not future.exception():
+        for _, file in future.result():
+            file.path.unlink(missing_ok=True)
