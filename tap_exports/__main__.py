@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 import os
 import signal
 import sys
 
 import click
+import pyarrow as pa
 
 from tap_exports.errors import Terminated
 from tap_exports.singer.tap import explain
@@ -20,6 +23,9 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the tap; the exit code is 0 only when every selected stream is complete."""
+    gc.freeze()  # what the imports left is never garbage, and need not be looked through again
+    with contextlib.suppress(NotImplementedError):  # not on every system; it gives memory back where others keep it
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
     code = run()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

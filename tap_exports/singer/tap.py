@@ -25,7 +25,7 @@ from tap_exports.errors import AuthError, ConfigError, TapError, Terminated, Unr
 from tap_exports.singer.config import describe, plain
 from tap_exports.singer.rejects import RejectLog
 from tap_exports.singer.stream import EventStream
-from tap_exports.singer.writer import MessageWriter
+from tap_exports.singer.writer import MessageWriter, StateLines
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -55,6 +55,7 @@ class BaseTap(Tap):
         self._started = False
         ledger.check_state(kwargs.get("state"))  # before discovery asks a provider for anything
         super().__init__(*args, **kwargs)
+        self._state_writer = StateLines(self.writer)
 
     # Configuration
 
@@ -101,9 +102,7 @@ class BaseTap(Tap):
 
     def write_state(self) -> None:
         """Write STATE when it changed; a stream that has proven nothing yet leaves no trace in it."""
-        bookmarks = {stream: bookmark for stream, bookmark in self.state.get("bookmarks", {}).items() if bookmark}
-        if bookmarks:
-            self.state_writer.write_state({**self.state, "bookmarks": bookmarks})
+        self.state_writer.write_state(self.state)
 
     @property
     def writer(self) -> MessageWriter:
@@ -183,6 +182,7 @@ class BaseTap(Tap):
         """
         self.clock.stop.set()
         with contextlib.suppress(Terminated, OSError, AttributeError):
+            self.writer.resume()
             self.journal.end()
             for _ in self.journal.settle(SETTLE_SECONDS):
                 pass

@@ -1,7 +1,7 @@
 """The one place that writes messages: whole batches in single writes, never half a line.
 
-Rows go through `lines`; SCHEMA, STATE and the rest through the SDK's own serialisation. One `time_extracted` stands for
-a batch.
+Rows go through `lines`, STATE through the same encoder, SCHEMA and the rest through the SDK's own serialisation. One
+`time_extracted` stands for a batch.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from singer_sdk.helpers._state import StateWriter
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 from singer_sdk.singerlib.json import serialize_json
@@ -49,7 +50,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     def write_message(self, message: Message) -> None:
         """Write one message."""
-        self._write(self.format_message(message) + b"\n")
+        self.write_line(self.format_message(message) + b"\n")
 
     def write_rows(self, stream: str, rows: Rows, names: frozenset[str], version: int | None, at: datetime) -> None:
         """Write a batch as RECORD messages.
@@ -69,16 +70,26 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         head, tail = _around(stream, version, at)
         self._write(around(ENCODER.encode_lines(records), head, tail))
 
+    def write_line(self, line: bytes) -> None:
+        """Write a line that is a message."""
+        self._write(line)
+
     def interrupt(self, signal_number: int) -> None:
         """End the run: at once, or after the write that is under way; a second signal does not wait.
+
+        What is raised while a finaliser runs is printed and lost: then the next write ends the run.
 
         Raises:
             Terminated: With the exit code that shells give to the signal.
         """
-        if self._writing and self._signal is None:
-            self._signal = signal_number
-            return
-        raise Terminated(128 + signal_number)
+        waits = self._writing and self._signal is None
+        self._signal = signal_number
+        if not waits:
+            raise Terminated(128 + signal_number)
+
+    def resume(self) -> None:
+        """Forget the signal: what is written from here on is the end of the run."""
+        self._signal = None
 
     def _write(self, data: bytes | memoryview) -> None:
         self._writing = True
@@ -90,6 +101,28 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self._writing = False
         if self._signal is not None:
             raise Terminated(128 + self._signal)
+
+
+class StateLines(StateWriter):
+    """Writes STATE where it changed; a stream that has proven nothing yet leaves no trace in it.
+
+    Args:
+        writer: Where lines go.
+    """
+
+    def __init__(self, writer: MessageWriter) -> None:
+        """Start with nothing written."""
+        super().__init__(writer)
+        self._writer = writer
+        self._last = b""
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Write STATE, unless it is the one that was written last; STATE without a bookmark is none."""
+        bookmarks = {stream: bookmark for stream, bookmark in state.get("bookmarks", {}).items() if bookmark}
+        line = ENCODER.encode({"type": "STATE", "value": {**state, "bookmarks": bookmarks}}) + b"\n"
+        if bookmarks and line != self._last:
+            self._writer.write_line(line)
+            self._last = line
 
 
 def _around(stream: str, version: int | None, at: datetime) -> tuple[bytes, bytes]:

@@ -38,7 +38,7 @@ def test_it_runs_ahead_by_a_bounded_number() -> None:
     reached = threading.Event()
     reached.wait(0.2)
     assert 1 < len(made) <= DEPTH + 3  # one read, those that wait, one that has no room, one being looked at
-    items.close()  # type: ignore[attr-defined] # it is a generator
+    items.close()
 
 
 def test_an_error_comes_after_the_items_before_it() -> None:
@@ -54,7 +54,7 @@ def test_a_reader_that_stops_leaves_no_thread_and_closes_the_source(read: int) -
     items = ahead(numbers(made, 1_000_000))
     for _ in range(read):
         next(items)
-    items.close()  # type: ignore[attr-defined] # it is a generator
+    items.close()
     assert threads() == []
     assert (made[-1:] == [-1]) is bool(read)
     assert len(made) < 1_000

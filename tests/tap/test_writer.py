@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import signal
@@ -87,6 +88,20 @@ def test_signal_waits_for_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Terminated) as ended:
         writer.write_records("s", [{"a": 1}], None, AT)
     assert (ended.value.exit_code, out.getvalue()[-1:]) == (143, b"\n")
+
+
+def test_signal_that_was_lost_ends_the_run_with_the_next_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a signal raises within a finaliser is printed and lost, so that the run would go on."""
+    writer, out = MessageWriter(), io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"buffer": out}))
+    with contextlib.suppress(Terminated):
+        writer.interrupt(signal.SIGTERM)
+    with pytest.raises(Terminated):
+        writer.write_records("s", [{"a": 1}], None, AT)
+    assert out.getvalue()[-1:] == b"\n"
+    writer.resume()
+    writer.write_records("s", [{"a": 2}], None, AT)
+    assert len(out.getvalue().splitlines()) == 2
 
 
 def test_second_signal_does_not_wait() -> None:

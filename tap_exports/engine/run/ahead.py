@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ class _End:
     error: BaseException | None
 
 
-def ahead(source: Generator[T, None, None]) -> Iterator[T]:
+def ahead(source: Generator[T, None, None]) -> Generator[T, None, None]:
     """Yield what a generator yields, in its order, while a thread makes the next items.
 
     Whoever stops early has the thread finish the item that it is at; when this generator is closed no thread is left,

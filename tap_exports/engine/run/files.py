@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -157,19 +158,20 @@ class FileReader:
         job_id = outcome.job.id
         constants = {JOB_ID: job_id, FILE: local.name, **window_constants(outcome.request)}
         decoded = decode.read(local, file_format, self.layout(skip_rows=tally.file_rows))
-        for item in ahead(decoded):
-            if isinstance(item, Reject):
-                tally.reject(outcome.request.stream, item, self.limits)
-                yield Rejected(job_id, item)
-            elif isinstance(item, NewColumns):
-                yield item
-            else:
-                for data in cut(item.data, tally.file_rows):
-                    yield Rows(data, constants)
-                    tally.add(len(data))
-                    if self.resumes and tally.file_rows % ROWS_PER_CHECKPOINT == 0 and not tally.file_rejects:
-                        state.note_rows(job_id, local, tally.file_rows)
-                        yield Checkpoint()
+        with closing(ahead(decoded)) as items:  # not left to the finaliser: a signal that comes within one is lost
+            for item in items:
+                if isinstance(item, Reject):
+                    tally.reject(outcome.request.stream, item, self.limits)
+                    yield Rejected(job_id, item)
+                elif isinstance(item, NewColumns):
+                    yield item
+                else:
+                    for data in cut(item.data, tally.file_rows):
+                        yield Rows(data, constants)
+                        tally.add(len(data))
+                        if self.resumes and tally.file_rows % ROWS_PER_CHECKPOINT == 0 and not tally.file_rejects:
+                            state.note_rows(job_id, local, tally.file_rows)
+                            yield Checkpoint()
 
     def read_rest(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
         """Yield the rows of a job's only file that are behind those counted, which others have read.
