@@ -10,9 +10,10 @@ PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 PINS := requirements/dev.txt
 FUZZ_SECONDS ?= 60
+BENCH ?=
 COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --quiet
 
-.PHONY: help setup test lint types floors deps shape docs workflows unit fuzz crash soak postgres demo fmt pins build clean
+.PHONY: help setup test lint types floors deps shape docs workflows unit fuzz crash soak bench nginx postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -69,6 +70,9 @@ fuzz: setup ## Fuzz the readers, FUZZ_SECONDS=60 each; needs Linux and Python 3.
 postgres: ## PostgreSQL's server binaries, for the loader's test
 	@tools/ensure-postgres.sh
 
+nginx: ## The file server of `make bench`
+	@test -x /usr/sbin/nginx || command -v nginx >/dev/null || bench/ensure-nginx.sh
+
 demo: setup ## The main job end to end, twice, counted
 	$(PYTHON) -m tools.demo
 
@@ -77,6 +81,16 @@ crash: setup ## Every crash point at every provider, in every way
 
 soak: setup ## Thousands of jobs with one request in twenty going wrong
 	$(PYTHON) -m tools.soak
+
+bench: requirements/bench.txt postgres nginx ## Figures against peers, into docs/performance.md; BENCH="--only records", BENCH=--quick
+	@for part in bench bench-airbyte bench-targets; do \
+	  test .venv-$$part/.installed -nt requirements/$$part.txt && continue; \
+	  $(SYSTEM_PYTHON) -m venv --clear .venv-$$part; \
+	  .venv-$$part/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/$$part.txt; \
+	  touch .venv-$$part/.installed; \
+	done
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	.venv-bench/bin/python -m bench $(BENCH)
 
 fmt: setup ## Format, and mend what can be mended
 	$(PYTHON) -m ruff format .
@@ -87,11 +101,14 @@ pins: ## Renew the pins from pyproject.toml
 	$(VENV)-pins/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pins.txt
 	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --group dev --output-file $(PINS)
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pins --output-file requirements/pins.txt
+	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade pyproject.toml --group bench --output-file requirements/bench.txt
+	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group airbyte --output-file requirements/bench-airbyte.txt
+	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group targets --output-file requirements/bench-targets.txt
 
 build: setup ## Wheel and sdist into dist/
 	rm -rf dist
 	$(PYTHON) -m hatchling build
 
 clean: ## Remove what these targets made
-	rm -rf $(VENV) $(VENV)-pins .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
-	find tap_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(VENV)-pins .venv-bench .venv-bench-* .bench .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find bench tap_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

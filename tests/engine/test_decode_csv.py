@@ -337,9 +337,9 @@ def test_without_any_selected_column_rows_still_count(write: Write) -> None:
 
 def test_aliases_apply_where_the_property_is_not_in_the_header(write: Write) -> None:
     aliased = Layout(layout(total=Kind.NUMBER, id=Kind.STRING).columns, aliases={"Total": "total", "Id": "id"})
-    assert cells(list(read_csv(write(b"Id,Total\nx,1.5\n"), aliased))) == [("x", 1.5)]
+    assert cells(list(read_csv(write(b"Id,Total\nx,1.5\n"), aliased))) == [("x", "1.5")]
     events = list(read_csv(write(b"id,Id,Total\nx,y,1.5\n"), aliased))
-    assert records(events) == [{"id": "x", "Id": "y", "total": 1.5, "_sdc_row": 1}]
+    assert records(events) == [{"id": "x", "Id": "y", "total": "1.5", "_sdc_row": 1}]
 
 
 def test_a_missing_column_is_warned_of_once(write: Write, tiny_chunks: None, caplog: pytest.LogCaptureFixture) -> None:

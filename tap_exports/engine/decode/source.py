@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import IO, cast
+
+from isal import igzip, isal_zlib
 
 from tap_exports.engine.decode.layout import excerpt
 from tap_exports.engine.model import LocalFile
@@ -63,7 +63,7 @@ def _opened(file: LocalFile) -> Iterator[IO[bytes]]:
         if not packed:
             yield raw
             return
-        with gzip.GzipFile(fileobj=raw, mode="rb") as text:
+        with igzip.IGzipFile(fileobj=raw, mode="rb") as text:  # type: ignore[no-untyped-call] # its stub lacks the types
             yield cast("IO[bytes]", text)
 
 
@@ -72,7 +72,7 @@ def _pieces(raw: IO[bytes], file: LocalFile) -> Iterator[bytes]:
     try:
         while block := raw.read(CHUNK):
             yield block
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (EOFError, igzip.BadGzipFile, isal_zlib.error) as error:  # type: ignore[misc] # its stub says no class
         raise BadContentError(f"{file.name}: the gzip data is cut or damaged: {error}") from error
 
 

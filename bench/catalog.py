@@ -1,0 +1,38 @@
+"""Writes the tap's own catalog with only some streams: `python -m bench.catalog CONFIG CATALOG < NAMES`, a name a line.
+
+A process of its own, since the catalog of many streams is large: see the note on memory in bench/process.py.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+COMMAND = Path(sys.executable).with_name("tap-exports")
+
+
+def selected(catalog: dict[str, Any], streams: Collection[str]) -> dict[str, Any]:
+    """Return a catalog with only these streams, all of their columns selected."""
+    kept = [each for each in catalog["streams"] if each["tap_stream_id"] in streams]
+    for each in kept:
+        for entry in each["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = True
+    return {"streams": kept}
+
+
+def main(config: Path, catalog: Path) -> int:
+    """Discover and write; return the tap's exit code."""
+    done = subprocess.run([COMMAND, "--config", config, "--discover"], check=False, stdout=subprocess.PIPE)
+    if not done.returncode:
+        names = frozenset(sys.stdin.read().split())
+        catalog.write_text(json.dumps(selected(json.loads(done.stdout), names)), encoding="utf-8")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

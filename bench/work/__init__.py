@@ -1,0 +1,1 @@
+"""The rows of the table: what is run for each, by name."""

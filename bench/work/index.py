@@ -1,0 +1,33 @@
+"""All rows by name, in the order of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.lab import Lab
+from bench.results import Row
+from bench.work import batches, edges, jobs, limits, loading, pages, profile, records, startup
+
+ROWS: dict[str, Callable[[Lab], Row]] = {
+    "server": limits.server,
+    "records": records.sdk,
+    "records-packed": records.gzip,
+    "airbyte-untyped": records.airbyte_untyped,
+    "airbyte-typed": records.airbyte_typed,
+    "pages": pages.serial,
+    "pages-many": pages.many,
+    "jobs": jobs.makespan,
+    "start": startup.first,
+    "memory": records.memory,
+    "growth": records.growth,
+    "parquet": batches.parquet,
+    "jsonl": batches.jsonl,
+    "memory-parquet": batches.memory,
+    "postgres": loading.postgres,
+    "duckdb": loading.duckdb,
+    "operations": edges.operations,
+    "streams": edges.streams,
+    "shapes": edges.shapes,
+    "archive": edges.archive,
+    "profile": profile.profile,
+}
