@@ -5,7 +5,6 @@ docs/decisions/0006-batches.md says why parts, names and STATE are as they are.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -14,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 
 from tap_exports.engine.model import JOB_ID, OPERATION_ID, Column, Rows
-from tap_exports.engine.publish import JsonLinesPart, ParquetPart, Storage, arrow_schema, to_batch
+from tap_exports.engine.publish import (
+    JsonLinesPart,
+    ParquetPart,
+    Part,
+    PartForm,
+    Published,
+    Storage,
+    part_name,
+    to_batch,
+)
 from tap_exports.singer.batch_settings import BatchSettings
 from tap_exports.singer.columns import to_column
 from tap_exports.singer.held_state import HeldState
@@ -81,6 +89,10 @@ class Batches:
             with self._held.shown():
                 tap.write_state()
 
+    def take(self, part: Published, version: int | None) -> None:
+        """Announce a part that was written elsewhere; a checkpoint that covers its rows follows."""
+        self._stream.tap.writer.write_message(self.writer.counted(self._stream.name, part, version))
+
     def _announce(self, messages: Iterable[SDKBatchMessage]) -> None:
         for message in messages:
             self._stream.tap.writer.write_message(message)
@@ -109,7 +121,7 @@ class PartWriter(MessageWriter):
         super().__init__()
         self._settings, self._announce, self._opening, self._versioned = settings, announce, opening, versioned
         self._storage = Storage(settings.root, settings.prefix, settings.options)
-        self._parts: dict[str, JsonLinesPart | ParquetPart] = {}
+        self._parts: dict[str, Part] = {}
         self._numbers: dict[tuple[str, str], int] = {}
         self._version: int | None = None
         self._columns: list[Column] = []
@@ -125,6 +137,15 @@ class PartWriter(MessageWriter):
         self.close()
         version = [to_column(VERSION, {"type": ["integer", "null"]})] if self._versioned else []
         self._columns = [*columns, *version]
+
+    def counted(self, stream: str, part: Published, version: int | None) -> SDKBatchMessage:
+        """Return the message of a part that was written elsewhere; later parts go on with the next number."""
+        self.close()
+        self.enter(part)
+        key = (stream, self.scope)
+        self._numbers[key] = self._numbers.get(key, 0) + 1
+        self._version = version
+        return self._message(stream, part.url)
 
     def enter(self, rows: Rows) -> None:
         """Begin new parts where rows are of another job than those before."""
@@ -174,20 +195,15 @@ class PartWriter(MessageWriter):
         if not self._room(stream):
             self.close()
 
-    def _part(self, stream: str) -> JsonLinesPart | ParquetPart:
+    def _part(self, stream: str) -> Part:
         if not self._parts:
             self._opening()
         if stream not in self._parts:
             key = (stream, self.scope)
             self._numbers[key] = self._numbers.get(key, 0) + 1
-            place = [_safe(stream), _safe(self.scope), f"{self._numbers[key]:05d}"]
-            self._parts[stream] = self._begin("-".join(word for word in place if word))
+            form = PartForm(self._settings.format, self._settings.compression, self._columns)
+            self._parts[stream] = form.begin(self._storage, part_name(stream, self.scope, self._numbers[key]))
         return self._parts[stream]
-
-    def _begin(self, name: str) -> JsonLinesPart | ParquetPart:
-        if self._settings.format == "parquet":
-            return ParquetPart(self._storage, name, arrow_schema(self._columns), self._settings.compression)
-        return JsonLinesPart(self._storage, name, self._settings.compression)
 
     def close(self) -> None:
         """Publish and announce what is open.
@@ -209,7 +225,3 @@ class PartWriter(MessageWriter):
         for part in self._parts.values():
             part.discard()
         self._parts.clear()
-
-
-def _safe(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text)[:80]

@@ -25,11 +25,14 @@ from tap_exports.engine.model import (
     Rows,
     Unfinished,
 )
+from tap_exports.engine.publish import Published
 from tap_exports.errors import ConfigError, StopError, TapError
 from tap_exports.singer.batch_settings import batch_settings
 from tap_exports.singer.batches import Batches
 from tap_exports.singer.columns import Schema, to_columns, to_schema
 from tap_exports.singer.emitter import Emitter
+from tap_exports.singer.executors import executor_setting
+from tap_exports.singer.parallel import convert_elsewhere
 from tap_exports.singer.progress import progress
 
 if TYPE_CHECKING:
@@ -75,6 +78,7 @@ class EventStream(Stream):
         self._bar = progress("never", self.name)
         self._counts = {"rows": 0, "rejects": 0, "bytes": 0}
         self._batch_settings = batch_settings(tap.config)
+        self._executor = executor_setting(tap.config["executor"])
         self._parts: Batches | None = None
 
     @property
@@ -198,6 +202,8 @@ class EventStream(Stream):
         """Return the run, made and begun at the first call."""
         if self._run is None:
             self._run = self.make_run()
+            if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
+                convert_elsewhere(self._run, self, self._batch_settings, self._executor)
             self._run.start()
         return self._run
 
@@ -235,6 +241,11 @@ class EventStream(Stream):
             self._write_events()
         if self._stream_version is not None and self._finished and self.config["emit_activate_version_messages"]:
             self._write_activate_version_message(self._stream_version)
+
+    @property
+    def part_version(self) -> int | None:
+        """Return the version of a full read where the rows of parts carry it, else None."""
+        return self._stream_version if self.config["emit_activate_version_messages"] else None
 
     def get_batch_config(self, config: Mapping[str, Any]) -> None:
         """Return None: the SDK would make batches of single records; events go to parts here."""
@@ -296,17 +307,20 @@ class EventStream(Stream):
         self._counts["rows"] += len(rows)
 
     def _emit(self, rows: Rows) -> None:
+        if self._parts and isinstance(rows, Published):
+            self._parts.take(rows, self._stream_version)
+            return
         if EXTRA in self.lineage:
             rows = Rows(rows.data, {EXTRA: None, **rows.constants})
         if self._parts:
             self._parts.writer.enter(rows)
         writer = self._parts.writer if self._parts else self._tap.writer
         Emitter(writer, self.name, self.selected_names, self._stream_version).emit(
-            rows, self.stream_maps, self.schema if self._deselects_nested else None, self.mask
+            rows, self.stream_maps, self.schema if self.deselects_nested else None, self.mask
         )
 
     @cached_property
-    def _deselects_nested(self) -> bool:
+    def deselects_nested(self) -> bool:
         """Tell whether a property within an object is deselected, so that objects must be opened."""
         return any(len(breadcrumb) > TOP_LEVEL and not selected for breadcrumb, selected in self.mask.items())
 

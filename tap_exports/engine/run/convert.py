@@ -1,0 +1,84 @@
+"""What the work on one file is told and answers, and the values in it as JSON has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+from tap_exports import errors
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.decode import Layout
+from tap_exports.engine.model import Column, Kind, Reject, RemoteFile
+from tap_exports.errors import StopError, TapError
+
+Task = dict[str, Any]
+Result = dict[str, Any]
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the work finds in the tap's own process, and nowhere else.
+
+    Attributes:
+        options: Arguments of fsspec's file system, which may be credentials.
+        renew: Gives a new signed URL, so that a download goes on where it broke.
+        ended: Tells whether the run is ending.
+        clock: Measures and waits.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    renew: Callable[[], RemoteFile] | None = None
+    ended: Callable[[], bool] = _never
+    clock: Clock | None = None
+
+
+NOWHERE = Host()
+
+
+class Work(Protocol):
+    """Does the work on one file, here or elsewhere; returns when it is done."""
+
+    def __call__(self, task: Task, host: Host) -> Result:
+        """Return the result; errors of a file are values in it."""
+
+
+def values_of(column: Column) -> dict[str, Any]:
+    """Return a column as JSON values."""
+    return {"name": column.name, "kind": column.kind.value, "schema": column.schema}
+
+
+def column_of(values: Mapping[str, Any]) -> Column:
+    """Return the column that JSON values describe."""
+    return Column(values["name"], Kind(values["kind"]), values["schema"])
+
+
+def reject_values(reject: Reject) -> dict[str, Any]:
+    """Return a reject as JSON values."""
+    return asdict(reject)
+
+
+def layout_values(layout: Layout) -> dict[str, Any]:
+    """Return a layout as JSON values; what types need no schema for has none."""
+    return {
+        "columns": [{"name": c.name, "kind": c.kind.value, "schema": None} for c in layout.columns.values()],
+        "deselected": sorted(layout.deselected),
+        "aliases": dict(layout.aliases),
+        "contract": layout.contract.value,
+        "encoding": layout.encoding,
+        "skip_rows": layout.skip_rows,
+        "delimiter": layout.delimiter,
+        "instants": sorted(layout.instants),
+        "optional": sorted(layout.optional),
+    }
+
+
+def raised(error: Mapping[str, Any]) -> TapError:
+    """Return the error that a result tells of."""
+    kind = getattr(errors, error["kind"], StopError)
+    made: TapError = (kind if issubclass(kind, TapError) else StopError)(error["message"])
+    return made
