@@ -205,7 +205,9 @@ def test_killed_run(tmp_path: Path, witness: Watched) -> None:
 def test_ended_run(tmp_path: Path, witness: Watched, number: signal.Signals) -> None:
     """What a signal leaves behind holds no secret either; a run that could still tidy up did."""
     watched = witness(SLOW)
+    before = signal.signal(number, signal.SIG_DFL)  # a signal that is ignored here, as under nohup, would be there
     process = start(watched, tmp_path, {"PYTHONFAULTHANDLER": "1"})
+    signal.signal(number, before)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     watched.search(out.decode(), err.decode(), *map(str, tmp_path.rglob("*")))
