@@ -279,16 +279,16 @@ def test_every_terminal_status_ends_the_wait(end: Status) -> None:
 
 
 def test_polling_slows_down_up_to_the_ceiling() -> None:
-    """Waits begin at the interval, are a fifth of the job's age later, with a fifth of jitter, below the ceiling."""
-    pending = [job(status=Status.RUNNING, progress=n) for n in range(30)]
+    """Waits begin at the interval, are a tenth of the job's age later, with a fifth of jitter, below the ceiling."""
+    pending = [job(status=Status.RUNNING, progress=n) for n in range(60)]
     chase = Chase(
         ScriptedApi([PENDING], polls={"j1": [*pending, job()]}), poll_interval_seconds=2, poll_interval_max_seconds=10
     )
     chase.run()
     sleeps, age = chase.clock.sleeps, 0.0
-    assert len(sleeps) == 30
+    assert len(sleeps) == 60
     for sleep in sleeps:
-        expected = max(2.0, age / 5)
+        expected = max(2.0, age / 10)
         assert min(0.8 * expected, 10) <= sleep <= min(1.2 * expected, 10)
         age += sleep
     assert sleeps[-1] == 10
@@ -300,8 +300,8 @@ def test_polling_is_closer_where_the_job_before_ended() -> None:
     cadence.ended("s", 40.0, 48.0)
     assert cadence.wait("s", 38.5) == 1.5
     assert cadence.wait("s", 40.0) == cadence.wait("s", 42.0) == 2.0
-    assert cadence.wait("s", 48.0) > 7
-    assert cadence.wait("another", 40.0) > 6
+    assert cadence.wait("s", 48.0) > 3
+    assert cadence.wait("another", 38.5) == 1.5
     cadence.ended("s", 42.0, 42.1)
     assert cadence.wait("s", 42.0) == 0.5
 
@@ -362,7 +362,7 @@ def test_an_unknown_status_is_watched_and_then_named() -> None:
         'status "archived" is not in STATUSES (providers/exelensia/api.py) and made no progress for 100 s '
         "(job_stall_timeout_seconds); the bookmark stays"
     )
-    assert len(chase.clock.sleeps) < 30
+    assert len(chase.clock.sleeps) < 40
 
 
 def test_a_failed_poll_leaves_the_job_open() -> None:

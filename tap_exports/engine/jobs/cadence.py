@@ -6,7 +6,7 @@ import random
 
 from tap_exports.engine.jobs.outcome import JobSettings
 
-SHARE_OF_AGE = 0.2  # how late the end of a job may be seen, beside `poll_interval_seconds`
+SHARE_OF_AGE = 0.1  # how late the end of a job may be seen, beside `poll_interval_seconds`
 STEPS = 4  # looks in the span in which the job before ended
 JITTER = 0.2
 SHORTEST_WAIT_SECONDS = 0.05
@@ -15,8 +15,8 @@ SHORTEST_WAIT_SECONDS = 0.05
 class Cadence:
     """The waits between the looks at a provider's jobs.
 
-    They grow with the age of a job, so that its end is seen at most a fifth of its duration late; where the job of the
-    same stream before ended, looks are closer. Safe to use from several threads.
+    They grow with the age of a job, so that its end is seen at most a tenth of its duration late; where the job of the
+    same stream before ended, or of any where the stream had none, looks are closer. Safe to use from several threads.
 
     Args:
         settings: First wait and ceiling.
@@ -26,6 +26,7 @@ class Cadence:
         """Know nothing of earlier jobs."""
         self._settings = settings
         self._ends: dict[str, tuple[float, float]] = {}
+        self._last = (0.0, 0.0)
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     def wait(self, stream: str, age: float) -> float:
@@ -37,7 +38,7 @@ class Cadence:
         """
         first, ceiling = self._settings.poll_interval_seconds, self._settings.poll_interval_max_seconds
         wait = min(max(first, age * SHARE_OF_AGE) * self._random.uniform(1 - JITTER, 1 + JITTER), ceiling)
-        before, after = self._ends.get(stream, (0.0, 0.0))
+        before, after = self._ends.get(stream, self._last)
         if age < before:
             wait = min(wait, before - age)
         elif age < after:
@@ -46,4 +47,4 @@ class Cadence:
 
     def ended(self, stream: str, before: float, after: float) -> None:
         """Note between which two ages a job ended: the last look at which it ran, and the one at which it did not."""
-        self._ends[stream] = (before, after)
+        self._ends[stream] = self._last = (before, after)
