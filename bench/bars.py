@@ -74,8 +74,14 @@ def costs_per_row(results: Results) -> dict[int, float]:
 
 
 def row_growth(results: Results) -> float:
-    """Return how much more the most expensive row costs than the cheapest, in %."""
+    """Return how much more the most expensive row costs than the cheapest, in %.
+
+    Raises:
+        KeyError: The start of a run varied by more than its rows took: too few runs to tell.
+    """
     costs = costs_per_row(results).values()
+    if min(costs) <= 0:
+        raise KeyError("growth")
     return 100 * (max(costs) / min(costs) - 1)
 
 
