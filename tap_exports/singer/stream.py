@@ -22,6 +22,7 @@ from tap_exports.engine.model import (
     Event,
     NewColumns,
     Rejected,
+    Row,
     Rows,
     Unfinished,
 )
@@ -61,10 +62,12 @@ class EventStream(Stream):
     Attributes:
         lineage: Lineage columns that its rows carry.
         activates: Whether a full-table read replaces what earlier reads left at the target.
+        free_texts: Fields with words of the provider's own, which may quote a key or an URL that it signed.
     """
 
     lineage: Sequence[str] = ()
     activates = True
+    free_texts: frozenset[str] = frozenset()
     _tap: BaseTap
 
     def __init__(self, tap: BaseTap, name: str | None = None) -> None:
@@ -310,6 +313,8 @@ class EventStream(Stream):
         if self._parts and isinstance(rows, Published):
             self._parts.take(rows, self._stream_version)
             return
+        if self.free_texts and isinstance(rows.data, list):
+            self._clean(rows.data)
         if EXTRA in self.lineage:
             rows = Rows(rows.data, {EXTRA: None, **rows.constants})
         if self._parts:
@@ -318,6 +323,11 @@ class EventStream(Stream):
         Emitter(writer, self.name, self.selected_names, self._stream_version).emit(
             rows, self.stream_maps, self.schema if self.deselects_nested else None, self.mask
         )
+
+    def _clean(self, rows: list[Row]) -> None:
+        for row in rows:
+            said = {name: row[name] for name in self.free_texts if isinstance(row.get(name), str)}
+            row.update({name: self._tap.redactor.clean(text) for name, text in said.items()})
 
     @cached_property
     def deselects_nested(self) -> bool:

@@ -110,7 +110,7 @@ def test_other_commands(tmp_path: Path, witness: Watched, arguments: list[str]) 
 
 
 def test_words_of_a_provider(tmp_path: Path, witness: Watched) -> None:
-    """What a provider says of a failed job goes into the receipt without the key and the signed URL in it."""
+    """What a provider says of a failed job goes into receipt and list without the key and the signed URL in it."""
     watched = witness()
     signature = "0123456789abcdef"
     reason = f"no room at https://files.test/a.csv?X-Amz-Signature={signature} for {watched.box.key('packagex')}"
@@ -118,7 +118,10 @@ def test_words_of_a_provider(tmp_path: Path, witness: Watched) -> None:
     ran = tap(tmp_path, watched.config("packagex"))
     (receipt,) = ran.records["export_jobs"]
     assert receipt["reason"] == "no room at https://files.test/a.csv?*** for ***"
-    assert watched.leaked(ran.stderr, [signature]) == []
+    listing = {**watched.config("packagex", settling_seconds=0), "end_date": "2099-01-01T00:00:00Z"}
+    again = tap(tmp_path, listing)
+    assert receipt["reason"] in {row["reason"] for row in again.records["packagex_exports"]}
+    assert watched.leaked(ran.stderr + again.stderr + "".join(map(str, again.messages)), [signature]) == []
 
 
 def test_the_search_finds(witness: Watched) -> None:

@@ -39,6 +39,7 @@ ATTRIBUTES = [
     "bookmark_kind",
     "ordered",
     "open_statuses",
+    "free_texts",
     "verify_counts",
     "max_window_days",
     "instants",

@@ -53,6 +53,7 @@ class Exports(ClosientStream):
     name = LEDGER
     properties = schemas.EXPORT
     primary_keys = ("job_id",)
+    free_texts = frozenset({"error"})
 
     def reader(self) -> Reader:
         """Return what makes the row of a job."""
@@ -70,6 +71,7 @@ class Sections(ClosientStream):
     name = "closient_export_sections"
     properties = schemas.SECTIONS
     primary_keys = ("job_id", "key")
+    free_texts = frozenset({"error"})
 
     def reader(self) -> Reader:
         """Return what makes the rows of the sections."""

@@ -48,6 +48,7 @@ class Exports(WholeSecondStream, ListStream):
     primary_keys = ("id",)
     replication_key = "created_at"
     open_statuses = frozenset({"queued", "processing"})
+    free_texts = frozenset({"reason"})
     retention = RETENTION
 
     def is_open(self, row: Row) -> bool:
