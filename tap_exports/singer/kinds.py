@@ -226,7 +226,7 @@ class ExportStream(EntryStream):
             tolerated,
             tap.clock,
             resumes=self.replication_key is not None,
-            prefetch=Prefetch(lambda: tap.spool.has_room),
+            prefetch=Prefetch(lambda: tap.spool.has_room, tap.prefetchers),
         )
 
 

@@ -17,8 +17,9 @@ from tap_exports.engine import ledger
 from tap_exports.engine.api import Polls
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http import Client, Transport
-from tap_exports.engine.jobs import Journal, Lifecycle
+from tap_exports.engine.jobs import Journal, Lifecycle, Workers
 from tap_exports.engine.model import Receipt
+from tap_exports.engine.run import prefetch
 from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
 from tap_exports.errors import AuthError, ConfigError, TapError, Terminated, UnreachableError
@@ -128,6 +129,11 @@ class BaseTap(Tap):
     def spool(self) -> Spool:
         """Return the place where downloads wait."""
         return Spool(self.config.get("spool_dir"), max_mb=self.config["spool_max_mb"])
+
+    @cached_property
+    def prefetchers(self) -> Workers[prefetch.Files]:
+        """Return the threads that bring files before their turn, for all streams."""
+        return prefetch.workers()
 
     @cached_property
     def transport(self) -> Transport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, RemoteFile, Request, Rows
 from tap_exports.engine.run.exports import Export, ExportRun
 from tap_exports.engine.run.files import FileReader
-from tap_exports.engine.run.prefetch import Prefetch
+from tap_exports.engine.run.prefetch import DOWNLOADS, Prefetch, workers
 from tap_exports.engine.run.tally import Tally
 from tap_exports.errors import BadContentError
 from tests.engine.fakes import FakeClock
@@ -54,7 +55,7 @@ def of(day: int) -> Outcome:
 
 
 def ahead_of(files: Files, room: bool = True) -> tuple[FileReader, Prefetch]:  # noqa: FBT001, FBT002 - of the spool
-    prefetch = Prefetch(lambda: room)
+    prefetch = Prefetch(lambda: room, workers())
     return replace(reader(ScriptedApi(), files, FakeClock()), prefetch=prefetch), prefetch
 
 
@@ -94,7 +95,7 @@ def test_what_nobody_reads_is_removed(tmp_path: Path) -> None:
 
 
 def test_rows_come_in_the_order_of_their_windows(tmp_path: Path) -> None:
-    ahead, alone = played(tmp_path / "a", Prefetch(lambda: True)), played(tmp_path / "b", None)
+    ahead, alone = played(tmp_path / "a", Prefetch(lambda: True, workers())), played(tmp_path / "b", None)
     assert values(ahead[0]) == values(alone[0]) == ["1", "2", "3", "4"]
     assert [e for e in ahead[0] if e[0] != "state"] == [e for e in alone[0] if e[0] != "state"]
 
@@ -102,7 +103,7 @@ def test_rows_come_in_the_order_of_their_windows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ahead", [True, False])
 def test_an_error_is_told_at_its_turn(tmp_path: Path, *, ahead: bool) -> None:
     """Windows before it are proven; it is the same error as without running ahead."""
-    log, error = played(tmp_path / "a", Prefetch(lambda: ahead), j3=BadContentError("HTML"))
+    log, error = played(tmp_path / "a", Prefetch(lambda: ahead, workers()), j3=BadContentError("HTML"))
     assert (values(log), message(error)) == (["1", "2"], "BadContentError: HTML")
 
 
@@ -113,3 +114,13 @@ def test_files_of_a_job_that_broke_half_way_are_removed(tmp_path: Path) -> None:
     with pytest.raises(BadContentError):
         chosen._fetched(Outcome(Request("p", "s", {}), job(), NOW, 0.0, 1))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_streams_share_the_threads(tmp_path: Path) -> None:
+    """However many streams wait for their turn, no more threads than that are there."""
+    shared, before = workers(), threading.active_count()
+    files = Files(tmp_path, {f"j{number}": b"a\n1\n" for number in range(20)})
+    readers = [replace(ahead_of(files)[0], prefetch=Prefetch(lambda: True, shared)) for _ in range(20)]
+    for number, chosen in enumerate(readers):
+        chosen.run_ahead(of(number))
+    assert threading.active_count() - before <= DOWNLOADS

@@ -9,9 +9,14 @@ from concurrent.futures import Future
 from tap_exports.engine.jobs import Workers
 from tap_exports.engine.model import LocalFile, RemoteFile
 
-DOWNLOADS = 2  # at once, beside that of the file that is read
+DOWNLOADS = 2  # at once, of all streams, beside that of the file that is read
 
 Files = Sequence[tuple[RemoteFile, LocalFile]]
+
+
+def workers() -> Workers[Files]:
+    """Return the threads that bring the files of all streams of a run."""
+    return Workers(DOWNLOADS, "prefetch")
 
 
 class Prefetch:
@@ -19,12 +24,12 @@ class Prefetch:
 
     Args:
         has_room: Whether the spool takes more; asked before each job.
+        workers: Bring the files; all streams share them.
     """
 
-    def __init__(self, has_room: Callable[[], bool]) -> None:
-        """Start no thread yet."""
-        self._has_room = has_room
-        self._workers: Workers[Files] = Workers(DOWNLOADS, "prefetch")
+    def __init__(self, has_room: Callable[[], bool], workers: Workers[Files]) -> None:
+        """Begin with nothing."""
+        self._has_room, self._workers = has_room, workers
         self._jobs: dict[str, Future[Files]] = {}
         self._lock = threading.Lock()
 
@@ -51,7 +56,6 @@ class Prefetch:
         for future in futures:
             if not future.cancel():
                 future.add_done_callback(_remove)
-        self._workers.close()
 
 
 def _remove(future: Future[Files]) -> None:
