@@ -22,7 +22,12 @@ ELSEWHERE = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 def documents() -> list[Path]:
     """List the Markdown files, without what tools made."""
     found = (path.relative_to(ROOT) for path in ROOT.rglob("*.md"))
-    return sorted(path for path in found if not any(part in SKIPPED or part.startswith(".venv") for part in path.parts))
+    return sorted(path for path in found if not any(_is_made(part) for part in path.parts))
+
+
+def _is_made(part: str) -> bool:
+    """Tell of a folder that tools make: all with a dot but the host's own."""
+    return part in SKIPPED or (part.startswith(".") and part != ".github")
 
 
 def prose(path: Path) -> str:
