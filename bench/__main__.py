@@ -55,7 +55,7 @@ def main() -> int:
             subprocess.run([sys.executable, "-m", "bench", "report"], check=True)
         return failed
     # Here and not above: it brings a plotting library, and this process has to stay small while it measures.
-    from bench.report import write_report  # noqa: PLC0415
+    from bench.report import write_report  # noqa: PLC0415 - plots are needed here only
 
     write_report(Results(FOLDER / "results.json"))
     return 0

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tap_exports.singer.stream import EventStream
 
 VERSION = "_sdc_table_version"
+VERSION_COLUMN = to_column(VERSION, {"type": ["integer", "null"]})
 _SCOPES = (JOB_ID, OPERATION_ID, "job_id")
 
 
@@ -135,7 +136,7 @@ class PartWriter(MessageWriter):
     def use(self, columns: list[Column]) -> None:
         """Close what is open and take other columns."""
         self.close()
-        version = [to_column(VERSION, {"type": ["integer", "null"]})] if self._versioned else []
+        version = [VERSION_COLUMN] if self._versioned else []
         self._columns = [*columns, *version]
 
     def counted(self, stream: str, part: Published, version: int | None) -> SDKBatchMessage:

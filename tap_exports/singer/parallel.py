@@ -15,7 +15,7 @@ from tap_exports.engine.run.files import FileReader, Reads
 from tap_exports.engine.run.guards import GuardedReader
 from tap_exports.engine.run.samples import SamplingReader
 from tap_exports.singer.batch_settings import BatchSettings
-from tap_exports.singer.batches import VERSION
+from tap_exports.singer.batches import VERSION, VERSION_COLUMN
 from tap_exports.singer.columns import to_column
 from tap_exports.singer.executors import ExecutorSetting
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tap_exports.singer.stream import EventStream, Run
 
 MOST_REJECTS = 1000  # that a result may hold: it is in memory, rows are not
-VERSION_PROPERTY = {"type": ["integer", "null"]}
 
 
 def convert_elsewhere(run: Run, stream: EventStream, batches: BatchSettings, executor: ExecutorSetting) -> None:
@@ -73,7 +72,7 @@ class _Shape:
         stream, batches = self._stream, self._batches
         names, version = stream.selected_names, stream.part_version
         columns = [to_column(n, p) for n, p in stream.schema["properties"].items() if n in names]
-        versioned = [to_column(VERSION, VERSION_PROPERTY)] if version is not None else []
+        versioned = [VERSION_COLUMN] if version is not None else []
         return {
             "layout": layout_values(stream.layout()),
             "names": sorted({*names, VERSION} if versioned else names),

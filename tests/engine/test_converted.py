@@ -42,7 +42,7 @@ def reject(row: int) -> dict[str, Any]:
 class Bench:
     """A reader over scripted answers: of the api, and of the work by job."""
 
-    def __init__(self, folder: Path, answers: Mapping[str, Any], size: int = 2, **more: Any) -> None:  # noqa: ANN401
+    def __init__(self, folder: Path, answers: Mapping[str, Any], size: int = 2, **more: Any) -> None:  # noqa: ANN401 - JSON
         self.clock, self.columns, self.tasks = FakeClock(), dict(COLUMNS), list[Task]()
         self.api = ScriptedApi(opens=more.pop("opens", {}))
         self.files = Files(folder, dict.fromkeys(("j1", "j2", "j3", "j4"), BODY))

@@ -432,7 +432,7 @@ class TestRenewal:
         def gone() -> RemoteFile:
             raise error
 
-        files.renew = gone  # type: ignore[method-assign]
+        files.renew = gone  # type: ignore[method-assign] # replaced for this test
         with pytest.raises(StopError) as caught:
             files.run()
         assert caught.value is error

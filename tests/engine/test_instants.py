@@ -43,7 +43,7 @@ def test_only_the_named_columns_of_rows_change() -> None:
         ("2026-07-01T12:00:00.500Z", False, "2026-07-01T12:00:00.500Z"),
     ],
 )
-def test_the_second_of_a_bookmark_is_read_again(bookmark: str, overlaps: bool, seen: str) -> None:  # noqa: FBT001
+def test_the_second_of_a_bookmark_is_read_again(bookmark: str, overlaps: bool, seen: str) -> None:  # noqa: FBT001 - a parameter of the table above
     """What is created at .700 counts as created at .000, which a bookmark at .500 has passed."""
     state = WholeSeconds("s", {"replication_key_value": bookmark}, overlaps=overlaps)
     assert state.instant is not None

@@ -72,10 +72,10 @@ class Script:
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Reply:
         return self._answer("GET", path, params)
 
-    def send(self, method: str, path: str, *, body: Any = None, idempotent: bool = True) -> Reply:  # noqa: ANN401
+    def send(self, method: str, path: str, *, body: Any = None, idempotent: bool = True) -> Reply:  # noqa: ANN401 - JSON
         return self._answer(method, path, (body, idempotent))
 
-    def _answer(self, method: str, path: str, sent: Any) -> Reply:  # noqa: ANN401
+    def _answer(self, method: str, path: str, sent: Any) -> Reply:  # noqa: ANN401 - JSON
         self.sent.append((method, path, sent))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):

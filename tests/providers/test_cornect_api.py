@@ -90,7 +90,7 @@ class Script:
         self.answers = {path: list(given) for path, given in answers.items()}
         self.sent: list[tuple[str, str, Any, bool]] = []
 
-    def send(self, method: str, path: str, *, body: Any = None, idempotent: bool = True, gate: Any = None) -> Reply:  # noqa: ANN401
+    def send(self, method: str, path: str, *, body: Any = None, idempotent: bool = True, gate: Any = None) -> Reply:  # noqa: ANN401 - JSON
         gate.before()
         self.sent.append((method, path, body, idempotent))
         given = self.answers[path]

@@ -109,7 +109,7 @@ class Script:
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Reply:
         return self._answer("GET", path, params or {})
 
-    def send(self, method: str, path: str, *, body: Any = None, idempotent: bool = True) -> Reply:  # noqa: ANN401
+    def send(self, method: str, path: str, *, body: Any = None, idempotent: bool = True) -> Reply:  # noqa: ANN401 - JSON
         return self._answer(method, path, {"body": body, "idempotent": idempotent})
 
     def _answer(self, method: str, path: str, sent: Mapping[str, Any]) -> Reply:
@@ -171,7 +171,7 @@ def test_an_open_beginning_has_no_lower_filter() -> None:
         ({"start_date": None}, False),
     ],
 )
-def test_a_job_is_ours_when_all_that_was_asked_is_echoed(changes: Mapping[str, Any], same: bool) -> None:  # noqa: FBT001
+def test_a_job_is_ours_when_all_that_was_asked_is_echoed(changes: Mapping[str, Any], same: bool) -> None:  # noqa: FBT001 - a parameter of the table above
     """Instants are compared as instants, an array that is empty or null as none."""
     assert is_same({**EXPORT, **changes}, ASKED) is same
 

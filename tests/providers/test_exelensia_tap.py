@@ -211,7 +211,7 @@ def test_409_on_a_completed_job_stops_and_the_next_run_goes_on(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("action", "found"), [({"lose_reply": True}, True), ({"reset": True}, False)])
-def test_a_creation_without_a_reply_makes_one_job(tmp_path: Path, action: Json, found: bool) -> None:  # noqa: FBT001
+def test_a_creation_without_a_reply_makes_one_job(tmp_path: Path, action: Json, found: bool) -> None:  # noqa: FBT001 - a parameter of the table above
     """Where it arrived, the job is found in the list and adopted; where it did not, it is made."""
     with sandbox(faults=fault(action, method="POST", nth=1)) as box:
         ran = tap(tmp_path, config(box)).succeeded()

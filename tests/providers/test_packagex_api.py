@@ -198,7 +198,7 @@ def test_collecting_looks_at_resource_and_options_where_they_show() -> None:
     ("hour", "status", "gone"),
     [(11, Status.COMPLETED, False), (13, Status.COMPLETED, True), (13, Status.RUNNING, False)],
 )
-def test_files_are_gone_a_day_after_by_the_providers_clock(hour: int, status: Status, gone: bool) -> None:  # noqa: FBT001
+def test_files_are_gone_a_day_after_by_the_providers_clock(hour: int, status: Status, gone: bool) -> None:  # noqa: FBT001 - a parameter of the table above
     """Whether a record outlives its files is not documented."""
     job = Job(ID, status, created_at=datetime(2026, 7, 1, 12, tzinfo=timezone.utc))
     assert is_removed(job, reply({}, Date=f"Thu, 02 Jul 2026 {hour}:00:00 GMT")) is gone

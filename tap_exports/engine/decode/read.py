@@ -31,7 +31,7 @@ def read(file: LocalFile, format: str, layout: Layout) -> Generator[Decoded, Non
     return _READERS[format](file, layout)
 
 
-def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: int = 1000) -> dict[str, Column]:  # noqa: A002
+def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: int = 1000) -> dict[str, Column]:  # noqa: A002 - the word of RemoteFile
     """Return the columns that the first rows of a file show; rows that would be rejected do not count.
 
     Args:
