@@ -34,7 +34,7 @@ from tap_exports.engine.model import (
     Rows,
 )
 from tap_exports.engine.run.ahead import ahead
-from tap_exports.engine.run.prefetch import Files, Prefetch
+from tap_exports.engine.run.prefetch import Prefetch, remove
 from tap_exports.engine.run.tally import Limits, Tally
 from tap_exports.errors import BadContentError, JobLostError
 
@@ -108,7 +108,7 @@ class FileReader:
             for remote in self.api.open(outcome.job):
                 here.append((remote, self._download(outcome, remote)))  # noqa: PERF401 - what is here is to be removed
         except BaseException:
-            _remove(here)
+            remove(here)
             raise
         return here
 
@@ -129,7 +129,7 @@ class FileReader:
             where = describe(outcome.request.stream, outcome.job, outcome.request.window)
             tally.verify(where, declared(files, outcome.job), self.limits)
         finally:
-            _remove(here or ())
+            remove(here or ())
             tally.read_seconds = self.clock.monotonic() - began
 
     def _download(self, outcome: Outcome, remote: RemoteFile) -> LocalFile:
@@ -198,11 +198,6 @@ class FileReader:
             return found
         msg = f"{outcome.request.provider}: job {outcome.job.id} holds no {name} any more"
         raise JobLostError(msg)
-
-
-def _remove(files: Files) -> None:
-    for _, local in files:
-        local.path.unlink(missing_ok=True)
 
 
 def cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatch | list[Row]]:

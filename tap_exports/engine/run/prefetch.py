@@ -55,10 +55,15 @@ class Prefetch:
             futures, self._jobs = list(self._jobs.values()), {}
         for future in futures:
             if not future.cancel():
-                future.add_done_callback(_remove)
+                future.add_done_callback(_remove_when_here)
 
 
-def _remove(future: Future[Files]) -> None:
+def remove(files: Files) -> None:
+    """Take files out of the spool, those that are gone already aside."""
+    for _, file in files:
+        file.path.unlink(missing_ok=True)
+
+
+def _remove_when_here(future: Future[Files]) -> None:
     if not future.cancelled() and not future.exception():
-        for _, file in future.result():
-            file.path.unlink(missing_ok=True)
+        remove(future.result())
