@@ -214,6 +214,19 @@ class TestAddresses:
             opened.open("GET", url, {})
         assert server.connections == 0
 
+    @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted as Linux shows them")
+    def test_idle_connections_of_many_origins_are_let_go(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Files may lie on any number of hosts, and each idle connection holds a socket."""
+        server = start(stack, reply(200, b"x"))
+        Names(monkeypatch, "127.0.0.1")
+        opened = transport(stack)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for number in range(200):
+            assert fetch(opened, server.url.replace("127.0.0.1", f"host{number}.test")) == b"x"
+        assert len(list(Path("/proc/self/fd").iterdir())) - before < 100
+
     def test_next_address_is_tried(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
         server = start(stack, reply(200, b"ok"))
         names = Names(monkeypatch, "127.0.0.1")

@@ -1,34 +1,48 @@
-"""A session of requests that only sends: proxies and CA bundles come from the environment, nothing else is added."""
+"""Pooled connections to origins: proxies and CA bundles come from the environment, nothing else is added.
+
+What requests finds in the environment and what it makes of it, its pools, are used; a request itself goes straight to
+urllib3's pool: no redirect, no cookie, no credential from a netrc file, and half the processor time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypedDict
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import BaseHTTPResponse
 from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.util import Retry
+from urllib3.exceptions import LocationValueError
+from urllib3.util import Retry, Timeout
 
-from tap_exports.errors import ConfigError
+from tap_exports.errors import ConfigError, UnsafeUrlError
 
 _ORIGINS_KEPT = 16
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_NEVER = Retry(total=False)
 
 PoolClasses = Mapping[str, type[HTTPConnectionPool]]
 
 
-class _Options(TypedDict):
-    """What the environment says about an origin."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How an origin is reached.
 
-    proxies: dict[str, str]
-    verify: bool | str | None
+    Attributes:
+        pool: Its connections, those of a proxy where the environment names one.
+        whole: Whether a request names the whole URL, as a proxy of plain http wants it, and not the path.
+    """
+
+    pool: HTTPConnectionPool
+    whole: bool
 
 
-class Session(requests.Session):
-    """Sends a request once and as it is: no redirect, no cookie, no credential from a netrc file.
+class Session:
+    """Sends a request once and as it is; safe to share between threads.
 
     Args:
         classes: The pools by scheme; their connections decide which addresses may be reached.
@@ -36,63 +50,85 @@ class Session(requests.Session):
     """
 
     def __init__(self, classes: PoolClasses, connections: int) -> None:
-        """Mount the pools; connects to nothing yet."""
-        super().__init__()
-        self._options: dict[str, _Options] = {}
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        adapter = _Adapter(classes, connections)
-        self.mount("https://", adapter)
-        self.mount("http://", adapter)
+        """Prepare the pools; connects to nothing yet."""
+        self._environment = requests.Session()
+        self._adapter = _Adapter(classes, connections)
+        self._routes: dict[str, Route] = {}
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return None: callers follow by hand, and requests would read the whole body of every redirect."""
-
-    def prepared(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
-    ) -> requests.PreparedRequest:
-        """Return a request ready to be sent.
-
-        Raises:
-            ValueError: The URL cannot be parsed, or a header cannot be sent.
-        """
-        request = requests.PreparedRequest()
-        request.prepare(method, url, headers, data=body)
-        request.url = url.strip()  # its escapes as they came: a signature may cover them
-        return request
-
-    def exchange(self, request: requests.PreparedRequest, timeout: tuple[float, float]) -> requests.Response:
+    def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
+    ) -> BaseHTTPResponse:
         """Return the head of a reply, its body unread.
 
         Args:
-            request: From `prepared`.
+            method: Such as `GET`.
+            url: Absolute; its escapes go out as they came: a signature may cover them.
+            headers: All headers but `Host` and the length.
+            body: The whole body, or None.
             timeout: Seconds to connect, and seconds of silence.
 
         Raises:
-            ConfigError: The proxy cannot be used.
-            requests.RequestException: There was no reply.
-            OSError: The CA bundle is missing.
+            UnsafeUrlError: The URL cannot be parsed.
+            ConfigError: The proxy or the CA bundle that the environment names cannot be used.
+            OSError: There was no reply.
+            urllib3.exceptions.HTTPError: There was no reply.
         """
-        options = self._from_environment(request.url or "")
-        return self.send(request, timeout=timeout, allow_redirects=False, stream=True, cert=None, **options)
-
-    def _from_environment(self, url: str) -> _Options:
-        """Return proxies and CA bundle for an origin, looked up once: that costs as much as the rest of a request."""
-        parts = urlsplit(url)
+        parts = urlsplit(url.strip())
         origin = f"{parts.scheme}://{parts.netloc}"
-        if origin not in self._options:
-            found = self.merge_environment_settings(origin, {}, stream=True, verify=None, cert=None)
-            # A proxy elsewhere cannot reach this machine's loopback; browsers and curl go there directly too.
-            proxies = {} if parts.hostname in _LOOPBACK else dict(found["proxies"])
-            self._options[origin] = {"proxies": proxies, "verify": found["verify"]}
-        return self._options[origin]
+        route = self._route(origin)
+        target = urlunsplit((*(parts[:2] if route.whole else ("", "")), parts.path or "/", parts.query, ""))
+        return route.pool.urlopen(
+            method,
+            target,
+            body,
+            CaseInsensitiveDict(headers),
+            retries=_NEVER,
+            redirect=False,
+            assert_same_host=False,
+            timeout=timeout,
+            preload_content=False,
+            decode_content=False,
+        )
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._adapter.close()
+        self._environment.close()
+
+    def _route(self, origin: str) -> Route:
+        """Return how an origin is reached, found out once: that costs more than a request."""
+        route = self._routes.get(origin)
+        if route is None:
+            try:
+                request = requests.Request("GET", origin).prepare()
+            except ValueError:
+                raise UnsafeUrlError("an URL that cannot be parsed was refused") from None
+            if len(self._routes) >= _ORIGINS_KEPT:  # files may lie on many hosts; a pool that is let go closes itself
+                self._routes.clear()
+            route = self._routes[origin] = self._found(request)
+        return route
+
+    def _found(self, request: requests.PreparedRequest) -> Route:
+        origin = request.url or ""
+        found = self._environment.merge_environment_settings(origin, {}, stream=True, verify=None, cert=None)
+        # A proxy elsewhere cannot reach this machine's loopback; browsers and curl go there directly too.
+        proxies = {} if urlsplit(origin).hostname in _LOOPBACK else dict(found["proxies"])
+        try:
+            pool: Any = self._adapter.get_connection_with_tls_context(request, found["verify"], proxies=proxies)
+            self._adapter.cert_verify(pool, origin, found["verify"], None)  # type: ignore[no-untyped-call] # has no types
+        except (requests.exceptions.InvalidURL, LocationValueError):  # the origin itself was parsed before
+            raise ConfigError("the URL of the proxy that the environment names cannot be parsed") from None
+        except OSError as error:
+            raise ConfigError(f"{error}: check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE") from None
+        return Route(pool, whole=not self._adapter.request_url(request, proxies).startswith("/"))
 
 
 class _Adapter(HTTPAdapter):
-    """Installs the given pools, behind proxies too, and repeats nothing."""
+    """Installs the given pools, behind proxies too."""
 
     def __init__(self, classes: PoolClasses, connections: int) -> None:
         self._classes = dict(classes)
-        super().__init__(_ORIGINS_KEPT, connections, Retry(total=False))
+        super().__init__(_ORIGINS_KEPT, connections, _NEVER)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - handed on as they come
         super().init_poolmanager(*args, **options)

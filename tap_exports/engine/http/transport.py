@@ -6,13 +6,13 @@ import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import requests
-from urllib3.exceptions import HTTPError
+from urllib3 import BaseHTTPResponse, Timeout
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from tap_exports.engine.http.connections import BrokenReplyError, pool_classes, reason
 from tap_exports.engine.http.origins import check_url
 from tap_exports.engine.http.session import Session
-from tap_exports.errors import ConfigError, UnsafeUrlError
+from tap_exports.errors import UnsafeUrlError
 
 CONNECT_TIMEOUT_SECONDS = 30.0
 
@@ -46,10 +46,10 @@ class Answer:
         headers: Names compare without case.
     """
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: BaseHTTPResponse) -> None:
         """Wrap a response of which nothing is read yet."""
-        self._body = response.raw
-        self.status = response.status_code
+        self._body = response
+        self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
     def read(self, size: int, *, decode: bool) -> bytes:
@@ -83,7 +83,7 @@ class Transport:
         """Prepare the pools; connects to nothing yet."""
         self._settings = settings
         seconds = settings.request_timeout_seconds
-        self._timeout = (min(CONNECT_TIMEOUT_SECONDS, seconds), seconds)
+        self._timeout = Timeout(connect=min(CONNECT_TIMEOUT_SECONDS, seconds), read=seconds)
         self._classes = pool_classes(permitted=settings.allow_private_hosts)
         self._kept = self._new_session()
 
@@ -108,10 +108,11 @@ class Transport:
         check_url(url, allow_private=self._settings.allow_private_hosts)
         session = self._new_session() if fresh else self._kept
         try:
-            request = session.prepared(method, url, headers, body)
-        except ValueError:
+            return Answer(session.exchange(method, url, headers, body, self._timeout))
+        except LocationValueError:
             raise UnsafeUrlError("an URL that cannot be parsed was refused") from None
-        return Answer(self._sent(session, request))
+        except (HTTPError, OSError, http.client.HTTPException) as error:
+            raise BrokenReplyError(reason(error)) from error
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -119,13 +120,3 @@ class Transport:
 
     def _new_session(self) -> Session:
         return Session(self._classes, self._settings.max_concurrent_requests)
-
-    def _sent(self, session: Session, request: requests.PreparedRequest) -> requests.Response:
-        try:
-            return session.exchange(request, self._timeout)
-        except requests.exceptions.InvalidURL:  # the request's own URL was parsed before
-            raise ConfigError("the URL of the proxy that the environment names cannot be parsed") from None
-        except (requests.RequestException, HTTPError) as error:
-            raise BrokenReplyError(reason(error)) from error
-        except OSError as error:
-            raise ConfigError(f"{error}: check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE") from None
