@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.model import Job, LocalFile, Request, Window
 from tap_exports.errors import StateError
@@ -58,15 +59,17 @@ class StreamState:
     Args:
         stream: The stream's name, for messages.
         bookmark: The live dict under `bookmarks.<stream>`.
+        changes: Is told before each change; None where the dict is a copy.
 
     Raises:
         StateError: The dict is malformed, or its ledger was written by a newer version.
     """
 
-    def __init__(self, stream: str, bookmark: dict[str, Any]) -> None:
+    def __init__(self, stream: str, bookmark: dict[str, Any], changes: Changes | None = None) -> None:
         """Check the dict; nothing in it is changed."""
         self._stream = stream
         self._bookmark = bookmark
+        self._changes = changes or Changes()
         check(stream, bookmark)
 
     # The bookmark
@@ -108,6 +111,7 @@ class StreamState:
 
     def advance(self, key: str, value: str | int) -> None:
         """Move the bookmark over what is proven."""
+        self._changes.add(self._stream)
         self._bookmark["replication_key"] = key
         self._bookmark["replication_key_value"] = value
 
@@ -209,11 +213,15 @@ class StreamState:
         ledger["delete"] = [j for j in ledger.get("delete", ()) if j != job_id]
 
     def _ledger(self) -> dict[str, Any]:
+        """Return the ledger, to be changed."""
+        self._changes.add(self._stream)
         ledger: dict[str, Any] = self._bookmark.setdefault("ledger", {"version": VERSION, "jobs": [], "delete": []})
         ledger.setdefault("jobs", [])
         return ledger
 
     def _files(self, job_id: str) -> dict[str, Any]:
+        """Return what is noted of a job's files, to be changed."""
+        self._changes.add(self._stream)
         jobs = self._bookmark.get("ledger", {}).get("jobs", [])
         job: dict[str, Any] = next((j for j in jobs if j["id"] == job_id), {})
         files: dict[str, Any] = job.setdefault("files", {})

@@ -85,7 +85,7 @@ def ledger_of(tap: BaseTap, stream: str) -> Callable[[], StreamState]:
 
     def ledger() -> StreamState:
         owner = tap.streams[stream]
-        return StreamState(stream, owner.stream_state)
+        return StreamState(stream, owner.stream_state, tap.changes)
 
     return ledger
 

@@ -54,7 +54,7 @@ class Batches:
     def __init__(self, settings: BatchSettings, stream: EventStream, version: int | None) -> None:
         """Open the storage."""
         self._stream = stream
-        self._held = HeldState(stream.name, lambda: stream.tap.state.setdefault("bookmarks", {}))
+        self._held = HeldState(stream.name, stream.tap.covered)
         versioned = version is not None and bool(stream.config["emit_activate_version_messages"])
         self.writer = PartWriter(settings, self._announce, self._held.mark, versioned=versioned)
         self.evolve()

@@ -7,10 +7,44 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Job, Request, Status
 
 Bookmarks = dict[str, Any]
+
+
+class Covered:
+    """STATE as it was when no row waited in an open part; one for all streams, as they take turns.
+
+    Args:
+        bookmarks: Returns the live `bookmarks` of STATE.
+        changes: Names those that may have changed.
+    """
+
+    def __init__(self, bookmarks: Callable[[], Bookmarks], changes: Changes) -> None:
+        """Hold nothing yet."""
+        self.live, self.changes = bookmarks, changes
+        self._changed = changes.reader()
+        self._copies: Bookmarks = {}
+
+    def mark(self) -> None:
+        """Take note of the live STATE: all rows that it covers are announced."""
+        live = self.live()
+        for stream in [*self._changed, *(s for s in live if s not in self._copies)]:
+            self._copies[stream] = deepcopy(live.get(stream, {}))
+        self._changed.clear()
+
+    def before(self, stream: str) -> Bookmarks:
+        """Return what was noted of a stream."""
+        noted: Bookmarks = self._copies.get(stream, {})
+        return noted
+
+    def changed(self) -> list[tuple[str, Bookmarks]]:
+        """Return the streams whose bookmark is another now, with it."""
+        live = self.live()
+        maybe = self._changed | {s for s in live if s not in self._copies}
+        return [(s, live[s]) for s in live if s in maybe and live[s] != self.before(s)]
 
 
 class HeldState:
@@ -18,36 +52,32 @@ class HeldState:
 
     Args:
         stream: The stream whose rows wait.
-        bookmarks: Returns the live `bookmarks` of STATE.
+        covered: What may be said of them.
     """
 
-    def __init__(self, stream: str, bookmarks: Callable[[], Bookmarks]) -> None:
+    def __init__(self, stream: str, covered: Covered) -> None:
         """Begin with what is live: no row waits."""
-        self._stream, self._bookmarks = stream, bookmarks
-        self._covered: Bookmarks = {}
+        self._stream, self._covered = stream, covered
 
     def mark(self) -> None:
         """Take note of the live STATE: all rows that it covers are announced."""
-        self._covered = deepcopy(self._bookmarks())
+        self._covered.mark()
 
     def is_proof(self, *, of_job: bool) -> bool:
         """Tell whether a checkpoint lets go of a job, or moves past one: the open part ends there.
 
         Progress inside a file or a list, and jobs that were created meanwhile, do not.
         """
-        return any(self._passed(s, now, of_job=of_job) for s, now in self._changed())
-
-    def _changed(self) -> list[tuple[str, Bookmarks]]:
-        return [(s, now) for s, now in self._bookmarks().items() if now != self._covered.get(s, {})]
+        return any(self._passed(s, now, of_job=of_job) for s, now in self._covered.changed())
 
     def _passed(self, stream: str, now: Bookmarks, *, of_job: bool) -> bool:
-        before, after = StreamState(stream, self._covered.get(stream, {})), StreamState(stream, now)
+        before, after = StreamState(stream, self._covered.before(stream)), StreamState(stream, now)
         moved = (before.value, before.deletions) != (after.value, after.deletions)
         return (of_job and stream == self._stream and moved) or bool(_job_ids(before) - _job_ids(after))
 
     def _held(self, stream: str, now: Bookmarks) -> Bookmarks:
         """Return the noted bookmark with the jobs and intents that are live."""
-        held: Bookmarks = deepcopy(self._covered.get(stream, {}))
+        held: Bookmarks = deepcopy(self._covered.before(stream))
         state, live = StreamState(stream, held), StreamState(stream, now).entries
         for entry in live:
             if state.entry(entry.fingerprint) != entry:
@@ -60,17 +90,20 @@ class HeldState:
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Have STATE read as held within the context; who holds the live bookmark does not see it."""
-        bookmarks = self._bookmarks()
+        bookmarks = self._covered.live()
         live = bookmarks.get(self._stream, {})
+        self._covered.changes.add(self._stream)
         bookmarks[self._stream] = self._held(self._stream, live)
         try:
             yield
         finally:
             bookmarks[self._stream] = live
+            self._covered.changes.add(self._stream)
 
     def roll_back(self) -> None:
         """Take back what no BATCH covers, key by key: workers may be reading."""
-        for stream, live in self._changed():
+        for stream, live in self._covered.changed():
+            self._covered.changes.add(stream)
             held = self._held(stream, live)
             for key in [key for key in live if key not in held]:
                 del live[key]

@@ -16,6 +16,7 @@ from tap_exports.engine.decode import Layout
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import (
     EXTRA,
+    ROW,
     Checkpoint,
     Column,
     Contract,
@@ -172,6 +173,7 @@ class EventStream(Stream):
             contract=Contract(self.config["schema_contract"]),
             skip_rows=skip_rows,
             optional=frozenset({self.replication_key} if self.replication_key else ()),
+            numbered=ROW in self.lineage,
         )
 
     # State
@@ -183,10 +185,11 @@ class EventStream(Stream):
         Raises:
             StateError: It cannot be read.
         """
-        return StreamState(self.name, self.stream_state)
+        return StreamState(self.name, self.stream_state, self._tap.changes)
 
     def _write_state_message(self) -> None:
-        """Write STATE through the tap, which leaves out empty bookmarks."""
+        """Write STATE through the tap, which leaves out empty bookmarks; the SDK may have changed this stream's."""
+        self._tap.changes.add(self.name)
         self._tap.write_state()
         self.state_manager.is_flushed = True
 
@@ -314,7 +317,7 @@ class EventStream(Stream):
             self._parts.take(rows, self._stream_version)
             return
         if self.free_texts and isinstance(rows.data, list):
-            self._clean(rows.data)
+            rows = Rows([self._clean(row) for row in rows.data], rows.constants)
         if EXTRA in self.lineage:
             rows = Rows(rows.data, {EXTRA: None, **rows.constants})
         if self._parts:
@@ -324,10 +327,9 @@ class EventStream(Stream):
             rows, self.stream_maps, self.schema if self.deselects_nested else None, self.mask
         )
 
-    def _clean(self, rows: list[Row]) -> None:
-        for row in rows:
-            said = {name: row[name] for name in self.free_texts if isinstance(row.get(name), str)}
-            row.update({name: self._tap.redactor.clean(text) for name, text in said.items()})
+    def _clean(self, row: Row) -> Row:
+        said = {name: row[name] for name in self.free_texts if isinstance(row.get(name), str)}
+        return {**row, **{name: self._tap.redactor.clean(text) for name, text in said.items()}}
 
     @cached_property
     def deselects_nested(self) -> bool:

@@ -15,6 +15,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from tap_exports import settings
 from tap_exports.engine import ledger
 from tap_exports.engine.api import Polls
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http import Client, Transport
 from tap_exports.engine.jobs import Journal, Lifecycle, Workers
@@ -24,6 +25,7 @@ from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
 from tap_exports.errors import AuthError, ConfigError, TapError, Terminated, UnreachableError
 from tap_exports.singer.config import describe, plain
+from tap_exports.singer.held_state import Covered
 from tap_exports.singer.rejects import RejectLog
 from tap_exports.singer.stream import EventStream
 from tap_exports.singer.writer import MessageWriter, StateLines
@@ -53,10 +55,11 @@ class BaseTap(Tap):
         self.rejects = RejectLog(lambda: self.spool)
         self.clock = SystemClock()
         self.journal = Journal()
+        self.changes = Changes()
         self._started = False
         ledger.check_state(kwargs.get("state"))  # before discovery asks a provider for anything
         super().__init__(*args, **kwargs)
-        self._state_writer = StateLines(self.writer)
+        self._state_writer = StateLines(self.writer, self.changes)
 
     # Configuration
 
@@ -131,6 +134,11 @@ class BaseTap(Tap):
         return Spool(self.config.get("spool_dir"), max_mb=self.config["spool_max_mb"])
 
     @cached_property
+    def covered(self) -> Covered:
+        """Return the STATE that the rows in announced parts allow; for batch mode."""
+        return Covered(lambda: self.state.setdefault("bookmarks", {}), self.changes)
+
+    @cached_property
     def prefetchers(self) -> Workers[prefetch.Files]:
         """Return the threads that bring files before their turn, for all streams."""
         return prefetch.workers()
@@ -193,6 +201,8 @@ class BaseTap(Tap):
             for _ in self.journal.settle(SETTLE_SECONDS):
                 pass
             if self._started:
+                for stream in self.state.get("bookmarks", {}):
+                    self.changes.add(stream)  # the last STATE is made anew from all of it
                 self.write_state()
         if "spool" in self.__dict__:
             self.spool.close()

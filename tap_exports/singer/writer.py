@@ -19,6 +19,7 @@ from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.encoding.simple import Message
 from singer_sdk.singerlib.json import serialize_json
 
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.model import Rows
 from tap_exports.errors import Terminated
 from tap_exports.singer.lines import ENCODER, around, record_lines
@@ -106,23 +107,41 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 class StateLines(StateWriter):
     """Writes STATE where it changed; a stream that has proven nothing yet leaves no trace in it.
 
+    Every STATE is whole; only what changed is put into text anew.
+
     Args:
         writer: Where lines go.
+        changes: Names the bookmarks that may have changed.
     """
 
-    def __init__(self, writer: MessageWriter) -> None:
+    def __init__(self, writer: MessageWriter, changes: Changes) -> None:
         """Start with nothing written."""
         super().__init__(writer)
         self._writer = writer
+        self._changed = changes.reader()
+        self._members: dict[str, bytes] = {}  # of `bookmarks`, in its order; empty where nothing is proven
         self._last = b""
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write STATE, unless it is the one that was written last; STATE without a bookmark is none."""
-        bookmarks = {stream: bookmark for stream, bookmark in state.get("bookmarks", {}).items() if bookmark}
-        line = ENCODER.encode({"type": "STATE", "value": {**state, "bookmarks": bookmarks}}) + b"\n"
-        if bookmarks and line != self._last:
+        bookmarks = state.get("bookmarks", {})
+        if len(bookmarks) != len(self._members):
+            self._changed.update(stream for stream in bookmarks if stream not in self._members)
+            self._members = {stream: self._members.get(stream, b"") for stream in bookmarks}
+        if not self._changed:
+            return
+        for stream in self._changed & bookmarks.keys():
+            self._members[stream] = _member(stream, bookmarks[stream])
+        members = b",".join(filter(None, self._members.values()))
+        line = b'{"type":"STATE","value":{"bookmarks":{%b}}}\n' % members
+        if members and line != self._last:
             self._writer.write_line(line)
             self._last = line
+        self._changed.clear()  # not before: what a signal cut short is still to be written
+
+
+def _member(stream: str, bookmark: Mapping[str, Any]) -> bytes:
+    return b"%b:%b" % (ENCODER.encode(stream), ENCODER.encode(bookmark)) if bookmark else b""
 
 
 def _around(stream: str, version: int | None, at: datetime) -> tuple[bytes, bytes]:

@@ -8,16 +8,19 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import JOB_ID, Job, LocalFile, Request, Rows, Status
 from tap_exports.errors import StopError, Terminated
 from tap_exports.singer.batch_settings import BatchSettings
 from tap_exports.singer.batches import Batches
+from tap_exports.singer.held_state import Covered
 
 Json = dict[str, Any]
 AT = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -31,6 +34,11 @@ class Tap:
 
     state: Json = field(default_factory=lambda: {"bookmarks": {"s": {}, "o": {}}})
     written: list[Any] = field(default_factory=list)
+    changes: Changes = field(default_factory=Changes)
+
+    @cached_property
+    def covered(self) -> Covered:
+        return Covered(lambda: self.state["bookmarks"], self.changes)
 
     @property
     def writer(self) -> Tap:
@@ -43,7 +51,7 @@ class Tap:
         self.written.append(deepcopy(self.state["bookmarks"]))
 
     def ledger(self, stream: str = "s") -> StreamState:
-        return StreamState(stream, self.state["bookmarks"][stream])
+        return StreamState(stream, self.state["bookmarks"][stream], self.changes)
 
 
 @dataclass

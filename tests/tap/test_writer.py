@@ -7,21 +7,28 @@ import io
 import json
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from singer_sdk.singerlib.encoding.simple import RecordMessage, SimpleSingerWriter
 
-from tap_exports.engine.model import Rows
+from tap_exports.engine.changes import Changes
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Job, LocalFile, Request, Rows, Status
 from tap_exports.errors import Terminated
 from tap_exports.singer.lines import dicts_of, record_lines
-from tap_exports.singer.writer import MessageWriter
+from tap_exports.singer.writer import MessageWriter, StateLines
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 RAW = {b"json": b"raw"}
+REQUEST, OPEN = Request("p", "s", {"n": 1}), Request("p", "s", {"n": 2})
+FILE = LocalFile("f.csv", Path("f.csv"), 10, "digest")
 
 
 def batch() -> pa.RecordBatch:
@@ -111,3 +118,52 @@ def test_second_signal_does_not_wait() -> None:
     writer.interrupt(signal.SIGINT)
     with pytest.raises(Terminated):
         writer.interrupt(signal.SIGINT)
+
+
+CHANGES: dict[str, Callable[[StreamState], object]] = {
+    "the bookmark": lambda state: state.advance("id", 7),
+    "an intent": lambda state: state.intend(REQUEST, AT),
+    "a job": lambda state: state.opened(REQUEST, Job("k", Status.PENDING), AT),
+    "a job that is let go": lambda state: state.forget(OPEN.fingerprint),
+    "a full export that is done with": lambda state: state.close(OPEN, Job("j", Status.COMPLETED, created_at=AT)),
+    "rows of a file": lambda state: state.note_rows("j", FILE, 3),
+    "a look at the rows of a file": lambda state: state.rows_done("j", FILE),
+    "bad bytes": lambda state: state.note_bad_read(OPEN.fingerprint, 2),
+    "bad bytes for the last time": lambda state: state.note_bad_read(OPEN.fingerprint, 1),
+    "a job to be deleted": lambda state: state.delete_later("j"),
+    "a job that was deleted": lambda state: state.deleted("old"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_state_tells_of_every_change(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """A STATE is what is live, whole and in its order, though only what changed is put into text anew."""
+    out, changes = io.BytesIO(), Changes()
+    monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"buffer": out}))
+    lines, state = StateLines(MessageWriter(), changes), {"bookmarks": {"a": {}, "s": {}, "z": {"x": "“é"}}}
+    one = StreamState("s", state["bookmarks"]["s"], changes)
+    one.opened(OPEN, Job("j", Status.PENDING), AT)
+    one.delete_later("old")
+    del one._bookmark["ledger"]["jobs"][0]["files"]  # as a STATE may come
+    lines.write_state(state)
+    CHANGES[change](one)
+    lines.write_state(state)
+    proven = {"bookmarks": {stream: bookmark for stream, bookmark in state["bookmarks"].items() if bookmark}}
+    last = out.getvalue().splitlines()[-1]
+    assert last == msgspec.json.encode({"type": "STATE", "value": proven})
+
+
+def test_state_that_a_signal_cut_short_is_still_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not written counts as changed until it is."""
+    out, changes = io.BytesIO(), Changes()
+    monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"buffer": out}))
+    writer = MessageWriter()
+    lines, state = StateLines(writer, changes), {"bookmarks": {"s": {"x": 1}}}
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "write_line", lambda _: writer.interrupt(signal.SIGTERM))
+        with pytest.raises(Terminated):
+            lines.write_state(state)
+    writer.resume()
+    lines.write_state(state)
+    lines.write_state(state)
+    assert out.getvalue() == b'{"type":"STATE","value":{"bookmarks":{"s":{"x":1}}}}\n'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.ledger import StreamState
 
@@ -18,12 +19,15 @@ class WholeSeconds(StreamState):
     Args:
         stream: As in `StreamState`.
         bookmark: As in `StreamState`.
+        changes: As in `StreamState`.
         overlaps: Whether the second of the bookmark is read again.
     """
 
-    def __init__(self, stream: str, bookmark: dict[str, Any], *, overlaps: bool) -> None:
+    def __init__(
+        self, stream: str, bookmark: dict[str, Any], changes: Changes | None = None, *, overlaps: bool
+    ) -> None:
         """Check the dict; nothing in it is changed."""
-        super().__init__(stream, bookmark)
+        super().__init__(stream, bookmark, changes)
         self._overlaps = overlaps
 
     @property

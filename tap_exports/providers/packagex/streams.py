@@ -134,7 +134,7 @@ class ExportErrors(ExportRows):
         """Return a run over the leader's jobs, or in collect mode over those of others."""
         if self.lists_jobs:
             return Quiet(super().make_run())
-        leader = StreamState(self.leader.name, self.leader.stream_state)
+        leader = StreamState(self.leader.name, self.leader.stream_state, self.tap.changes)
         key = str(self.replication_key)
         return FollowRun(self.provider, self.name, key, self.api, self.reader(), self.ledger, leader)
 
