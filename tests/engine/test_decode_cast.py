@@ -76,6 +76,23 @@ def test_json_stands_on_one_line() -> None:
     assert found.values.to_pylist() == ['{   "a": "x\\ny" }']
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts", "type_"),
+    [
+        (Kind.DATE, ("2024-02-29", None), pa.date32()),
+        (Kind.DATE, ("0000-01-01",), None),
+        (Kind.DATETIME, ("2026-01-01T00:00:00Z", None, "2026-01-01 10:00:00.5+02:00"), pa.timestamp("us", "UTC")),
+        (Kind.DATETIME, ("2026-01-01T00:00", "2026-01-01 10:00:00.5"), pa.timestamp("us", "UTC")),
+        (Kind.DATETIME, ("2026-01-01T00:00:00.123456789Z",), pa.string()),
+        (Kind.DATETIME, ("2026-01-01T00:00:00", "2026-01-01T00:00:00Z"), pa.string()),
+    ],
+)
+def test_times_that_are_cast(kind: Kind, texts: tuple[str | None, ...], type_: pa.DataType | None) -> None:
+    """Dates and date-times come as such where the reader wants that and nothing is lost."""
+    found = typed(column(*texts), kind, times=True)
+    assert (found and found.values.type) == type_
+
+
 digits = st.text("0123456789", min_size=1, max_size=20)
 near_numbers = st.builds(
     "".join,
@@ -99,7 +116,8 @@ near_instants = st.datetimes().map(datetime.isoformat) | st.builds(
 @given(
     kind=st.sampled_from([Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.DATE, Kind.DATETIME]),
     texts=st.lists(
-        near_numbers | days | near_instants | st.sampled_from(["true", "False", "1", ""]) | st.none(), max_size=3
+        near_numbers | days | near_instants | st.sampled_from(["true", "False", "1", "", "1\n2", "\n"]) | st.none(),
+        max_size=3,
     ),
 )
 def test_the_fast_ways_agree_with_the_patterns(kind: Kind, texts: list[str | None]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_exports.engine.decode import Layout, read, read_csv, source
+from tap_exports.engine.decode import Layout, chunks, read, read_csv, source
 from tap_exports.engine.decode.header import read_header
 from tap_exports.engine.decode.layout import property_names
 from tap_exports.engine.decode.parse import Form, parse
@@ -143,6 +143,15 @@ def test_all_line_ends(write: Write, tiny_chunks: None, end: str, final: bool) -
     data = (end.join(lines) + (end if final else "")).encode()
     events = list(read_csv(write(data), layout(a=Kind.INTEGER, b=Kind.STRING)))
     assert cells(events) == [(number, f"x{end}y") for number in range(9)]
+
+
+def test_a_record_at_the_end_is_a_cheap_guess(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces end behind a record of several lines without a look at all that comes before it."""
+    monkeypatch.setattr(source, "CHUNK", 64)
+    monkeypatch.setattr(chunks, "guessed_cut", pytest.fail)
+    rows = [(str(number), f'x\ny "{number}", z') for number in range(50)]
+    lines = "".join('{},"{}"\n'.format(number, text.replace('"', '""')) for number, text in rows)
+    assert cells(list(read_csv(write(b"a,b\n" + lines.encode()), layout(a=Kind.STRING, b=Kind.STRING)))) == rows
 
 
 def test_blank_lines_are_no_rows(write: Write, tiny_chunks: None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -23,8 +23,16 @@ def column(kind: Kind, schema: Mapping[str, Any] | None = None) -> Column:
 
 
 def from_file(kind: Kind, *texts: str | None, schema: Mapping[str, Any] | None = None) -> list[Any]:
-    """Return what becomes of the texts of a CSV column."""
-    cast = typed(pa.array(texts, pa.string()), kind)
+    """Return what becomes of the texts of a CSV column, whether or not the decoder casts times."""
+    from_texts, from_times = (cast_from_file(kind, texts, schema, times=times) for times in (False, True))
+    assert from_texts == from_times
+    return from_texts
+
+
+def cast_from_file(
+    kind: Kind, texts: Sequence[str | None], schema: Mapping[str, Any] | None, *, times: bool
+) -> list[Any]:
+    cast = typed(pa.array(texts, pa.string()), kind, times=times)
     assert cast is not None
     data = pa.record_batch([cast.values], schema=pa.schema([pa.field("c", cast.values.type, metadata=cast.metadata)]))
     return values(Rows(data), column(kind, schema))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from tap_exports.engine.decode import source
 from tap_exports.engine.decode.parse import Form, Parsed, parse
-from tap_exports.engine.decode.records import exact_cut, guessed_cut, likely_cut
+from tap_exports.engine.decode.records import exact_cut, fields, first_record, guessed_cut
 from tap_exports.engine.model import LocalFile
 from tap_exports.errors import BadContentError
+
+_LAST_LINES, _LAST_BYTES = 16, 1 << 16  # how far back a record is looked for before all quotes are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,31 @@ def _take(data: bytes, form: Form) -> Piece | None:
 
 def _cuts(data: bytes, form: Form) -> Iterator[int]:
     """Yield places to try, the cheapest first; a guess that leaves most of the data behind would let it pile up."""
-    likely = likely_cut(data, form.delimiter, form.width)
+    likely = _last_record(data, form)
     if likely * 2 >= len(data):
         yield likely
     guessed = guessed_cut(data)
     if guessed * 2 >= len(data) and guessed != likely:
         yield guessed
     yield exact_cut(data, form.delimiter)
+
+
+def _last_record(data: bytes, form: Form) -> int:
+    """Return the end of a record that begins with one of the last lines and has all fields, or 0: a guess, but cheap.
+
+    A line that begins or ends within quotes has other fields, as a rule: the caller has to prove it. A final CR does
+    not count, an LF may follow it.
+    """
+    begin = len(data)
+    for _ in range(_LAST_LINES):
+        begin = data.rfind(b"\n", max(len(data) - _LAST_BYTES, 0), max(begin, 0))
+        if begin < 0:
+            return 0
+        rest = data[begin + 1 :].removesuffix(b"\r")
+        span = first_record(rest, form.delimiter)
+        if span and len(fields(rest[: span.end], form.delimiter)) == form.width:
+            return begin + 1 + span.next
+    return 0
 
 
 def _longer(data: bytes, row: int, file: LocalFile) -> int:

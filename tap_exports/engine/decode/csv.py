@@ -33,6 +33,7 @@ class _Plan:
         extra: Unknown properties that go into `_sdc_extra`: the rest of `form.keep`.
         form: How the text is parsed.
         skip_rows: As in `Layout`.
+        times: As in `Layout`.
     """
 
     file: LocalFile
@@ -41,6 +42,7 @@ class _Plan:
     extra: Sequence[str]
     form: Form
     skip_rows: int
+    times: bool
 
 
 def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]:
@@ -87,7 +89,7 @@ def _planned(names: Sequence[str], header: Header, layout: Layout, file: LocalFi
     positions = {name: position for position, name in enumerate(names)}
     keep = tuple(positions[name] for name in (*wanted, *extra)) or (0,)
     form = Form(len(names), keep, header.delimiter)
-    return _Plan(file, names, list(wanted.values()), extra, form, layout.skip_rows)
+    return _Plan(file, names, list(wanted.values()), extra, form, layout.skip_rows, layout.times)
 
 
 def _decoded(piece: Piece, first: int, plan: _Plan) -> Iterator[Decoded]:
@@ -132,7 +134,7 @@ def _typed(texts: Sequence[pa.StringArray], plan: _Plan) -> list[Typed] | None:
     """Return the declared columns with their types, or None where a value does not fit."""
     columns = []
     for column, wanted in zip(texts, plan.columns, strict=False):
-        built = typed(column, wanted.kind)
+        built = typed(column, wanted.kind, times=plan.times)
         if built is None:
             return None
         columns.append(built)
