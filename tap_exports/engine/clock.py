@@ -56,8 +56,7 @@ _LENGTH = len("2026-01-01T00:00:00.000Z")
 
 def to_text(instant: datetime) -> str:
     """Return an instant as ISO 8601 in UTC with milliseconds and `Z`, as the providers write it."""
-    utc = instant.astimezone(timezone.utc)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    return f"{instant.astimezone(timezone.utc).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def from_text(text: str) -> datetime:

@@ -130,18 +130,19 @@ class StreamState:
     def intend(self, request: Request, at: datetime) -> None:
         """Note that a job is about to be created."""
         ledger, raw = self._ledger(), _raw_entry(request, at)
-        ledger["intents"] = [*_others(ledger.get("intents", ()), request.fingerprint), raw]
-        ledger["jobs"] = _others(ledger["jobs"], request.fingerprint)
+        ledger["intents"] = [*_others(ledger.get("intents", ()), raw["fingerprint"]), raw]
+        ledger["jobs"] = _others(ledger["jobs"], raw["fingerprint"])
 
     def opened(self, request: Request, job: Job, at: datetime) -> None:
         """Replace the intent by the job that now exists; at no moment STATE holds neither."""
-        intent = self.entry(request.fingerprint)
-        raw = {"id": job.id, **_raw_entry(request, intent.requested_at if intent else at), "files": {}}
+        raw = {"id": job.id, **_raw_entry(request, at), "files": {}}
+        if intent := self.entry(raw["fingerprint"]):
+            raw["requested_at"] = to_text(intent.requested_at)
         if job.credits is not None:
             raw["credits"] = job.credits
         ledger = self._ledger()
-        ledger["jobs"] = [*_others(ledger["jobs"], request.fingerprint), raw]
-        self._drop_intent(request.fingerprint)
+        ledger["jobs"] = [*_others(ledger["jobs"], raw["fingerprint"]), raw]
+        self._drop_intent(raw["fingerprint"])
 
     def forget(self, fingerprint: str) -> None:
         """Remove a job or an intent; removing nothing is fine."""

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -153,10 +153,30 @@ class TestBudget:
             files[0].path.unlink()
             assert (spool.used, spool.has_room) == (2**20, True)
 
+    def test_many_files_are_not_looked_at_for_every_answer(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A thousand jobs that end before their turn ask a thousand times: the looks must not grow with both."""
+        looks: list[int] = []
+        with closing(Spool(str(tmp_path))) as spool:
+            for _ in range(320):
+                spool.create("a").close()
+            monkeypatch.setattr(spool, "_sizes", counted(spool._sizes, looks))
+            assert all(spool.has_room for _ in range(320))
+        assert len(looks) == 320 // (320 // 16 + 1) + 1
+
     def test_file_that_its_reader_removes_meanwhile_counts_nothing(self, tmp_path: Path) -> None:
         with closing(Spool(str(tmp_path))) as spool:
             (spool.directory / "gone").symlink_to(tmp_path / "nowhere")
             assert spool.used == 0
+
+
+def counted(sizes: Callable[[], list[int]], looks: list[int]) -> Callable[[], list[int]]:
+    def look() -> list[int]:
+        looks.append(1)
+        return sizes()
+
+    return look
 
 
 class TestDirectory:
