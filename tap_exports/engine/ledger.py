@@ -59,18 +59,23 @@ class StreamState:
     Args:
         stream: The stream's name, for messages.
         bookmark: The live dict under `bookmarks.<stream>`.
-        changes: Is told before each change; None where the dict is a copy.
+        changes: Is told before each change.
 
     Raises:
         StateError: The dict is malformed, or its ledger was written by a newer version.
     """
 
-    def __init__(self, stream: str, bookmark: dict[str, Any], changes: Changes | None = None) -> None:
+    def __init__(self, stream: str, bookmark: dict[str, Any], changes: Changes) -> None:
         """Check the dict; nothing in it is changed."""
         self._stream = stream
         self._bookmark = bookmark
-        self._changes = changes or Changes()
+        self._changes = changes
         check(stream, bookmark)
+
+    @classmethod
+    def detached(cls, stream: str, bookmark: dict[str, Any]) -> StreamState:
+        """Return the state that a copy holds, of whose changes nobody has to hear; see the class."""
+        return cls(stream, bookmark, Changes())
 
     # The bookmark
 

@@ -71,14 +71,14 @@ class HeldState:
         return any(self._passed(s, now, of_job=of_job) for s, now in self._covered.changed())
 
     def _passed(self, stream: str, now: Bookmarks, *, of_job: bool) -> bool:
-        before, after = StreamState(stream, self._covered.before(stream)), StreamState(stream, now)
+        before, after = StreamState.detached(stream, self._covered.before(stream)), StreamState.detached(stream, now)
         moved = (before.value, before.deletions) != (after.value, after.deletions)
         return (of_job and stream == self._stream and moved) or bool(_job_ids(before) - _job_ids(after))
 
     def _held(self, stream: str, now: Bookmarks) -> Bookmarks:
         """Return the noted bookmark with the jobs and intents that are live."""
         held: Bookmarks = deepcopy(self._covered.before(stream))
-        state, live = StreamState(stream, held), StreamState(stream, now).entries
+        state, live = StreamState.detached(stream, held), StreamState.detached(stream, now).entries
         for entry in live:
             if state.entry(entry.fingerprint) != entry:
                 _note(state, stream, entry)

@@ -79,7 +79,7 @@ class Stage:
             lifecycle=Lifecycle(self.api, Journal(), self.clock, settings),
             api=self.api,
             download=self.files.download,
-            state=lambda: StreamState("exports", self.bookmark),
+            state=lambda: StreamState.detached("exports", self.bookmark),
             requests=[Request("p", "exports", {"organization_id": o}) for o in self.organizations],
             given=self.given,
             archive_limits=ArchiveLimits(),

@@ -69,7 +69,7 @@ class Bench:
 
     def outcome(self, job_id: str = "j1", attempts: int = 1, rows: int | None = None) -> Outcome:
         outcome = Outcome(REQUEST, job(job_id, rows=rows), NOW, 0.0, attempts)
-        state = StreamState("s", self.bookmark)
+        state = StreamState.detached("s", self.bookmark)
         if state.entry(REQUEST.fingerprint) is None:
             state.opened(REQUEST, outcome.job, NOW)
         return outcome
@@ -77,7 +77,7 @@ class Bench:
     def play(self, outcome: Outcome) -> list[Any]:
         """Read a job; columns that are new are known from then on."""
         log: list[Any] = []
-        for event in self.reader.read(outcome, StreamState("s", self.bookmark), self.tally):
+        for event in self.reader.read(outcome, StreamState.detached("s", self.bookmark), self.tally):
             log.append(self.told(event))
             if log[-1][0] == "columns":
                 self.columns |= {name: Column(name, Kind.STRING) for name in log[-1][1]}
@@ -142,7 +142,7 @@ def test_error_value_is_raised(bench: Benches, kind: str) -> None:
     ran = bench({"j1": [result(3, error={"kind": kind, "message": "the words"})]})
     log: list[Any] = []
     with pytest.raises(TapError, match="the words") as stopped:
-        log.extend(map(ran.told, ran.reader.read(ran.outcome(), StreamState("s", ran.bookmark), ran.tally)))
+        log.extend(map(ran.told, ran.reader.read(ran.outcome(), StreamState.detached("s", ran.bookmark), ran.tally)))
     assert isinstance(stopped.value, StopError)
     assert isinstance(stopped.value, BadContentError) == (kind == "BadContentError")
     assert ran.tally.rows == 3

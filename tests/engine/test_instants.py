@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.decode import Layout, conform
 from tap_exports.engine.decode.instants import instant_text
@@ -45,6 +46,6 @@ def test_only_the_named_columns_of_rows_change() -> None:
 )
 def test_the_second_of_a_bookmark_is_read_again(bookmark: str, overlaps: bool, seen: str) -> None:  # noqa: FBT001 - a parameter of the table above
     """What is created at .700 counts as created at .000, which a bookmark at .500 has passed."""
-    state = WholeSeconds("s", {"replication_key_value": bookmark}, overlaps=overlaps)
+    state = WholeSeconds("s", {"replication_key_value": bookmark}, Changes(), overlaps=overlaps)
     assert state.instant is not None
     assert to_text(state.instant) == seen

@@ -39,7 +39,7 @@ class Chase:
         self.clock = FakeClock()
         self.api = api
         self.bookmark = bookmark if bookmark is not None else {}
-        self.state = StreamState("s", self.bookmark)
+        self.state = StreamState.detached("s", self.bookmark)
         self.lifecycle = lifecycle(api, self.clock, **settings)
         self.states: list[dict[str, Any]] = []
 
@@ -171,7 +171,7 @@ def test_an_api_that_cannot_create_says_so() -> None:
             return job
 
     journal, clock = Journal(), FakeClock()
-    future = Lifecycle(Watching(), journal, clock, JobSettings()).start(REQUEST, StreamState("s", {}))
+    future = Lifecycle(Watching(), journal, clock, JobSettings()).start(REQUEST, StreamState.detached("s", {}))
     assert len(list(journal.until(future))) == 2
     with pytest.raises(StopError, match=r"^Watching cannot create jobs$"):
         future.result()
@@ -483,7 +483,7 @@ def test_no_intent_is_made_at_the_end() -> None:
 
 def test_an_intent_that_nobody_acted_upon_is_taken_back() -> None:
     """A run that ends while it writes the intent creates nothing, so its last STATE does not hold the intent."""
-    journal, state = Journal(), StreamState("s", {})
+    journal, state = Journal(), StreamState.detached("s", {})
 
     def create() -> None:
         with journal.creation(lambda: state.intend(REQUEST, START), lambda: state.forget(REQUEST.fingerprint)):
@@ -502,7 +502,7 @@ def test_an_intent_that_nobody_acted_upon_is_taken_back() -> None:
 
 def test_a_creation_under_way_may_finish() -> None:
     """A run that ends in the middle of a POST waits for its reply a little, and STATE holds the job."""
-    journal, clock, gate, state = Journal(), FakeClock(), Gate(), StreamState("s", {})
+    journal, clock, gate, state = Journal(), FakeClock(), Gate(), StreamState.detached("s", {})
 
     class Slow(ScriptedApi):
         def submit(self, request: Request) -> Job:
@@ -520,7 +520,7 @@ def test_a_creation_under_way_may_finish() -> None:
 
 def test_a_creation_that_takes_too_long_is_left_to_its_intent() -> None:
     """The wait at the end is bounded; the intent stays, and the next run looks for the job."""
-    journal, gate, state = Journal(), Gate(), StreamState("s", {})
+    journal, gate, state = Journal(), Gate(), StreamState.detached("s", {})
 
     class Stuck(ScriptedApi):
         def submit(self, request: Request) -> Job:

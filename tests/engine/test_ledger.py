@@ -39,7 +39,7 @@ def file(sha256: str = "aa", name: str = "export.csv") -> LocalFile:
 def test_a_job_goes_from_intent_to_open_to_forgotten() -> None:
     """STATE holds exactly what the contract shows: the intent, then the job in its place, then nothing."""
     bookmark: dict[str, Any] = {}
-    state, request = StreamState("s", bookmark), REQUESTS[0]
+    state, request = StreamState.detached("s", bookmark), REQUESTS[0]
     raw = {
         "fingerprint": request.fingerprint,
         "window": ["2026-07-01T00:00:00.000Z", "2026-07-02T00:00:00.000Z"],
@@ -60,13 +60,13 @@ def test_a_job_goes_from_intent_to_open_to_forgotten() -> None:
 def test_forgetting_leaves_a_bookmark_without_ledger_alone() -> None:
     """A stream that never had a job gets no ledger."""
     bookmark: dict[str, Any] = {}
-    StreamState("s", bookmark).forget("f")
+    StreamState.detached("s", bookmark).forget("f")
     assert bookmark == {}
 
 
 def test_rows_are_done_only_where_the_bytes_are_the_same() -> None:
     """A read goes on inside a file when name and digest agree, else it starts over."""
-    state = StreamState("s", {})
+    state = StreamState.detached("s", {})
     state.opened(REQUESTS[0], job(), NOW)
     state.note_rows("j1", file(), 120)
     assert state.rows_done("j1", file()) == 120
@@ -78,7 +78,7 @@ def test_rows_are_done_only_where_the_bytes_are_the_same() -> None:
 def test_a_job_that_reads_badly_is_let_go() -> None:
     """The second bad read removes the job, the first one only counts."""
     bookmark: dict[str, Any] = {}
-    state = StreamState("s", bookmark)
+    state = StreamState.detached("s", bookmark)
     state.opened(REQUESTS[0], job("j1"), NOW)
     state.opened(REQUESTS[1], job("j2"), NOW)
     state.note_bad_read(REQUESTS[0].fingerprint, 2)
@@ -114,7 +114,7 @@ def transition(state: StreamState, name: str, index: int, number: int) -> None:
 
 def facts(bookmark: dict[str, Any]) -> tuple[object, ...]:
     """Return all that a run asks its STATE, which it takes only when it is well-formed."""
-    state = StreamState("s", bookmark)
+    state = StreamState.detached("s", bookmark)
     rows = [state.rows_done(f"j{index}", file()) for index in range(len(REQUESTS))]
     return state.entries, state.closed, state.deletions, state.value, rows
 
@@ -125,8 +125,8 @@ def test_any_sequence_of_transitions_round_trips(operations: list[tuple[str, int
     whole: dict[str, Any] = {}
     kept: dict[str, Any] = {}
     for operation in operations:
-        transition(StreamState("s", whole), *operation)
-        transition(StreamState("s", kept), *operation)
+        transition(StreamState.detached("s", whole), *operation)
+        transition(StreamState.detached("s", kept), *operation)
         kept = json.loads(json.dumps(kept))
         assert kept == whole
         assert facts(kept) == facts(whole)
@@ -135,7 +135,7 @@ def test_any_sequence_of_transitions_round_trips(operations: list[tuple[str, int
 @given(OPERATIONS)
 def test_the_ledger_holds_one_entry_per_request(operations: list[tuple[str, int, int]]) -> None:
     """Whatever happens, a request stands in the ledger as an intent, as a job, or not at all: it cannot grow."""
-    state = StreamState("s", {})
+    state = StreamState.detached("s", {})
     expected: dict[str, str | None] = {}
     bad: dict[str, int] = {}
     for name, index, number in operations:
@@ -160,7 +160,7 @@ FULL_EXPORTS = st.lists(
 @given(FULL_EXPORTS | OPERATIONS)
 def test_the_last_full_exports_are_remembered(operations: list[tuple[str, int, int]]) -> None:
     """The next full export asks for the same as those that are done with: the last are known, and when they began."""
-    state, full = StreamState("s", {}), REQUESTS[2].fingerprint
+    state, full = StreamState.detached("s", {}), REQUESTS[2].fingerprint
     done: list[str] = []
     began: list[datetime] = []
     for name, index, number in operations:
@@ -176,7 +176,7 @@ def test_the_last_full_exports_are_remembered(operations: list[tuple[str, int, i
 
 def test_deletion_is_noted_and_struck_off() -> None:
     """The list of jobs to delete keeps its order and loses what was deleted."""
-    state = StreamState("s", {})
+    state = StreamState.detached("s", {})
     for job_id in ("j1", "j2", "j3"):
         state.delete_later(job_id)
     state.deleted("j2")
@@ -194,7 +194,7 @@ def test_deletion_is_noted_and_struck_off() -> None:
 )
 def test_a_bookmark_of_another_type_is_refused(value: object, kind: str, expected: str) -> None:
     """A value that cannot be read stops the stream with the stream's name; a date alone is ISO 8601."""
-    state = StreamState("s", {"replication_key_value": value})
+    state = StreamState.detached("s", {"replication_key_value": value})
     if value == "2026-07-01":
         assert state.instant == window(None, "2026-07-01").end
         return
@@ -205,10 +205,10 @@ def test_a_bookmark_of_another_type_is_refused(value: object, kind: str, expecte
 
 def test_a_bookmark_is_read_as_its_stream_needs_it() -> None:
     """An integer is read from a number and from text, and no value is None."""
-    assert StreamState("s", {"replication_key_value": 4836}).number == 4836
-    assert StreamState("s", {"replication_key_value": "4836"}).number == 4836
-    assert StreamState("s", {}).number is None
-    assert StreamState("s", {}).instant is None
+    assert StreamState.detached("s", {"replication_key_value": 4836}).number == 4836
+    assert StreamState.detached("s", {"replication_key_value": "4836"}).number == 4836
+    assert StreamState.detached("s", {}).number is None
+    assert StreamState.detached("s", {}).instant is None
 
 
 MALFORMED = "is malformed: bookmarks.s.ledger holds an entry that cannot be read"

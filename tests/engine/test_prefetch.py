@@ -41,7 +41,7 @@ def run_of(files: Files, prefetch: Prefetch | None) -> tuple[ExportRun, dict[str
     wanted = Export("p", "s", {}, "created_at", BEGIN, at("2026-06-29T23:59:59.999Z"), max_window_days=1)
     chosen = replace(reader(api, files, clock), prefetch=prefetch)
     life = lifecycle(api, clock, max_concurrent_jobs=2)
-    return ExportRun(wanted, life, chosen, StreamState("s", bookmark), clock), bookmark
+    return ExportRun(wanted, life, chosen, StreamState.detached("s", bookmark), clock), bookmark
 
 
 def played(folder: Path, prefetch: Prefetch | None, **changes: bytes | Exception) -> tuple[Log, Exception | None]:
@@ -66,7 +66,7 @@ def test_files_are_here_before_their_turn(tmp_path: Path) -> None:
     chosen.run_ahead(of(2))
     prefetch._jobs["j2"].result(LIMIT_SECONDS)
     assert files.downloads == ["j2"]
-    events = list(chosen.read(of(2), StreamState("s", {}), Tally()))
+    events = list(chosen.read(of(2), StreamState.detached("s", {}), Tally()))
     assert [len(event) for event in events if isinstance(event, Rows)] == [1]
     assert files.downloads == ["j2"]
     assert list(tmp_path.iterdir()) == []

@@ -48,7 +48,7 @@ def collect(
     api, clock = CollectingApi(jobs), FakeClock(NOW)
     export = Export("exelensia", "s", {"schema_id": "x"}, **{"replication_key": "created_at", "start": START, **more})
     read = reader(api, Files(folder, contents or ROWS), clock)
-    log, error = play(CollectRun(export, api, read, StreamState("s", bookmark), clock), bookmark)
+    log, error = play(CollectRun(export, api, read, StreamState.detached("s", bookmark), clock), bookmark)
     return log, message(error) if error else "", api
 
 

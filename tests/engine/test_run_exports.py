@@ -100,7 +100,7 @@ class Stage:
     ) -> tuple[Log, str]:
         chased = lifecycle(self.api, self.clock, **settings)
         read = reader(self.api, self.files, self.clock, limits)
-        run = ExportRun(asked or export(), chased, read, StreamState("s", bookmark), self.clock)
+        run = ExportRun(asked or export(), chased, read, StreamState.detached("s", bookmark), self.clock)
         log, error = play(run, bookmark)
         assert list(self.folder.iterdir()) == []
         return log, message(error) if error else ""
@@ -542,7 +542,7 @@ def test_what_a_job_warns_of_is_logged(tmp_path: Path, caplog: pytest.LogCapture
 def test_receipts_hold_the_facts_of_a_job(tmp_path: Path) -> None:
     """Times, counts, bytes, digest and charge are those of this job."""
     stage = Stage(tmp_path, ScriptedApi([Job("j1", Status.PENDING, "pending", credits=5)]))
-    chased, state = lifecycle(stage.api, stage.clock), StreamState("s", {})
+    chased, state = lifecycle(stage.api, stage.clock), StreamState.detached("s", {})
     run = ExportRun(export(), chased, reader(stage.api, stage.files, stage.clock), state, stage.clock)
     run.start()
     last = list(run.events())[-1]

@@ -28,7 +28,7 @@ def read(
     folder: Path, files: list[RemoteFile], contents: dict[str, bytes], bookmark: dict[str, Any]
 ) -> tuple[Log, Tally]:
     api, tally = ScriptedApi(opens={"j1": [files]}), Tally()
-    state = StreamState("s", bookmark)
+    state = StreamState.detached("s", bookmark)
     if not state.entries:
         state.opened(REQUEST, job(), NOW)
     chosen = reader(api, Files(folder, contents), FakeClock())
@@ -59,7 +59,7 @@ def test_a_crash_in_the_second_file(tmp_path: Path) -> None:
     files = [RemoteFile("1.csv", "one"), RemoteFile("2.csv", "two", rows=None)]
     contents = {"one": b"a\n1\n2\n3\n4\n5\n", "two": b"a\n6\n7\n8\n9\n"}
     bookmark: dict[str, Any] = {}
-    state = StreamState("s", bookmark)
+    state = StreamState.detached("s", bookmark)
     state.opened(REQUEST, job(), NOW)
     covered = {"1.csv": (contents["one"], 4), "2.csv": (contents["two"], 3)}
     bookmark["ledger"]["jobs"][0]["files"] = {
@@ -79,7 +79,7 @@ def test_a_job_without_files_is_empty(tmp_path: Path) -> None:
 def test_a_reader_that_is_abandoned_leaves_no_file(tmp_path: Path) -> None:
     """A run that ends in the middle of a file removes it from the spool."""
     files = Files(tmp_path, {"j1": b"a\n1\n"})
-    events = reader(ScriptedApi(), files, FakeClock()).read(outcome(job()), StreamState("s", {}), Tally())
+    events = reader(ScriptedApi(), files, FakeClock()).read(outcome(job()), StreamState.detached("s", {}), Tally())
     next(events)
     assert len(list(tmp_path.iterdir())) == 1
     events.close()  # type: ignore[attr-defined] # a generator
@@ -96,7 +96,7 @@ def test_each_file_is_read_with_the_columns_known_by_then(tmp_path: Path) -> Non
         return Layout(skip_rows=skip_rows)
 
     files = [RemoteFile("1.csv", "one"), RemoteFile("2.csv", "two")]
-    api, tally, state = ScriptedApi(opens={"j1": [files]}), Tally(), StreamState("s", {})
+    api, tally, state = ScriptedApi(opens={"j1": [files]}), Tally(), StreamState.detached("s", {})
     spool = Files(tmp_path, {"one": b"a\nx\n", "two": b"b\nz\n"})
     chosen = FileReader(api, spool.download, layouts, Limits(), clock)
     log: Log = []
@@ -112,7 +112,7 @@ def test_only_what_resumes_goes_on_inside_a_file(tmp_path: Path, *, resumes: boo
     contents = b"a\nx\ny\n"
     done = {"1.csv": {"etag": None, "sha256": sha256(contents), "rows": 1}}
     raw = {"id": "j1", "fingerprint": REQUEST.fingerprint, "window": None, "requested_at": "2026-01-01", "files": done}
-    state = StreamState("s", {"ledger": {"version": 1, "jobs": [raw], "delete": []}})
+    state = StreamState.detached("s", {"ledger": {"version": 1, "jobs": [raw], "delete": []}})
     api = ScriptedApi(opens={"j1": [[RemoteFile("1.csv", "one")]]})
     spool = Files(tmp_path, {"one": contents})
     chosen = FileReader(

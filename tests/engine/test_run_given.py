@@ -49,7 +49,7 @@ class Stage:
     def play(self, numbers: list[int], bookmark: dict[str, Any], **more: Any) -> tuple[Log, str]:  # noqa: ANN401 - of `JobSettings`
         on_failed, begin = more.pop("on_failed", "stop"), more.pop("begin", None)
         read = PageReader(self.pages, layout, Limits(), self.clock)
-        chased, state = lifecycle(self.api, self.clock, **more), StreamState("s", bookmark)
+        chased, state = lifecycle(self.api, self.clock, **more), StreamState.detached("s", bookmark)
         run = GivenRun("s", "cension", numbers, "operationId", on_failed, begin, chased, read, state, self.clock)
         log, error = play(run, bookmark)
         return log, message(error) if error else ""
@@ -247,7 +247,7 @@ def pages_read(pages: list[Page], limits: Limits) -> tuple[Log, Tally]:
     tally = Tally()
     outcome = Outcome(BEGIN, job("7"), NOW, 0.0, 0)
     read = PageReader(lambda _: iter(pages), layout, limits, FakeClock())
-    return [shown(event, {}) for event in read.read(outcome, StreamState("s", {}), tally)], tally
+    return [shown(event, {}) for event in read.read(outcome, StreamState.detached("s", {}), tally)], tally
 
 
 def test_rejects_use_up_ordinals_and_count_as_read() -> None:
@@ -283,7 +283,7 @@ def records(jobs: dict[int, Job], bookmark: dict[str, Any], limits: Limits | Non
     def columns(skip_rows: int = 0) -> Layout:
         return Layout({"operationId": Column("operationId", Kind.INTEGER), "status": Column("status", Kind.STRING)})
 
-    state = StreamState("s", bookmark)
+    state = StreamState.detached("s", bookmark)
     run = StatusRun("s", list(jobs), "operationId", fetch, columns, state, limits or Limits())
     log, error = play(run, bookmark)
     return log, message(error) if error else ""

@@ -43,7 +43,7 @@ def read(pages: Sequence[Page | Exception], bookmark: dict[str, Any], **more: An
             yield each
 
     listing = Listing("s", serve, **{"replication_key": "c", "start": START, **more})
-    run = ListRun(listing, plain, limits, StreamState("s", bookmark), FakeClock(NOW))
+    run = ListRun(listing, plain, limits, StreamState.detached("s", bookmark), FakeClock(NOW))
     log, error = play(run, bookmark)
     return log, message(error) if error else "", asked
 

@@ -139,7 +139,9 @@ def test_a_job_that_is_let_go_ends_the_part(tap: Tap, begin: Callable[[], Batche
         tap.ledger(owner).forget(OTHERS.fingerprint)
         batches.write_state()
         assert tap.written[0] == [[1]]
-        assert [e.id for e in StreamState(owner, tap.written[1][owner]).entries] == [j for j in "j" if owner == "s"]
+        assert [e.id for e in StreamState.detached(owner, tap.written[1][owner]).entries] == [
+            j for j in "j" if owner == "s"
+        ]
 
 
 def test_a_window_that_is_proven_ends_the_part(tap: Tap, begin: Callable[[], Batches]) -> None:

@@ -72,7 +72,7 @@ def state(data: bytes) -> None:
     with contextlib.suppress(TapError):
         check_state(value)
         for stream, bookmark in (value or {}).get("bookmarks", {}).items():
-            _use(StreamState(stream, bookmark))
+            _use(StreamState.detached(stream, bookmark))
         check_state(json.loads(json.dumps(value)))
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tap_exports.engine.api import Polls
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.ledger import Entry, StreamState
@@ -31,15 +32,22 @@ class LeadingState(WholeSeconds):
     Args:
         stream: As in `StreamState`.
         bookmark: As in `StreamState`.
+        changes: As in `StreamState`.
         followers: The states of the other streams.
         overlaps: As in `WholeSeconds`.
     """
 
     def __init__(
-        self, stream: str, bookmark: dict[str, Any], followers: Sequence[StreamState], *, overlaps: bool
+        self,
+        stream: str,
+        bookmark: dict[str, Any],
+        changes: Changes,
+        followers: Sequence[StreamState],
+        *,
+        overlaps: bool,
     ) -> None:
         """Check the dict; nothing in it is changed."""
-        super().__init__(stream, bookmark, overlaps=overlaps)
+        super().__init__(stream, bookmark, changes, overlaps=overlaps)
         self._followers = followers
 
     def opened(self, request: Request, job: Job, at: datetime) -> None:

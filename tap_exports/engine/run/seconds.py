@@ -23,9 +23,7 @@ class WholeSeconds(StreamState):
         overlaps: Whether the second of the bookmark is read again.
     """
 
-    def __init__(
-        self, stream: str, bookmark: dict[str, Any], changes: Changes | None = None, *, overlaps: bool
-    ) -> None:
+    def __init__(self, stream: str, bookmark: dict[str, Any], changes: Changes, *, overlaps: bool) -> None:
         """Check the dict; nothing in it is changed."""
         super().__init__(stream, bookmark, changes)
         self._overlaps = overlaps

@@ -106,7 +106,7 @@ class ExportRows(SampledExportStream):
     def ledger(self) -> StreamState:
         """Return the bookmark and a ledger that hands each job on to the streams of errors and held out rows."""
         states = [stream.ledger for stream in self.followers if stream.selected]
-        return LeadingState(self.name, self.stream_state, states, overlaps=self.overlaps)
+        return LeadingState(self.name, self.stream_state, self.tap.changes, states, overlaps=self.overlaps)
 
 
 class ExportErrors(ExportRows):
