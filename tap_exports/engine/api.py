@@ -18,7 +18,7 @@ class Page:
     """One page of a list.
 
     Attributes:
-        items: The records, in the provider's order.
+        items: The records, in the provider's order; nobody changes them, the next page is held against them.
         total: The provider's own count of the whole list, or None.
         pages: The provider's own count of pages, or None.
         last: Whether the provider says that nothing follows; None when it does not say.

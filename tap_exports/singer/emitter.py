@@ -71,5 +71,11 @@ def transforms(stream_map: StreamMap) -> bool:
 
 
 def _pruned(record: Row, schema: Mapping[str, Any], mask: SelectionMask) -> Row:
+    record = _opened(record)
     pop_deselected_record_properties(record, dict(schema), mask)
     return record
+
+
+def _opened(record: Row) -> Row:
+    """Return a copy with objects of its own, which may be changed."""
+    return {name: _opened(value) if isinstance(value, dict) else value for name, value in record.items()}

@@ -72,10 +72,9 @@ def dicts_of(rows: Rows, names: frozenset[str]) -> list[Row]:
 
 
 def _records(data: list[Row], constants: Row, names: frozenset[str]) -> list[Row]:
-    """Return records of the selected properties; keys that are not selected are taken out of the rows themselves."""
-    for name in set().union(*data) - names:
-        for row in data:
-            row.pop(name, None)
+    """Return records of the selected properties; the rows stay as they are, a page may still be compared."""
+    if dropped := set().union(*data) - names:
+        data = [{name: value for name, value in row.items() if name not in dropped} for row in data]
     return [row | constants for row in data] if constants else data
 
 

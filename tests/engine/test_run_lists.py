@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from tap_exports.engine import decode
 from tap_exports.engine.api import Page
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Row, Window
+from tap_exports.engine.model import Column, Kind, Row, Window
 from tap_exports.engine.run.lists import Listing, ListRun
 from tap_exports.engine.run.tally import Limits
 from tap_exports.errors import TryAgainError
@@ -224,3 +228,40 @@ def test_a_list_with_rejects_is_proven_at_its_end_only() -> None:
     assert (values(log), bookmark) == (["2"], {})
     log, error, _ = read([*pages, page(row("3", hour(3)))], {}, ordered=True, limits=limits)
     assert (bookmarks(log), error) == ([END], "")
+
+
+TIMES = [f"2026-06-30T23:59:59.{n:03d}Z" for n in (998, 999)] + [hour(n, m) for n in (0, 1, 2) for m in ("000", "001")]
+TIMES += ["2026-07-01T01:00:00.0004Z", "2026-07-03T00:00:00.000Z", "2026-07-03T00:00:00.001Z", "2026-07-01T03:00:00Z"]
+dated = st.builds(
+    row, st.just("x"), st.sampled_from([*TIMES, "2026-07-01T03:00:00"]), st.sampled_from(["OPEN", "DONE"])
+)
+records = st.one_of(dated, st.builds(row, st.just("x"), st.sampled_from(["soon", None, 7])))
+
+
+@given(
+    pages=st.lists(st.lists(records, max_size=4), max_size=3),
+    ordered=st.booleans(),
+    ascending=st.booleans(),
+    kind=st.sampled_from([Kind.DATETIME, Kind.ANY]),
+)
+@example(pages=[[row("x", hour(n))] for n in (2, 1, 2)], ordered=True, ascending=False, kind=Kind.DATETIME)
+def test_pages_that_fit_as_a_whole_are_read_like_others(
+    pages: list[list[Row]], *, ordered: bool, ascending: bool, kind: Kind
+) -> None:
+    """The check of a whole page is a shortcut: rows, rejects and every STATE are those of the look at each record."""
+    if ascending:
+        found = sorted((each for each in chain(*pages) if isinstance(each["c"], str)), key=lambda each: str(each["c"]))
+        pages = [found[:3], found[3:]]
+    columns = {"a": Column("a", Kind.STRING), "c": Column("c", kind), "s": Column("s", Kind.STRING)}
+
+    def run() -> Log:
+        bookmark: dict[str, Any] = {}
+        listing = Listing("s", lambda _: [page(*each) for each in pages], "c", open_rows, START, ordered=ordered)
+        limits = Limits(rejects_max_count=9)
+        state = StreamState.detached("s", bookmark)
+        return play(ListRun(listing, lambda _=0: Layout(columns), limits, state, FakeClock(NOW)), bookmark)[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "fit", lambda *_: None)
+        slow = run()
+    assert run() == slow

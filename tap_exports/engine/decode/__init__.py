@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from tap_exports.engine.decode.cast import RAW
-from tap_exports.engine.decode.conform import conform
+from tap_exports.engine.decode.conform import conform, fitted
 from tap_exports.engine.decode.csv import read_csv
 from tap_exports.engine.decode.infer import infer_columns, infer_text_columns
 from tap_exports.engine.decode.jsonrows import read_json
 from tap_exports.engine.decode.layout import Decoded, Layout
 from tap_exports.engine.decode.read import read, sample
+from tap_exports.engine.decode.shape import fit
 
 __all__ = [
     "RAW",
     "Decoded",
     "Layout",
     "conform",
+    "fit",
+    "fitted",
     "infer_columns",
     "infer_text_columns",
     "read",

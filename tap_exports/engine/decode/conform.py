@@ -15,6 +15,7 @@ from tap_exports.engine.decode.cast import typed
 from tap_exports.engine.decode.infer import infer_columns
 from tap_exports.engine.decode.instants import mend_instants
 from tap_exports.engine.decode.layout import RAW_LIMIT, RESERVED, Decoded, Layout, excerpt, free_name
+from tap_exports.engine.decode.shape import fit
 from tap_exports.engine.model import EXTRA, ROW, Contract, Kind, NewColumns, Reject, Row, Rows
 
 _TYPES: Mapping[Kind, frozenset[type]] = {
@@ -38,14 +39,14 @@ class Numbered:
     rows: list[Row]
 
 
-def conform(rows: list[Row], layout: Layout, first_row: int, file: str) -> Iterator[Decoded]:
+def conform(rows: Sequence[Row], layout: Layout, first_row: int, file: str) -> Iterator[Decoded]:
     """Yield the new columns of a page of JSON rows, then its rejects, then its rows.
 
-    The dicts are changed in place: `_sdc_row` comes in, deselected keys go, keys are renamed by `Layout.aliases`, and a
-    key that a lineage column uses gets a number. Null and `ANY` fit always, an integer fits `NUMBER`.
+    `_sdc_row` comes in, deselected keys go, keys are renamed by `Layout.aliases`, and a key that a lineage column uses
+    gets a number. Null and `ANY` fit always, an integer fits `NUMBER`.
 
     Args:
-        rows: The page.
+        rows: The page, which stays as it is.
         layout: The columns; the caller extends it by the new columns before the next page.
         first_row: The 1-based ordinal of the first row.
         file: The name that rejects carry.
@@ -53,11 +54,24 @@ def conform(rows: list[Row], layout: Layout, first_row: int, file: str) -> Itera
     Raises:
         StopError: An unknown key under the contract `freeze`.
     """
-    yield from conformed(Numbered(range(first_row, first_row + len(rows)), rows), layout, file)
+    ordinals = range(first_row, first_row + len(rows))
+    if first_row > layout.skip_rows and fit(rows, layout) is not None:
+        yield fitted(rows, layout, first_row)
+    else:
+        yield from conformed(Numbered(ordinals, [dict(row) for row in rows]), layout, file)
+
+
+def fitted(rows: Sequence[Row], layout: Layout, first_row: int) -> Rows:
+    """Return rows of which `fit` said that they fit; see `conform`."""
+    if layout.deselected:
+        rows = [{name: value for name, value in row.items() if name not in layout.deselected} for row in rows]
+    if layout.numbered:
+        rows = [row | {ROW: ordinal} for ordinal, row in enumerate(rows, first_row)]
+    return Rows(list(rows))
 
 
 def conformed(numbered: Numbered, layout: Layout, file: str) -> Iterator[Decoded]:
-    """Do what `conform` does for rows with gaps between their ordinals."""
+    """Do what `conform` does for rows with gaps between their ordinals, in place and value by value."""
     numbered = _pending(numbered, layout.skip_rows)
     names = _renamed(numbered.rows, layout.aliases)
     mend_instants(numbered.rows, layout.instants)
@@ -72,7 +86,7 @@ def conformed(numbered: Numbered, layout: Layout, file: str) -> Iterator[Decoded
     for index in sorted(misfits):
         yield _reject(numbered.ordinals[index], numbered.rows[index], misfits[index], file)
     fitting = _without(numbered, misfits)
-    _finish(fitting, [name for name in names if name in layout.deselected], unknown)
+    _finish(fitting, [name for name in names if name in layout.deselected], unknown, numbered=layout.numbered)
     if fitting.rows:
         yield Rows(fitting.rows)
 
@@ -136,13 +150,14 @@ def _reject(ordinal: int, row: Row, misfit: tuple[str, Kind, Any], file: str) ->
     return Reject(file, ordinal, name, "type", message, _encode(row).decode()[:RAW_LIMIT])
 
 
-def _finish(numbered: Numbered, dropped: Sequence[str], extra: Sequence[str]) -> None:
+def _finish(of: Numbered, dropped: Sequence[str], extra: Sequence[str], *, numbered: bool) -> None:
     """Drop deselected keys, move unknown ones into `_sdc_extra`, and number the rows."""
     for name in dropped:
-        for row in numbered.rows:
+        for row in of.rows:
             row.pop(name, None)
     if extra:
-        for row in numbered.rows:
+        for row in of.rows:
             row[EXTRA] = {name: row.pop(name) for name in extra if name in row} or None
-    for ordinal, row in zip(numbered.ordinals, numbered.rows, strict=True):
-        row[ROW] = ordinal
+    if numbered:
+        for ordinal, row in zip(of.ordinals, of.rows, strict=True):
+            row[ROW] = ordinal

@@ -89,16 +89,42 @@ class ListRun:
         return Window(*windows.due(self.state.instant, of.start, of.until, self.clock.now(), of.settling_seconds))
 
     def _page(self, page: Page, window: Window | None) -> Iterator[Event]:
-        rows = yield from self._sift(page.items, window)
-        first = self._next_row()
-        for item in decode.conform(rows, self.layout(), first, self.listing.stream) if rows else ():
+        layout = self.layout()
+        if page.items and self._fits_whole(page.items, layout, window):
+            yield decode.fitted(page.items, layout, self._next_row())
+            self._tally.add(len(page.items))
+        else:
+            yield from self._sifted(page.items, layout, window)
+        if window and self.listing.ordered and self._sorted and self._latest and not self._tally.rejects:
+            yield from self._advance(self._latest - MILLISECOND)
+
+    def _fits_whole(self, items: Sequence[Row], layout: decode.Layout, window: Window | None) -> bool:
+        """Tell of a page whose records all fit, lie in the window and are sorted, as nearly every page of a list."""
+        fitting = decode.fit(items, layout)
+        if fitting is None or window is None:
+            return fitting is not None
+        instants = fitting.instants(self.listing.replication_key or "")
+        if instants is None or sorted(instants) != instants:
+            return False
+        first, last = windows.floor_millisecond(instants[0]), windows.floor_millisecond(instants[-1])
+        if last > window.end or (window.start and first < window.start):
+            return False
+        held = next((i for i, row in enumerate(items) if self.listing.is_open and self.listing.is_open(row)), None)
+        if held is not None:
+            self._held = min(self._held or last, windows.floor_millisecond(instants[held]))
+        self._sorted = self._sorted and (self._latest is None or first >= self._latest)
+        self._latest = max(self._latest or last, last)
+        return True
+
+    def _sifted(self, items: Sequence[Row], layout: decode.Layout, window: Window | None) -> Iterator[Event]:
+        """Yield the records of a page that need a look at each."""
+        rows = yield from self._sift(items, window)
+        for item in decode.conform(rows, layout, self._next_row(), self.listing.stream) if rows else ():
             if isinstance(item, Reject):
                 yield self._rejected(item)
             else:
                 yield item
                 self._tally.add(len(item) if isinstance(item, Rows) else 0)
-        if window and self.listing.ordered and self._sorted and self._latest and not self._tally.rejects:
-            yield from self._advance(self._latest - MILLISECOND)
 
     def _sift(self, items: Sequence[Row], window: Window | None) -> Generator[Event, None, list[Row]]:
         """Return the records of the window; one whose instant cannot be read is rejected."""

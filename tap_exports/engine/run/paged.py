@@ -53,7 +53,7 @@ class PageReader:
         for page in self.pages(job):
             total = page.total if page.total is not None else total
             first = tally.file_rows + tally.file_rejects + 1
-            for item in decode.conform(list(page.items), self.layout(), first, stream):
+            for item in decode.conform(page.items, self.layout(), first, stream):
                 yield from self._item(item, job, stream, tally)
         return total
 

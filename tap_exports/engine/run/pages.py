@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing
+from typing import TypeVar
 
 from tap_exports.engine.api import Page
 from tap_exports.engine.jobs import Workers
 from tap_exports.engine.model import Row
 from tap_exports.errors import BadContentError, StopError
 
+T = TypeVar("T")
 
-def read_pages(fetch: Callable[[int], Page], limit: int, concurrency: int, where: str) -> Iterator[Page]:
+
+def read_pages(
+    fetch: Callable[[int], T], parse: Callable[[T], Page], limit: int, concurrency: int, where: str
+) -> Iterator[Page]:
     """Yield the pages of a list in order.
 
     The first page tells how many there are; then up to `concurrency` requests run ahead. A list that tells nothing is
@@ -22,7 +27,8 @@ def read_pages(fetch: Callable[[int], Page], limit: int, concurrency: int, where
     is no end where a count says otherwise, since servers cap `limit` silently.
 
     Args:
-        fetch: Returns one page by its 1-based number.
+        fetch: Returns the reply with one page, by its 1-based number; runs in threads.
+        parse: Returns the page of a reply; runs where the page is used, while its values are still in the cache.
         limit: Items asked for per page.
         concurrency: Requests in flight.
         where: What is read, for messages.
@@ -31,8 +37,8 @@ def read_pages(fetch: Callable[[int], Page], limit: int, concurrency: int, where
         StopError: A page repeats the one before it.
         BadContentError: A page is empty although the provider says that more follow.
     """
-    first = fetch(1)
-    before = _copy(first)
+    first = parse(fetch(1))
+    before = first.items
     yield first
     last = _last_page(first, limit)
     pages = _ahead(fetch, last, concurrency) if last else (fetch(number) for number in _numbers_from(2))
@@ -40,11 +46,11 @@ def read_pages(fetch: Callable[[int], Page], limit: int, concurrency: int, where
     if _ends(first, 1, seen, limit, where):
         return
     with closing(pages):  # not left to the finaliser: a signal that comes within one is lost
-        for number, page in enumerate(pages, start=2):
+        for number, page in enumerate(map(parse, pages), start=2):
             if _repeats(page, before):
                 msg = f"{where}: page {number} repeats page {number - 1}; the provider does not turn pages"
                 raise StopError(msg)
-            before = _copy(page)
+            before = page.items
             yield page
             seen += len(page.items)
             if _ends(page, number, seen, limit, where):
@@ -67,16 +73,11 @@ def _last_page(first: Page, limit: int) -> int | None:
     return None
 
 
-def _copy(page: Page) -> list[Row]:
-    """Return the rows as they came: whoever reads a page may change its rows in place."""
-    return [dict(item) for item in page.items]
-
-
-def _repeats(page: Page, before: list[Row]) -> bool:
+def _repeats(page: Page, before: Sequence[Row]) -> bool:
     """Tell whether a page is the one before it; where a count ends the list, pages of equal rows may well be equal."""
     counted = page.total is not None or page.pages is not None
     uniform = counted and len(page.items) > 1 and all(item == page.items[0] for item in page.items)
-    return bool(page.items) and list(page.items) == before and not uniform
+    return bool(page.items) and list(page.items) == list(before) and not uniform
 
 
 def _ends(page: Page, number: int, seen: int, limit: int, where: str) -> bool:
@@ -96,10 +97,10 @@ def _ends(page: Page, number: int, seen: int, limit: int, where: str) -> bool:
     return len(page.items) < limit
 
 
-def _ahead(fetch: Callable[[int], Page], last: int, concurrency: int) -> Generator[Page, None, None]:
-    """Yield pages 2, 3, … with requests running ahead; past `last` one by one, for a list that grows."""
-    workers: Workers[Page] = Workers(concurrency, "pages")
-    running: deque[Future[Page]] = deque()
+def _ahead(fetch: Callable[[int], T], last: int, concurrency: int) -> Generator[T, None, None]:
+    """Yield the replies of pages 2, 3, … with requests running ahead; past `last` one by one, for a list that grows."""
+    workers: Workers[T] = Workers(concurrency, "pages")
+    running: deque[Future[T]] = deque()
     numbers = _numbers_from(2)
     try:
         for number in numbers:

@@ -44,7 +44,8 @@ class CensionApi:
         Raises:
             NotFoundError: The account has no such run.
         """
-        record = parse_operation(self._body(f"/api/operations/{number}", f"operation {number} (operation_ids)"))
+        reply = self._reply(f"/api/operations/{number}", f"operation {number} (operation_ids)")
+        record = parse_operation(checked(reply))
         return record, parse_job(record, number)
 
     def poll(self, job: Job) -> Job:
@@ -70,14 +71,17 @@ class CensionApi:
         return self._pages(f"/api/queries/{query_id}", {}, f"query {query_id} (cension.queries.query_id)")
 
     def _pages(self, path: str, scope: Mapping[str, Any], what: str) -> Iterator[Page]:
-        def fetch(number: int) -> Page:
-            return parse_page(self._body(path, what, {"page": number, "limit": LIMIT, **scope}), path)
+        return read_pages(
+            lambda number: self._reply(path, what, {"page": number, "limit": LIMIT, **scope}),
+            lambda reply: parse_page(checked(reply), path),
+            LIMIT,
+            self._concurrency,
+            f"cension {path}",
+        )
 
-        return read_pages(fetch, LIMIT, self._concurrency, f"cension {path}")
-
-    def _body(self, path: str, what: str, params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - for `parse_*`
+    def _reply(self, path: str, what: str, params: Mapping[str, Any] | None = None) -> Reply:
         try:
-            return checked(self._client.get(path, params))
+            return self._client.get(path, params)
         except NotFoundError as error:
             msg = f"cension: no {what} in the account of this key"
             raise NotFoundError(msg) from error

@@ -57,7 +57,8 @@ class ExelensiaApi:
         if path.endswith("/results"):
             params["include_extraction"] = "true"
         return read_pages(
-            lambda number: parse_page(self._client.get(path, {**params, "page": number}).json()),
+            lambda number: self._client.get(path, {**params, "page": number}),
+            lambda reply: parse_page(reply.json()),
             LIMIT,
             self._concurrency,
             f"exelensia {path}",
@@ -110,7 +111,8 @@ class ExelensiaApi:
         order = "asc" if params else "desc"
         query = {"limit": LIMIT, "sort_by": "createdAt", "sort_order": order, **params}
         return read_pages(
-            lambda number: parse_page(self._client.get("/v1/exports", {**query, "page": number}).json()),
+            lambda number: self._client.get("/v1/exports", {**query, "page": number}),
+            lambda reply: parse_page(reply.json()),
             LIMIT,
             1,
             "exelensia /v1/exports",
