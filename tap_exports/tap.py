@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar
 
 from tap_exports.errors import ConfigError
 from tap_exports.providers.cension.settings import SETTINGS as CENSION
-from tap_exports.providers.cension.streams import discover as cension
 from tap_exports.providers.closient.settings import SETTINGS as CLOSIENT
-from tap_exports.providers.closient.streams import discover as closient
 from tap_exports.providers.cornect.settings import SETTINGS as CORNECT
-from tap_exports.providers.cornect.streams import discover as cornect
 from tap_exports.providers.exelensia.settings import SETTINGS as EXELENSIA
-from tap_exports.providers.exelensia.streams import discover as exelensia
 from tap_exports.providers.packagex.settings import SETTINGS as PACKAGEX
-from tap_exports.providers.packagex.streams import discover as packagex
 from tap_exports.settings import check_slugs
 from tap_exports.singer import typing as th
-from tap_exports.singer.kinds import Entry
 from tap_exports.singer.options import SHARED
 from tap_exports.singer.receipts import receipt_streams
-from tap_exports.singer.stream import EventStream
 from tap_exports.singer.tap import BaseTap
 
-PROVIDERS: dict[str, Callable[[BaseTap, Entry], Iterator[EventStream]]] = {
-    "cension": cension,
-    "exelensia": exelensia,
-    "packagex": packagex,
-    "cornect": cornect,
-    "closient": closient,
-}
+if TYPE_CHECKING:
+    from tap_exports.singer.kinds import Entry
+    from tap_exports.singer.stream import EventStream
+
+PROVIDERS = ("cension", "exelensia", "packagex", "cornect", "closient")
 
 
 class TapExports(BaseTap):
@@ -58,7 +50,14 @@ class TapExports(BaseTap):
         Raises:
             ConfigError: Two entries get one stream name.
         """
-        blocks = [(discover, self.config[name]) for name, discover in PROVIDERS.items() if self.config.get(name)]
+        blocks = [(discoverer(name), self.config[name]) for name in PROVIDERS if self.config.get(name)]
         streams = [stream for discover, block in blocks for stream in discover(self, block)] + receipt_streams(self)
         check_slugs((stream.name, stream.label) for stream in streams)
         return streams
+
+
+def discoverer(provider: str) -> Callable[[BaseTap, Entry], Iterator[EventStream]]:
+    """Return what yields the streams of a provider's block; modules of providers without a block are not imported."""
+    discover: Callable[[BaseTap, Entry], Iterator[EventStream]]
+    discover = import_module(f"tap_exports.providers.{provider}.streams").discover
+    return discover

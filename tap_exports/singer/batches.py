@@ -90,9 +90,11 @@ class Batches:
             with self._held.shown():
                 tap.write_state()
 
-    def take(self, part: Published, version: int | None) -> None:
-        """Announce a part that was written elsewhere; a checkpoint that covers its rows follows."""
-        self._stream.tap.writer.write_message(self.writer.counted(self._stream.name, part, version))
+    def take(self, rows: Rows, version: int | None) -> bool:
+        """Announce a part that was written elsewhere, if it is one; a checkpoint that covers its rows follows."""
+        if isinstance(rows, Published):
+            self._stream.tap.writer.write_message(self.writer.counted(self._stream.name, rows, version))
+        return isinstance(rows, Published)
 
     def _announce(self, messages: Iterable[SDKBatchMessage]) -> None:
         for message in messages:

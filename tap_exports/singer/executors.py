@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_exports.engine.run.convert import Host, Result, Task, Work
 from tap_exports.errors import ConfigError
-from tap_exports.singer.work import do_work, work
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -46,6 +45,8 @@ class ExecutorSetting:
 
         Only threads of this process are handed more than the task.
         """
+        from tap_exports.singer.work import work  # noqa: PLC0415 - loads Parquet, which RECORD messages do without
+
         return _Elsewhere(self.factory) if self.factory else work
 
 
@@ -58,6 +59,8 @@ class _Elsewhere:
 
     def __call__(self, task: Task, host: Host) -> Result:
         del host
+        from tap_exports.singer.work import do_work  # noqa: PLC0415 - as above
+
         return self._executor().submit(do_work, task).result()
 
     def _executor(self) -> Submits:

@@ -27,20 +27,18 @@ from tap_exports.engine.model import (
     Rows,
     Unfinished,
 )
-from tap_exports.engine.publish import Published
 from tap_exports.errors import ConfigError, StopError, TapError
 from tap_exports.singer.batch_settings import batch_settings
-from tap_exports.singer.batches import Batches
 from tap_exports.singer.columns import Schema, to_columns, to_schema
 from tap_exports.singer.emitter import Emitter
 from tap_exports.singer.executors import executor_setting
-from tap_exports.singer.parallel import convert_elsewhere
-from tap_exports.singer.progress import progress
+from tap_exports.singer.progress import Bar, Silent, progress
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
     from singer_sdk.singerlib.catalog import Catalog
 
+    from tap_exports.singer.batches import Batches
     from tap_exports.singer.tap import BaseTap
 
 CONNECTION_TEST = 1
@@ -79,7 +77,7 @@ class EventStream(Stream):
         self._discovery_error: TapError | None = None
         self.failed_start: TapError | None = None
         self._finished = True
-        self._bar = progress("never", self.name)
+        self._bar: Bar = Silent()
         self._counts = {"rows": 0, "rejects": 0, "bytes": 0}
         self._batch_settings = batch_settings(tap.config)
         self._executor = executor_setting(tap.config["executor"])
@@ -135,6 +133,8 @@ class EventStream(Stream):
             return {}
 
     def _catalog_entry(self) -> Schema | None:
+        if self._input_schema is not None:
+            return self._input_schema
         catalog: Catalog | None = self._tap.input_catalog
         entry = catalog.get_stream(self.name) if catalog else None
         return entry.schema.to_dict() if entry else None
@@ -153,6 +153,8 @@ class EventStream(Stream):
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection and schema from a catalog; its keys must be among the columns."""
         super().apply_catalog(catalog)
+        if self._input_schema is None:  # not in the catalog, so not selected: no provider is asked about it
+            return
         known = {*self.columns, *self.lineage}
         if missing := [key for key in self.primary_keys if key not in known]:
             msg = f'catalog: {self.name}: key "{missing[0]}" is not among its columns; discover the catalog anew'
@@ -209,6 +211,8 @@ class EventStream(Stream):
         if self._run is None:
             self._run = self.make_run()
             if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
+                from tap_exports.singer.parallel import convert_elsewhere  # noqa: PLC0415 - loads Parquet
+
                 convert_elsewhere(self._run, self, self._batch_settings, self._executor)
             self._run.start()
         return self._run
@@ -258,6 +262,8 @@ class EventStream(Stream):
 
     def _write_events(self) -> None:
         if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
+            from tap_exports.singer.batches import Batches  # noqa: PLC0415 - loads Parquet
+
             self._parts = Batches(self._batch_settings, self, self._stream_version)
         with self._parts or nullcontext():
             for event in self._tap.journal.along(self.run().events()):
@@ -313,8 +319,7 @@ class EventStream(Stream):
         self._counts["rows"] += len(rows)
 
     def _emit(self, rows: Rows) -> None:
-        if self._parts and isinstance(rows, Published):
-            self._parts.take(rows, self._stream_version)
+        if self._parts and self._parts.take(rows, self._stream_version):
             return
         if self.free_texts and isinstance(rows.data, list):
             rows = Rows([self._clean(row) for row in rows.data], rows.constants)

@@ -1,0 +1,42 @@
+"""What a run does not need is not imported: a start is most of a short run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tap_exports.tap import PROVIDERS
+
+IMPORTS = """
+import json, sys
+from tap_exports.tap import TapExports
+TapExports(config={config}).streams
+print(json.dumps(sorted(sys.modules)))
+"""
+UNUSED = (
+    "pyarrow.parquet",
+    "pyarrow.dataset",
+    "tqdm",
+    "yaml",
+    "tap_exports.engine.publish",
+    "tap_exports.engine.archive",
+)
+CLOSIENT = {"closient": {"api_key": "secret", "organization_ids": ["0195c2a0-0000-7000-8000-000000000001"]}}
+CENSION = {"cension": {"api_key": "secret"}}
+
+
+def imported(config: object) -> set[str]:
+    """Return the modules of a process that has made the streams of a configuration."""
+    command = [sys.executable, "-c", IMPORTS.format(config=json.dumps(config))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(("config", "needed"), [(CENSION, set()), (CLOSIENT, {"yaml", "tap_exports.engine.archive"})])
+def test_what_other_runs_need_is_not_imported(config: dict[str, object], needed: set[str]) -> None:
+    """Parquet, archives, bars and the other providers' streams wait until something asks for them."""
+    others = {f"tap_exports.providers.{name}.streams" for name in PROVIDERS if name not in config}
+    assert imported(config) & ({*UNUSED} | others) == needed
