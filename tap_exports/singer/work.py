@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -108,8 +109,7 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
         if new:
             parts.stop_at(new)
             return
-        decoded = cast("Generator[decode.Decoded, None, None]", ahead(decode.read(file, form, layout)))
-        with closing(decoded):
+        with closing(ahead(parts.made(decode.read(file, form, layout)))) as decoded:
             parts.write(decoded)
         parts.close()
     except RunEndingError:
@@ -128,6 +128,20 @@ def _unknown(file: LocalFile, form: str, layout: decode.Layout) -> list[Column]:
     return [column for name, column in decode.sample(file, form, layout).items() if not layout.knows(name)]
 
 
+_Content = pa.RecordBatch | bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Rows and what goes to a part of them, if that was made ahead and did not fail: that shows at its turn."""
+
+    rows: Rows
+    content: _Content | None
+
+
+_Item = _Made | NewColumns | Reject
+
+
 class _Parts:
     """The parts of one file, one after the other."""
 
@@ -140,10 +154,46 @@ class _Parts:
         self._names = frozenset(task["names"])
         self._part: Part | None = None
 
-    def write(self, decoded: Iterator[decode.Decoded]) -> None:
+    def made(self, decoded: Generator[decode.Decoded, None, None]) -> Generator[_Item, None, None]:
+        """Yield what a file holds, its rows with what goes to a part of them; may run ahead of `write`."""
+        before, written = int(self._task["layout"]["skip_rows"]), 0
+        with closing(decoded):
+            for item in decoded:
+                if not isinstance(item, Rows):
+                    yield item
+                    continue
+                for data in cut(item.data, before):
+                    before += len(data)
+                    for piece in self._pieces(data, written):
+                        rows = Rows(piece, self._task["constants"])
+                        written += len(rows)
+                        yield _Made(rows, self._tried(rows))
+
+    def _pieces(self, data: Any, written: int) -> Iterator[Any]:  # noqa: ANN401 - a batch, or a list of records
+        """Yield rows in pieces of which each goes to one part."""
+        start, most = 0, self._task["part"]["rows"]
+        end = most - written % most
+        while start < len(data):
+            yield data[start:end]
+            start, end = end, end + most
+
+    def _tried(self, rows: Rows) -> _Content | None:
+        """Return columns of Parquet; lines are compressed where they are made, while the caches hold them."""
+        if self._form.format != "parquet":
+            return None
+        try:
+            return self._content(rows)
+        except TapError:
+            return None
+
+    def _content(self, rows: Rows) -> _Content:
+        if self._form.format == "parquet":
+            return to_batch(rows, self._form.columns, self._task["part"]["stream"])
+        return record_lines(rows, self._names)
+
+    def write(self, items: Iterator[_Item]) -> None:
         """Write what a file holds, up to its end or to new columns."""
-        before = int(self._task["layout"]["skip_rows"])
-        for item in decoded:
+        for item in items:
             if self._host.ended():
                 raise RunEndingError("the run is ending")
             if isinstance(item, NewColumns):
@@ -152,9 +202,7 @@ class _Parts:
             if isinstance(item, Reject):
                 self._reject(item)
             else:
-                for data in cut(item.data, before):
-                    self._add(Rows(data, self._task["constants"]))
-                    before += len(data)
+                self._add(item)
 
     def stop_at(self, columns: Sequence[Column]) -> None:
         """Leave the rest to a task that knows more columns."""
@@ -167,26 +215,20 @@ class _Parts:
         if len(self._result["rejects"]) > self._task["rejects_max_count"]:
             raise _TooManyRejectsError(reject)
 
-    def _add(self, rows: Rows) -> None:
-        start, most = 0, self._task["part"]["rows"]
-        self._result["rows"] += len(rows)
-        while start < len(rows):
-            end = start + most - (self._part.rows if self._part else 0)
-            self._put(Rows(rows.data[start:end], rows.constants))
-            start = end
-            if self._part and self._part.rows == most:
-                self.close()
-        self._result["last_row"] = max(self._result["last_row"], _last(rows))
+    def _add(self, made: _Made) -> None:
+        self._result["rows"] += len(made.rows)
+        self._put(made)
+        if self._part and self._part.rows == self._task["part"]["rows"]:
+            self.close()
+        self._result["last_row"] = max(self._result["last_row"], _last(made.rows))
 
-    def _put(self, rows: Rows) -> None:
-        stream = self._task["part"]["stream"]
-        parquet = self._form.format == "parquet"
-        made = to_batch(rows, self._form.columns, stream) if parquet else record_lines(rows, self._names)
+    def _put(self, made: _Made) -> None:
+        content = self._content(made.rows) if made.content is None else made.content
         with self._unharmed() as part:
-            if isinstance(part, ParquetPart) and isinstance(made, pa.RecordBatch):
-                part.add(made)
-            elif isinstance(part, JsonLinesPart) and not isinstance(made, pa.RecordBatch):
-                part.add(made, len(rows))
+            if isinstance(part, ParquetPart) and isinstance(content, pa.RecordBatch):
+                part.add(content)
+            elif isinstance(part, JsonLinesPart) and not isinstance(content, pa.RecordBatch):
+                part.add(content, len(made.rows))
 
     @contextmanager
     def _unharmed(self) -> Iterator[Part]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import hashlib
 import uuid
 from pathlib import Path
 
@@ -80,6 +82,41 @@ def test_discard_leaves_nothing(tmp_path: Path) -> None:
         part.discard()
         part.discard()
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("size", [10, 5 << 20])
+def test_refusal_is_told_before_there_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Bytes are written while the part grows, so that a full disk may show later, but before the end."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("fsspec.implementations.local.LocalFileOpener.write", refuse)
+
+    def written() -> None:
+        part = jsonl(tmp_path, b"1\n" * size, "none")
+        parts.append(part)
+        part.add(LINES * size, 2 * size)
+        part.publish()
+
+    parts: list[JsonLinesPart] = []
+    with pytest.raises(StopError, match=r"cannot write .*: No space left on device"):
+        written()
+    for part in parts:
+        part.discard()
+    assert names(tmp_path) == []
+
+
+def test_many_small_writes_are_one_part(tmp_path: Path) -> None:
+    """Nothing is lost or mixed between the thread that writes and the one that adds."""
+    lines = [b'{"a":%d}\n' % number * 1000 for number in range(400)]
+    part = jsonl(tmp_path, b"", "none")
+    for line in lines:
+        part.add(memoryview(line), 1000)
+    path = part.publish().removeprefix("file://")
+    content = Path(path).read_bytes()
+    assert content == b"".join(lines)
+    assert path.endswith(f"-{hashlib.sha256(content).hexdigest()[:16]}.jsonl")
 
 
 @pytest.mark.parametrize(("compression", "codec"), [("none", "ZSTD"), ("gzip", "GZIP")])

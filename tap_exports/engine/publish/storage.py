@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from tap_exports.errors import ConfigError, StopError
 
 TEMPORARY = ".tmp"
 _DIGEST_DIGITS = 16
+_GATHERED_BYTES = 1 << 20  # that wait for the thread; as many may be on their way
 
 
 class Storage:
@@ -65,7 +67,8 @@ class Draft:
     """A file for one writer; it has no final name before it is whole.
 
     The temporary name is `<stem>.<16 random hex digits>.tmp`: two runs never share one, and what a crash leaves is
-    told from parts by its end.
+    told from parts by its end. Bytes are gathered, then hashed and written by a thread while the writer goes on, so a
+    refusal may show at a later call.
     """
 
     def __init__(self, fs: Any, stem: str, extension: str) -> None:  # noqa: ANN401 - fsspec ships no types
@@ -74,6 +77,9 @@ class Draft:
         self._names = _Names(stem, extension, f"{stem}.{secrets.token_hex(8)}{TEMPORARY}")
         self._digest = hashlib.sha256()
         self._size = 0
+        self._gathered = bytearray()
+        self._thread: ThreadPoolExecutor | None = None
+        self._writing: Future[None] | None = None
         self._discarded = False
         with self._explained():
             self._file = self._opened()
@@ -97,14 +103,37 @@ class Draft:
         Raises:
             StopError: The storage refuses.
         """
-        if self._discarded:
-            return len(data)
-        self._digest.update(data)
         view = memoryview(data).cast("B")
-        self._size += len(view)
-        with self._explained():
-            self._file.write(view)
+        if not self._discarded:
+            self._gathered += view
+            self._size += len(view)
+            if len(self._gathered) >= _GATHERED_BYTES:
+                self._hand_over()
         return len(view)
+
+    def _hand_over(self) -> None:
+        """Have a thread append what is gathered, once it is done with what came before."""
+        self._settle()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "draft")
+        gathered, self._gathered = self._gathered, bytearray()
+        self._writing = self._thread.submit(self._append, gathered)
+
+    def _append(self, data: bytearray) -> None:
+        self._digest.update(data)
+        self._file.write(data)
+
+    def _settle(self) -> None:
+        """Wait for the thread, and raise what went wrong there."""
+        writing, self._writing = self._writing, None
+        if writing:
+            with self._explained():
+                writing.result()
+
+    def _release(self) -> None:
+        """Let the thread end."""
+        if self._thread:
+            self._thread.shutdown()
 
     def tell(self) -> int:
         """Return how many bytes were written."""
@@ -122,8 +151,11 @@ class Draft:
         Raises:
             StopError: The storage refuses.
         """
-        final = f"{self._names.stem}-{self._digest.hexdigest()[:_DIGEST_DIGITS]}{self._names.extension}"
+        self._settle()
+        self._release()
         with self._explained():
+            self._append(self._gathered)
+            final = f"{self._names.stem}-{self._digest.hexdigest()[:_DIGEST_DIGITS]}{self._names.extension}"
             self._file.close()
             if self._fs.exists(final) and self._fs.size(final) == self._size:
                 self._fs.rm_file(self._names.temporary)
@@ -134,6 +166,9 @@ class Draft:
     def discard(self) -> None:
         """Remove the temporary object; never fails."""
         self._discarded = True
+        with contextlib.suppress(Exception):
+            self._settle()
+        self._release()
         with contextlib.suppress(Exception):
             self._file.close()
         with contextlib.suppress(Exception):
