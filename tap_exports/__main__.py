@@ -1,74 +1,19 @@
-"""The command `tap-exports`: runs the SDK's command line and ends without a traceback, whatever happens."""
+"""The command `tap-exports`; it imports what it consists of with the garbage collector at rest."""
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import logging
-import os
-import signal
-import sys
-
-import click
-import pyarrow as pa
-
-from tap_exports.errors import Terminated
-from tap_exports.singer.tap import explain
-from tap_exports.tap import TapExports
-
-LOGGER = logging.getLogger("tap-exports")
-FAILED = 1
-INTERRUPTED = 130
+from typing import NoReturn
 
 
-def main() -> None:
-    """Run the tap; the exit code is 0 only when every selected stream is complete."""
+def main() -> NoReturn:
+    """Run the tap and end the process; the exit code is 0 only when every selected stream is complete."""
+    gc.disable()
+    from tap_exports.command import command  # noqa: PLC0415 - not before: see above
+
     gc.freeze()  # what the imports left is never garbage, and need not be looked through again
-    with contextlib.suppress(NotImplementedError):  # not on every system; it gives memory back where others keep it
-        pa.set_memory_pool(pa.jemalloc_memory_pool())
-    code = run()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    if tap := TapExports.current:
-        tap.end()
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(code)  # a worker may hang in a request, and an unfinished reader must not abort the process
-
-
-def run() -> int:
-    """Run the SDK's command line and return the exit code."""
-    try:
-        code = TapExports.cli(standalone_mode=False)
-    except Terminated as ending:
-        LOGGER.info("ended by signal or closed pipe; STATE holds what was proven")
-        return ending.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else FAILED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except Exception as error:  # the last resort: users get a line, DEBUG gets the traceback
-        LOGGER.debug("failed", exc_info=True)
-        _complain(explain(error))
-        return FAILED
-    return code or _failures()
-
-
-def _failures() -> int:
-    tap = TapExports.current
-    if tap is None or not tap.failures:
-        return 0
-    names = ", ".join(tap.failures)
-    _complain(f"{len(tap.failures)} of {len(tap.streams)} streams failed: {names}; STATE holds what was proven")
-    return FAILED
-
-
-def _complain(message: str) -> None:
-    for line in message.splitlines():
-        LOGGER.error("%s", TapExports.redactor.clean(line))
+    gc.enable()
+    command()
 
 
 if __name__ == "__main__":

@@ -5,19 +5,24 @@ Reads orders as lines of JSON; answers each with the tap's process id, then with
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 import tempfile
 from typing import Any, NoReturn
 
-from tap_exports.__main__ import main
+from tap_exports.command import command
+from tap_exports.tap import PROVIDERS, discoverer
 from tests.crash.hooked import end_at, hasten
 from tests.crash.points import Place, Strike
 
 
 def serve() -> None:
     """Carry out orders until stdin ends."""
+    for provider in PROVIDERS:
+        discoverer(provider)  # once, not by each tap
+    gc.freeze()
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
@@ -55,8 +60,7 @@ def become_tap(order: dict[str, Any]) -> NoReturn:
         end_at(Strike(Place(**strike["place"]), strike["way"]))
     if order["speed"] != 1:
         hasten(order["speed"])
-    main()
-    os._exit(0)
+    command()
 
 
 if __name__ == "__main__":
