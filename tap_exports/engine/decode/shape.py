@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -47,7 +48,7 @@ class Fitting:
             name: The column.
         """
         field = self.fields.get(name)
-        found: list[Any] = [getattr(each, field) for each in self.typed] if field else [None]
+        found: list[Any] = list(map(attrgetter(field), self.typed)) if field else [None]
         return found if all(each is not None and each.tzinfo is not None for each in found) else None
 
 
@@ -72,7 +73,7 @@ class Shape:
         except msgspec.ValidationError:
             return None
         for field, kind in self.containers.items():
-            if not {type(getattr(each, field)) for each in typed} <= {kind, type(None)}:
+            if not set(map(type, map(attrgetter(field), typed))) <= {kind, type(None)}:
                 return None
         plain = all(_is_plain([row.get(name) for row in rows]) for name in self.instants)
         return Fitting(typed, self.instants) if plain else None
@@ -109,6 +110,6 @@ def _shape(columns: tuple[tuple[str, Kind], ...]) -> Shape | None:
 
 def _is_plain(texts: list[str | None]) -> bool:
     """Tell whether instants are written as the tap writes them; msgspec takes `t` and `z` too, and rounds."""
-    found = [text for text in texts if text is not None]
+    found = list(filter(None, texts))
     whole = "".join(found)
-    return not found or (whole.upper() == whole and max(map(len, found)) <= _TO_MICROSECONDS)
+    return whole.upper() == whole and max(map(len, found), default=0) <= _TO_MICROSECONDS
