@@ -109,7 +109,7 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
         if new:
             parts.stop_at(new)
             return
-        with closing(ahead(parts.made(decode.read(file, form, layout)))) as decoded:
+        with closing(ahead(parts.made(decode.read(file, form, layout)), parts.pieces_ahead)) as decoded:
             parts.write(decoded)
         parts.close()
     except RunEndingError:
@@ -128,15 +128,24 @@ def _unknown(file: LocalFile, form: str, layout: decode.Layout) -> list[Column]:
     return [column for name, column in decode.sample(file, form, layout).items() if not layout.knows(name)]
 
 
+PIECES_AHEAD = {"parquet": 8, "jsonl": 1}  # decoding goes on while a row group is compressed; at most 10,000 rows each
+
 _Content = pa.RecordBatch | bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """Rows and what goes to a part of them, if that was made ahead and did not fail: that shows at its turn."""
+    """What goes to a part.
 
-    rows: Rows
-    content: _Content | None
+    Attributes:
+        count: Its rows.
+        last: The ordinal of the last one.
+        content: Columns or lines; the rows themselves where that is left to the writer.
+    """
+
+    count: int
+    last: int
+    content: _Content | Rows
 
 
 _Item = _Made | NewColumns | Reject
@@ -167,7 +176,7 @@ class _Parts:
                     for piece in self._pieces(data, written):
                         rows = Rows(piece, self._task["constants"])
                         written += len(rows)
-                        yield _Made(rows, self._tried(rows))
+                        yield _Made(len(rows), _last(rows), self._tried(rows))
 
     def _pieces(self, data: Any, written: int) -> Iterator[Any]:  # noqa: ANN401 - a batch, or a list of records
         """Yield rows in pieces of which each goes to one part."""
@@ -177,19 +186,27 @@ class _Parts:
             yield data[start:end]
             start, end = end, end + most
 
-    def _tried(self, rows: Rows) -> _Content | None:
-        """Return columns of Parquet; lines are compressed where they are made, while the caches hold them."""
+    def _tried(self, rows: Rows) -> _Content | Rows:
+        """Return columns of Parquet, but rows where that fails, which the writer finds again at their turn.
+
+        Lines are compressed where they are made, while the caches hold them.
+        """
         if self._form.format != "parquet":
-            return None
+            return rows
         try:
             return self._content(rows)
         except TapError:
-            return None
+            return rows
 
     def _content(self, rows: Rows) -> _Content:
         if self._form.format == "parquet":
             return to_batch(rows, self._form.columns, self._task["part"]["stream"])
         return record_lines(rows, self._names)
+
+    @property
+    def pieces_ahead(self) -> int:
+        """Return how many pieces may wait for `write`."""
+        return PIECES_AHEAD[self._form.format]
 
     def write(self, items: Iterator[_Item]) -> None:
         """Write what a file holds, up to its end or to new columns."""
@@ -216,19 +233,16 @@ class _Parts:
             raise _TooManyRejectsError(reject)
 
     def _add(self, made: _Made) -> None:
-        self._result["rows"] += len(made.rows)
-        self._put(made)
-        if self._part and self._part.rows == self._task["part"]["rows"]:
-            self.close()
-        self._result["last_row"] = max(self._result["last_row"], _last(made.rows))
-
-    def _put(self, made: _Made) -> None:
-        content = self._content(made.rows) if made.content is None else made.content
+        self._result["rows"] += made.count
+        content = self._content(made.content) if isinstance(made.content, Rows) else made.content
         with self._unharmed() as part:
             if isinstance(part, ParquetPart) and isinstance(content, pa.RecordBatch):
                 part.add(content)
             elif isinstance(part, JsonLinesPart) and not isinstance(content, pa.RecordBatch):
-                part.add(content, len(made.rows))
+                part.add(content, made.count)
+        if self._part and self._part.rows == self._task["part"]["rows"]:
+            self.close()
+        self._result["last_row"] = max(self._result["last_row"], made.last)
 
     @contextmanager
     def _unharmed(self) -> Iterator[Part]:

@@ -21,16 +21,20 @@ class _End:
     error: BaseException | None
 
 
-def ahead(source: Generator[T, None, None]) -> Generator[T, None, None]:
+def ahead(source: Generator[T, None, None], depth: int = DEPTH) -> Generator[T, None, None]:
     """Yield what a generator yields, in its order, while a thread makes the next items.
 
     Whoever stops early has the thread finish the item that it is at; when this generator is closed no thread is left,
     and the source is closed.
 
+    Args:
+        source: Makes the items.
+        depth: How many items may wait.
+
     Raises:
         BaseException: What the generator raised, after the items that came before.
     """
-    waiting: queue.Queue[T | _End] = queue.Queue(DEPTH)
+    waiting: queue.Queue[T | _End] = queue.Queue(depth)
     stop = threading.Event()
     thread = threading.Thread(target=_make, args=(source, waiting, stop), name="ahead", daemon=True)
     thread.start()
