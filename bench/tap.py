@@ -26,32 +26,41 @@ class Tap:
         config: Its settings.
         streams: The selected streams.
         state: An incoming STATE.
+        lineage: Whether the lineage columns are selected.
     """
 
     folder: Path
     config: Settings
     streams: Collection[str]
     state: Mapping[str, Any] | None = None
+    lineage: bool = True
     command: list[str | Path] = field(init=False)
 
     def __post_init__(self) -> None:
         """Write the files; the catalog is the tap's own discovery with everything else deselected."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = write(self.folder / "config.json", self.config)
-        catalog = discover(config, self.folder / "catalog.json", self.streams)
+        catalog = discover(config, self.folder / "catalog.json", self.streams, lineage=self.lineage)
         command: list[str | Path] = [COMMAND, "--config", config, "--catalog", catalog]
         if self.state is not None:
             command += ["--state", write(self.folder / "state.json", self.state)]
         object.__setattr__(self, "command", command)
 
 
-def discover(config: Path, catalog: Path, streams: Collection[str]) -> Path:
+def discover(config: Path, catalog: Path, streams: Collection[str], *, lineage: bool = True) -> Path:
     """Write the catalog of some streams and return where.
 
     Raises:
         BrokenRunError: The tap cannot discover.
     """
-    command: list[str | Path] = [sys.executable, "-m", "bench.catalog", config, catalog]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "bench.catalog",
+        config,
+        catalog,
+        *([] if lineage else ["plain"]),
+    ]
     done = subprocess.run(command, check=False, input="\n".join(streams).encode(), capture_output=True)
     if done.returncode:
         raise BrokenRunError(f"the discovery failed: {complaint(done.stderr)}")
