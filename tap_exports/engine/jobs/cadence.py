@@ -7,7 +7,10 @@ import random
 from tap_exports.engine.jobs.outcome import JobSettings
 
 SHARE_OF_AGE = 0.1  # how late the end of a job may be seen, beside `poll_interval_seconds`
-STEPS = 4  # looks in the span in which the job before ended
+STEPS = 6  # looks in the span in which the job before ended
+STEPS_BEYOND = 3  # as close behind it: no two jobs take equally long
+CLOSEST = 0.1  # of `poll_interval_seconds`, between two looks there
+GLANCES = 4  # within a wait, at whether another job ended
 JITTER = 0.2
 SHORTEST_WAIT_SECONDS = 0.05
 
@@ -20,6 +23,9 @@ class Cadence:
 
     Args:
         settings: First wait and ceiling.
+
+    Attributes:
+        ends: How many jobs have ended.
     """
 
     def __init__(self, settings: JobSettings) -> None:
@@ -27,6 +33,7 @@ class Cadence:
         self._settings = settings
         self._ends: dict[str, tuple[float, float]] = {}
         self._last = (0.0, 0.0)
+        self.ends = 0
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     def wait(self, stream: str, age: float) -> float:
@@ -39,12 +46,18 @@ class Cadence:
         first, ceiling = self._settings.poll_interval_seconds, self._settings.poll_interval_max_seconds
         wait = min(max(first, age * SHARE_OF_AGE) * self._random.uniform(1 - JITTER, 1 + JITTER), ceiling)
         before, after = self._ends.get(stream, self._last)
+        step = max((after - before) / STEPS, first * CLOSEST)
         if age < before:
             wait = min(wait, before - age)
-        elif age < after:
-            wait = min(wait, max((after - before) / STEPS, first / STEPS))
+        elif after and age < after + STEPS_BEYOND * step:
+            wait = min(wait, step)
         return max(wait, SHORTEST_WAIT_SECONDS)
+
+    def glance(self, wait: float) -> float:
+        """Return how long to wait, of a whole wait, before `ends` is to be looked at again."""
+        return max(max(wait, self._settings.poll_interval_seconds) / GLANCES, SHORTEST_WAIT_SECONDS)
 
     def ended(self, stream: str, before: float, after: float) -> None:
         """Note between which two ages a job ended: the last look at which it ran, and the one at which it did not."""
         self._ends[stream] = self._last = (before, after)
+        self.ends += 1

@@ -223,8 +223,21 @@ class Lifecycle:
             if (seen.raw_status, seen.progress) != (job.raw_status, job.progress):
                 moved_at, job = now, seen
             left, looked_at = self._time_left(request, seen, moved_at), now
-            wait = seen.poll_after or self._cadence.wait(request.stream, now - began)
-            self._clock.sleep(max(SHORTEST_WAIT_SECONDS, min(wait, left)))
+            if seen.poll_after:
+                self._clock.sleep(max(SHORTEST_WAIT_SECONDS, min(seen.poll_after, left)))
+            else:
+                self._rest(request.stream, began, left)
+
+    def _rest(self, stream: str, began: float, left: float) -> None:
+        """Wait until the next look is due; where another job ends meanwhile, this one may be about to."""
+        now, ends = self._clock.monotonic(), self._cadence.ends
+        wait = max(SHORTEST_WAIT_SECONDS, min(self._cadence.wait(stream, now - began), left))
+        glance, until = self._cadence.glance(wait), now + wait
+        while now < until:
+            self._clock.sleep(min(glance, until - now))
+            now = self._clock.monotonic()
+            if self._cadence.ends != ends:
+                ends, until = self._cadence.ends, min(until, now + self._cadence.wait(stream, now - began))
 
     def _time_left(self, request: Request, job: Job, moved_at: float) -> float:
         """Return the seconds until a job that does not move counts as stalled.
