@@ -11,12 +11,13 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from singer_sdk.helpers._state import StateWriter
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.encoding.simple import Message
+from singer_sdk.singerlib.encoding.simple import Message, SchemaMessage
 from singer_sdk.singerlib.json import serialize_json
 
 from tap_exports.engine.changes import Changes
@@ -47,7 +48,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
     def serialize_message(self, message: Message) -> bytes:
         """Return a message as a line of JSON, without its end."""
-        return serialize_json(message.to_dict()).encode()
+        return serialize_json(_fields(message) if isinstance(message, SchemaMessage) else message.to_dict()).encode()
 
     def write_message(self, message: Message) -> None:
         """Write one message."""
@@ -119,8 +120,7 @@ class StateLines(StateWriter):
         super().__init__(writer)
         self._writer = writer
         self._changed = changes.reader()
-        self._members: dict[str, bytes] = {}  # of `bookmarks`, in its order; empty where nothing is proven
-        self._last = b""
+        self._members: dict[str, bytes] = {}  # of `bookmarks` as written, in its order; empty where nothing is proven
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write STATE, unless it is the one that was written last; STATE without a bookmark is none."""
@@ -128,16 +128,19 @@ class StateLines(StateWriter):
         if len(bookmarks) != len(self._members):
             self._changed.update(stream for stream in bookmarks if stream not in self._members)
             self._members = {stream: self._members.get(stream, b"") for stream in bookmarks}
-        if not self._changed:
-            return
-        for stream in self._changed & bookmarks.keys():
-            self._members[stream] = _member(stream, bookmarks[stream])
-        members = b",".join(filter(None, self._members.values()))
-        line = b'{"type":"STATE","value":{"bookmarks":{%b}}}\n' % members
-        if members and line != self._last:
-            self._writer.write_line(line)
-            self._last = line
-        self._changed.clear()  # not before: what a signal cut short is still to be written
+        news = {stream: _member(stream, bookmarks[stream]) for stream in self._changed & bookmarks.keys()}
+        if any(member != self._members[stream] for stream, member in news.items()):
+            members = self._members | news
+            if text := b",".join(filter(None, members.values())):
+                self._writer.write_line(b'{"type":"STATE","value":{"bookmarks":{%b}}}\n' % text)
+            self._members = members  # not before: what a signal cut short is still to be written
+        self._changed.clear()
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    """Return what a message without messages in it holds, as `to_dict` does, which copies whole schemas."""
+    values = {field.name: getattr(message, field.name) for field in fields(message)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _member(stream: str, bookmark: Mapping[str, Any]) -> bytes:

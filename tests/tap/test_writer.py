@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pytest
-from singer_sdk.singerlib.encoding.simple import RecordMessage, SimpleSingerWriter
+from singer_sdk.singerlib.encoding.simple import RecordMessage, SchemaMessage, SimpleSingerWriter
 
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.ledger import StreamState
@@ -118,6 +118,14 @@ def test_second_signal_does_not_wait() -> None:
     writer.interrupt(signal.SIGINT)
     with pytest.raises(Terminated):
         writer.interrupt(signal.SIGINT)
+
+
+def test_schemas_read_as_those_of_the_sdk() -> None:
+    """What is absent is left out, and an empty list is not."""
+    prop = {"type": ["string", "null"], "description": None}
+    schema = {"type": "object", "properties": {"a": prop}}
+    for message in (SchemaMessage("s", schema, ("a",), ["a"]), SchemaMessage("s", schema, [])):
+        assert MessageWriter().format_message(message) == SimpleSingerWriter().format_message(message).encode()
 
 
 CHANGES: dict[str, Callable[[StreamState], object]] = {
