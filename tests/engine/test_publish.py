@@ -84,26 +84,29 @@ def test_discard_leaves_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("size", [10, 5 << 20])
-def test_refusal_is_told_before_there_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+@pytest.mark.parametrize("rows", [10, 1 << 20])
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_refusal_is_told_before_there_is_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, form: str
+) -> None:
     """Bytes are written while the part grows, so that a full disk may show later, but before the end."""
 
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("fsspec.implementations.local.LocalFileOpener.write", refuse)
+    part = jsonl(tmp_path, b"", "none") if form == "jsonl" else parquet(tmp_path, 0)
 
     def written() -> None:
-        part = jsonl(tmp_path, b"1\n" * size, "none")
-        parts.append(part)
-        part.add(LINES * size, 2 * size)
+        if isinstance(part, JsonLinesPart):
+            part.add(LINES * rows, 2 * rows)
+        else:
+            part.add(batch(rows))
         part.publish()
 
-    parts: list[JsonLinesPart] = []
     with pytest.raises(StopError, match=r"cannot write .*: No space left on device"):
         written()
-    for part in parts:
-        part.discard()
+    part.discard()
     assert names(tmp_path) == []
 
 

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from tap_exports.engine.publish.storage import Storage
 
 if TYPE_CHECKING:
-    from typing import IO
+    from io import IOBase
 
 GROUP_ROWS, GROUP_BYTES = 1 << 16, 32 << 20
 DICTIONARY_BYTES = 1 << 16
+SINK_BYTES = 1 << 20
 
 
 class ParquetPart:
@@ -33,8 +34,10 @@ class ParquetPart:
         self.rows = 0
         self._waiting: list[pa.RecordBatch] = []
         self._draft = storage.draft(name, ".parquet")
+        # Python is called once per MiB, not for every page: each call has to wait for the interpreter's lock.
+        self._sink = pa.BufferedOutputStream(pa.PythonFile(cast("IOBase", self._draft), mode="w"), SINK_BYTES)
         self._writer = pq.ParquetWriter(
-            cast("IO[bytes]", self._draft),
+            self._sink,
             schema,
             compression="gzip" if compression == "gzip" else "zstd",
             dictionary_pagesize_limit=DICTIONARY_BYTES,
@@ -68,6 +71,7 @@ class ParquetPart:
         """
         self._write_group()
         self._writer.close()
+        self._sink.detach()
         return self._draft.publish()
 
     def discard(self) -> None:
@@ -76,6 +80,8 @@ class ParquetPart:
         self._draft.discard()
         with suppress(Exception):
             self._writer.close()
+        with suppress(Exception):
+            self._sink.detach()
 
 
 def _bytes(batches: Iterable[pa.RecordBatch]) -> int:
