@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs.outcome import JobSettings
 
 SHARE_OF_AGE = 0.1  # how late the end of a job may be seen, beside `poll_interval_seconds`
@@ -23,9 +24,6 @@ class Cadence:
 
     Args:
         settings: First wait and ceiling.
-
-    Attributes:
-        ends: How many jobs have ended.
     """
 
     def __init__(self, settings: JobSettings) -> None:
@@ -33,7 +31,7 @@ class Cadence:
         self._settings = settings
         self._ends: dict[str, tuple[float, float]] = {}
         self._last = (0.0, 0.0)
-        self.ends = 0
+        self._ended = 0
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     def wait(self, stream: str, age: float) -> float:
@@ -53,11 +51,25 @@ class Cadence:
             wait = min(wait, step)
         return max(wait, SHORTEST_WAIT_SECONDS)
 
-    def glance(self, wait: float) -> float:
-        """Return how long to wait, of a whole wait, before `ends` is to be looked at again."""
-        return max(max(wait, self._settings.poll_interval_seconds) / GLANCES, SHORTEST_WAIT_SECONDS)
+    def rest(self, clock: Clock, stream: str, began: float, most: float) -> None:
+        """Wait until the next look is due; where another job ends meanwhile, this one may be about to.
+
+        Args:
+            clock: Time and waiting.
+            stream: Whose job it is.
+            began: When the job was created, or re-attached to, by that clock.
+            most: Seconds that the wait may last.
+        """
+        now, ended = clock.monotonic(), self._ended
+        wait = max(SHORTEST_WAIT_SECONDS, min(self.wait(stream, now - began), most))
+        glance, until = max(wait, self._settings.poll_interval_seconds) / GLANCES, now + wait
+        while now < until:
+            clock.sleep(max(SHORTEST_WAIT_SECONDS, min(glance, until - now)))
+            now = clock.monotonic()
+            if self._ended != ended:
+                ended, until = self._ended, min(until, now + self.wait(stream, now - began))
 
     def ended(self, stream: str, before: float, after: float) -> None:
         """Note between which two ages a job ended: the last look at which it ran, and the one at which it did not."""
         self._ends[stream] = self._last = (before, after)
-        self.ends += 1
+        self._ended += 1

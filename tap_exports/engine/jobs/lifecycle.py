@@ -226,18 +226,7 @@ class Lifecycle:
             if seen.poll_after:
                 self._clock.sleep(max(SHORTEST_WAIT_SECONDS, min(seen.poll_after, left)))
             else:
-                self._rest(request.stream, began, left)
-
-    def _rest(self, stream: str, began: float, left: float) -> None:
-        """Wait until the next look is due; where another job ends meanwhile, this one may be about to."""
-        now, ends = self._clock.monotonic(), self._cadence.ends
-        wait = max(SHORTEST_WAIT_SECONDS, min(self._cadence.wait(stream, now - began), left))
-        glance, until = self._cadence.glance(wait), now + wait
-        while now < until:
-            self._clock.sleep(min(glance, until - now))
-            now = self._clock.monotonic()
-            if self._cadence.ends != ends:
-                ends, until = self._cadence.ends, min(until, now + self._cadence.wait(stream, now - began))
+                self._cadence.rest(self._clock, request.stream, began, left)
 
     def _time_left(self, request: Request, job: Job, moved_at: float) -> float:
         """Return the seconds until a job that does not move counts as stalled.
