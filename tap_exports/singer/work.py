@@ -171,12 +171,13 @@ class _Parts:
                 if not isinstance(item, Rows):
                     yield item
                     continue
+                columns, start = self._columns(Rows(item.data, self._task["constants"])), 0
                 for data in cut(item.data, before):
-                    before += len(data)
                     for piece in self._pieces(data, written):
-                        rows = Rows(piece, self._task["constants"])
-                        written += len(rows)
-                        yield _Made(len(rows), _last(rows), self._tried(rows))
+                        rows, end = Rows(piece, self._task["constants"]), start + len(piece)
+                        yield _Made(len(rows), _last(rows), rows if columns is None else columns[start:end])
+                        start, written = end, written + len(rows)
+                before += start
 
     def _pieces(self, data: Any, written: int) -> Iterator[Any]:  # noqa: ANN401 - a batch, or a list of records
         """Yield rows in pieces of which each goes to one part."""
@@ -186,17 +187,17 @@ class _Parts:
             yield data[start:end]
             start, end = end, end + most
 
-    def _tried(self, rows: Rows) -> _Content | Rows:
-        """Return columns of Parquet, but rows where that fails, which the writer finds again at their turn.
+    def _columns(self, rows: Rows) -> pa.RecordBatch | None:
+        """Return columns of Parquet, unless that fails, which the writer finds again at the turn of the rows.
 
         Lines are compressed where they are made, while the caches hold them.
         """
         if self._form.format != "parquet":
-            return rows
+            return None
         try:
-            return self._content(rows)
+            return to_batch(rows, self._form.columns, self._task["part"]["stream"])
         except TapError:
-            return rows
+            return None
 
     def _content(self, rows: Rows) -> _Content:
         if self._form.format == "parquet":
