@@ -16,6 +16,7 @@ import re
 import shutil
 import sys
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tap_exports.errors import ConfigError, LimitError, StopError
@@ -29,10 +30,11 @@ MEBIBYTE = 1024 * 1024
 FILES_PER_ANSWER = 16  # that are looked at, on average
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SLUG_CHARACTERS = 60
+_INLINE_BYTES = 64 * 1024
 
 
 class SpoolFile:
-    """A file being written, with the digest of what it holds so far.
+    """A file being written, with the digest of what it holds so far; a thread hashes while the next bytes arrive.
 
     Attributes:
         path: Where it is, mode 0600.
@@ -45,6 +47,8 @@ class SpoolFile:
         self.size = 0
         self._max_bytes = max_bytes
         self._sha256 = hashlib.sha256()
+        self._thread: ThreadPoolExecutor | None = None
+        self._hashing: Future[None] | None = None
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._raw = io.FileIO(descriptor, "wb")
         self._file = io.BufferedWriter(self._raw, MEBIBYTE)
@@ -52,7 +56,28 @@ class SpoolFile:
     @property
     def sha256(self) -> str:
         """Return the hex digest of the bytes so far."""
+        self._settle()
         return self._sha256.hexdigest()
+
+    def _hash(self, data: bytes) -> None:
+        """Have a thread hash bytes, one piece at a time; few bytes are not worth one."""
+        self._settle()
+        if len(data) < _INLINE_BYTES:
+            self._sha256.update(data)
+            return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "spool")
+        self._hashing = self._thread.submit(self._sha256.update, data)
+
+    def _settle(self) -> None:
+        if self._hashing:
+            self._hashing.result()
+
+    def _release(self) -> None:
+        """Let the thread end."""
+        if self._thread:
+            self._thread.shutdown()
+            self._thread = None
 
     def expect(self, size: int) -> None:
         """Refuse a size before its first byte arrives.
@@ -72,7 +97,7 @@ class SpoolFile:
         """
         self.size += len(data)
         self.expect(self.size)
-        self._sha256.update(data)
+        self._hash(data)
         try:
             self._file.write(data)
         except OSError as error:
@@ -85,6 +110,7 @@ class SpoolFile:
             self._file.truncate()
         except OSError as error:
             raise self._failed(error) from error
+        self._settle()
         self.size, self._sha256 = 0, hashlib.sha256()
 
     def close(self) -> None:
@@ -93,6 +119,7 @@ class SpoolFile:
         Raises:
             StopError: The disk is full.
         """
+        self._release()
         try:
             self._file.close()
         except OSError as error:
@@ -100,6 +127,7 @@ class SpoolFile:
 
     def discard(self) -> None:
         """Remove the file, whatever its state."""
+        self._release()
         with contextlib.suppress(OSError):
             self._raw.close()  # not through the buffer: a full disk would fail again
         self.path.unlink(missing_ok=True)

@@ -103,10 +103,12 @@ class TestFiles:
             file = spool.create("a")
             file.write(b"x" * 3_000_000)
             file.restart()
-            file.write(b"new")
+            pieces = [b"new", b"y" * 300_000, b"z" * 3_000_000, b"end"]
+            for piece in pieces:
+                file.write(piece)
             file.close()
-            assert (file.path.read_bytes(), file.size) == (b"new", 3)
-            assert file.sha256 == hashlib.sha256(b"new").hexdigest()
+            assert (file.path.read_bytes(), file.size) == (b"".join(pieces), 3_300_006)
+            assert file.sha256 == hashlib.sha256(b"".join(pieces)).hexdigest()
 
     def test_file_over_the_limit_stops(self, tmp_path: Path) -> None:
         with closing(Spool(str(tmp_path), max_mb=1)) as spool:
