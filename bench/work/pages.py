@@ -9,7 +9,7 @@ from bench.tap import Tap, exelensia, write
 from bench.work.records import always
 
 PAGES = 10_000
-SERIAL_PAGES = 2_000  # serial requests take their latency one by one
+SERIAL_PAGES = 3_000  # serial requests take their latency one by one
 LATENCY = 0.02
 STREAM = "exelensia_results"
 
