@@ -25,6 +25,7 @@ def command() -> NoReturn:
     """Run the tap and end the process; the exit code is 0 only when every selected stream is complete."""
     with contextlib.suppress(NotImplementedError):  # not on every system; it gives memory back where others keep it
         pa.set_memory_pool(pa.jemalloc_memory_pool())
+        pa.jemalloc_set_decay_ms(10_000)  # what one piece of a file gives back, a later one takes again
     code = run()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

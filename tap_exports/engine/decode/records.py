@@ -21,25 +21,6 @@ class Span:
     next: int
 
 
-_LAST_LINES = 8
-
-
-def likely_cut(data: bytes, delimiter: bytes, width: int) -> int:
-    """Return the end of the last line that looks like a record by itself, or 0: a guess that costs nothing.
-
-    One of the last lines with an even number of quotes and enough delimiters; the caller has to prove it.
-    """
-    end = data.rfind(b"\n")
-    for _ in range(_LAST_LINES):
-        begin = data.rfind(b"\n", 0, max(end, 0))
-        if begin < 0:
-            return 0
-        if data.count(b'"', begin, end) % 2 == 0 and data.count(delimiter, begin, end) >= width - 1:
-            return end + 1
-        end = begin
-    return 0
-
-
 def guessed_cut(data: bytes) -> int:
     """Return the end of the last line that an even number of quotes precedes, or 0.
 
