@@ -10,6 +10,7 @@ import resource
 import subprocess
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,8 +58,10 @@ class Reader:
         self.began = began
         self.first: float | None = None
         self.lines = self.size = 0
-        self.head = self.tail = b""
+        self.head = b""
         self._buffer = bytearray(BLOCK)
+        self._ends: deque[bytes] = deque()
+        self._kept = 0
 
     def drain(self, descriptor: int) -> None:
         """Read to the end."""
@@ -75,7 +78,15 @@ class Reader:
                 self.first = time.monotonic() - self.began
         elif len(self.head) < KEPT:
             self.head += bytes(part[:KEPT])
-        self.tail = (self.tail + bytes(part[-KEPT:]))[-KEPT:]
+        self._ends.append(bytes(part[-KEPT:]))
+        self._kept += len(self._ends[-1])
+        while self._kept - len(self._ends[0]) >= KEPT:
+            self._kept -= len(self._ends.popleft())
+
+    @property
+    def tail(self) -> bytes:
+        """Return the end of what was read."""
+        return b"".join(self._ends)[-KEPT:]
 
 
 def run(command: Sequence[str | Path]) -> Ran:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -44,12 +45,15 @@ class Api:
         data: Folder of the prepared pages.
         files: Origin of the files; job N of schema `x` gives `<files>/x`.
         job_seconds: From a job's creation to its end.
+        exports: The jobs.
+        pages: Pages that were read.
     """
 
     data: Path
     files: str
     job_seconds: float
     exports: list[Export] = field(default_factory=list)
+    pages: dict[str, bytes] = field(default_factory=dict)
     most_open: int = 0
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -77,8 +81,11 @@ class Api:
         }
 
     def results(self, query: Query) -> bytes:
-        """Return one page of results, as it was prepared."""
-        return (self.data / "pages" / f"{query.get('page', '1')}.json").read_bytes()
+        """Return one page of results, as it was prepared; read once, whoever asks for it."""
+        number = query.get("page", "1")
+        if number not in self.pages:
+            self.pages[number] = (self.data / "pages" / f"{number}.json").read_bytes()
+        return self.pages[number]
 
     def create(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Begin a job."""
@@ -110,6 +117,13 @@ class Api:
         start = (int(query.get("page", 1)) - 1) * PAGE
         shown = [self.shown(each) for each in ordered[start : start + PAGE]]
         return _json({"data": shown, "meta": {"total": len(found), "totalPages": -(-len(found) // PAGE)}})
+
+
+@lru_cache(maxsize=1 << 16)
+def parsed(target: str) -> tuple[str, Query]:
+    """Return path and query of a request's target; all sides ask for the same pages, again and again."""
+    parts = urlsplit(target)
+    return parts.path, {name: values[0] for name, values in parse_qs(parts.query).items()}
 
 
 def definition(name: str) -> dict[str, Any]:
@@ -156,11 +170,10 @@ class Connection(asyncio.Protocol):
     def respond(self, line: str, body: bytes) -> None:
         """Answer one request, after the latency of a list's page."""
         method, target, _ = line.split(" ")
-        parts = urlsplit(target)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        content = self.api.answer(method, parts.path, query, body)
+        path, query = parsed(target)
+        content = self.api.answer(method, path, query, body)
         reply = _HEAD.format((201 if method == "POST" else 200) if content else 404, len(content)).encode() + content
-        if self.latency and parts.path == "/v1/results":
+        if self.latency and path == "/v1/results":
             asyncio.get_running_loop().call_later(self.latency, self.write, reply)
         else:
             self.write(reply)

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import logging
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -432,6 +433,49 @@ def test_a_damaged_gzip_file(write: Write) -> None:
         list(read(write(bytes(data)), "csv", Layout()))
 
 
+def zipped(**files: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("rows/", b"")
+        for name, data in files.items():
+            archive.writestr(f"rows/{name}.csv", data)
+    return packed.getvalue()
+
+
+ROWS_OF_A_ZIP = b"a,b\n" + b"".join(b"%d,%d\n" % (number, number % 7) for number in range(500_000))
+
+
+def test_a_zip_of_one_file_is_read_like_the_file(write: Write) -> None:
+    """Some products zip what they export; nobody wants to unpack it by hand."""
+    packed = cells(list(read(write(zipped(any=ROWS_OF_A_ZIP)), "csv", Layout())))
+    assert len(packed) == 500_000
+    assert packed == cells(list(read(write(ROWS_OF_A_ZIP), "csv", Layout())))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [zipped(), zipped(one=b"a\n1\n", two=b"a\n2\n"), b"PK\x05\x06" + bytes(18)],
+    ids=["folder only", "two files", "empty"],
+)
+def test_a_zip_of_any_other_number_of_files_is_refused(write: Write, data: bytes) -> None:
+    """Which of them holds the rows is not known."""
+    with pytest.raises(BadContentError, match=r"^rows\.csv: a zip archive that does not hold just one file"):
+        list(read(write(data), "csv", Layout()))
+
+
+@pytest.mark.parametrize("cut", [5, 50, 1000, -30, -1])
+def test_a_cut_zip_is_never_read_as_a_whole(write: Write, cut: int) -> None:
+    with pytest.raises(BadContentError, match=r"^rows\.csv: .*zip"):
+        list(read(write(zipped(any=ROWS_OF_A_ZIP)[:cut]), "csv", Layout()))
+
+
+def test_a_damaged_zip(write: Write) -> None:
+    data = bytearray(zipped(any=ROWS_OF_A_ZIP))
+    data[len(data) // 2] ^= 1
+    with pytest.raises(BadContentError, match=r"^rows\.csv: member 'rows/any\.csv' is damaged"):
+        list(read(write(bytes(data)), "csv", Layout()))
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -442,7 +486,8 @@ def test_a_damaged_gzip_file(write: Write) -> None:
         ),
         (b"<Error><Code>AccessDenied", "rows.csv: HTML or XML where rows are due: <Error><Code>AccessDenied"),
         (b"<html>" + b"x" * 99, "rows.csv: HTML or XML where rows are due: <html>" + "x" * 73 + "…"),
-        (b"PK\x03\x04rest", "rows.csv: a zip archive where rows are due"),
+        (b"PK\x03\x04rest", "rows.csv: the zip is cut: it has no end record"),
+        (gzip.compress(b"PK\x03\x04rest"), "rows.csv: a zip archive where rows are due"),
         (b'{"error": "no"}', 'rows.csv: JSON where CSV is due: {"error": "no"}'),
         (b'[{"a": 1},\n{"a": 2}]\n', 'rows.csv: JSON where CSV is due: [{"a": 1},\\n{"a": 2}]\\n'),
         (b'{"a": 1}\n{"a": 2}\n', 'rows.csv: JSON where CSV is due: {"a": 1}\\n{"a": 2}\\n'),

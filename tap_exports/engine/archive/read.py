@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from tap_exports.engine.archive.limits import ArchiveLimits, Meter
@@ -15,7 +15,7 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _GZIP = b"\x1f\x8b"
 
 
-def read_members(path: Path, limits: ArchiveLimits) -> Iterator[Member]:
+def read_members(path: Path, limits: ArchiveLimits) -> Generator[Member, None, None]:
     """Yield the regular files of a zip or tar.gz in its own order, each readable until the next one is asked for.
 
     A member that is not read costs nothing in a zip; in a tar.gz its bytes are passed over. Memory does not grow with

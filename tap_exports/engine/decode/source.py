@@ -1,13 +1,14 @@
-"""The bytes of a local file as blocks of UTF-8: gzip layers off, byte order marks off, other encodings transcoded."""
+"""The bytes of a local file as blocks of UTF-8: gzip or zip off, byte order marks off, other encodings transcoded."""
 
 from __future__ import annotations
 
 import codecs
 import re
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import chain
-from typing import IO, cast
+from contextlib import closing
+from itertools import chain, islice
+from typing import BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
@@ -18,7 +19,8 @@ from tap_exports.errors import BadContentError, ConfigError
 CHUNK = 2 << 20  # bytes that are read and parsed at once: what bounds the memory
 LIMIT = 64 << 20  # bytes of the longest row: behind an unclosed quote or bracket lies the rest of the file
 
-_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+_PIECES_OF_A_BLOCK = 8  # a zip gives them in 256 KiB
+_GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")  # of a zip's first file, and of an empty one's end
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
 
@@ -30,10 +32,11 @@ def blocks(file: LocalFile, encoding: str | None = None) -> Iterator[bytes]:
     be rejected.
 
     Raises:
-        BadContentError: A gzip layer is cut or damaged, or UTF-16 ends in the middle of a character.
+        BadContentError: A gzip layer or a zip is cut or damaged, a zip does not hold just one file, or UTF-16 ends in
+            the middle of a character.
         ConfigError: The encoding is not a known one.
     """
-    with _opened(file) as raw:
+    with file.path.open("rb") as raw:
         pieces = _pieces(raw, file)
         head = next(pieces, b"")
         mark, codec = _codec(head, encoding)
@@ -54,26 +57,42 @@ def refuse_foreign(head: bytes, file: LocalFile) -> None:
         raise BadContentError(f"{file.name}: a zip archive where rows are due")
 
 
-@contextmanager
-def _opened(file: LocalFile) -> Iterator[IO[bytes]]:
-    """Open a file, through gzip where its first bytes say so."""
-    with file.path.open("rb") as raw:
-        packed = raw.read(2) == _GZIP
-        raw.seek(0)
-        if not packed:
-            yield raw
-            return
+def _pieces(raw: BinaryIO, file: LocalFile) -> Iterator[bytes]:
+    """Yield the content in blocks; what packs it, as its first bytes tell, has to be whole."""
+    magic = raw.read(4)
+    raw.seek(0)
+    if magic in _ZIP:
+        yield from _unzipped(file)
+    elif magic.startswith(_GZIP):
         with igzip.IGzipFile(fileobj=raw, mode="rb") as text:  # type: ignore[no-untyped-call] # its stub lacks the types
-            yield cast("IO[bytes]", text)
+            yield from _ungzipped(cast("BinaryIO", text), file)
+    else:
+        yield from iter(lambda: raw.read(CHUNK), b"")
 
 
-def _pieces(raw: IO[bytes], file: LocalFile) -> Iterator[bytes]:
-    """Yield the content in blocks; a gzip layer has to be whole."""
+def _ungzipped(text: BinaryIO, file: LocalFile) -> Iterator[bytes]:
     try:
-        while block := raw.read(CHUNK):
-            yield block
+        yield from iter(lambda: text.read(CHUNK), b"")
     except (EOFError, igzip.BadGzipFile, isal_zlib.error) as error:  # type: ignore[misc] # its stub says no class
         raise BadContentError(f"{file.name}: the gzip data is cut or damaged: {error}") from error
+
+
+def _unzipped(file: LocalFile) -> Iterator[bytes]:
+    """Yield the one file of a zip; no size bounds it, as nothing ever holds it whole."""
+    from tap_exports.engine.archive import ArchiveLimits, read_members  # noqa: PLC0415 - most runs never see a zip
+
+    limits = ArchiveLimits(max_mb=sys.maxsize, max_ratio=sys.maxsize)
+    try:
+        with closing(read_members(file.path, limits)) as members:
+            count = len(list(islice(members, 2)))
+        if count != 1:
+            raise BadContentError("a zip archive that does not hold just one file, where rows are due")  # noqa: TRY301
+        with closing(read_members(file.path, limits)) as members:
+            pieces = next(members).chunks()
+            while block := b"".join(islice(pieces, _PIECES_OF_A_BLOCK)):
+                yield block
+    except BadContentError as error:
+        raise BadContentError(f"{file.name}: {error.message}") from error
 
 
 def _codec(head: bytes, encoding: str | None) -> tuple[bytes, str]:
