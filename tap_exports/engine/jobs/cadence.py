@@ -64,7 +64,7 @@ class Cadence:
         wait = max(SHORTEST_WAIT_SECONDS, min(self.wait(stream, now - began), most))
         glance, until = max(wait, self._settings.poll_interval_seconds) / GLANCES, now + wait
         while now < until:
-            clock.sleep(max(SHORTEST_WAIT_SECONDS, min(glance, until - now)))
+            clock.sleep(min(glance, until - now))
             now = clock.monotonic()
             if self._ended != ended:
                 ended, until = self._ended, min(until, now + self.wait(stream, now - began))
