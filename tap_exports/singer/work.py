@@ -195,14 +195,15 @@ class _Parts:
         if self._form.format != "parquet":
             return None
         try:
-            return to_batch(rows, self._form.columns, self._task["part"]["stream"])
+            return self._batch(rows)
         except TapError:
             return None
 
     def _content(self, rows: Rows) -> _Content:
-        if self._form.format == "parquet":
-            return to_batch(rows, self._form.columns, self._task["part"]["stream"])
-        return record_lines(rows, self._names)
+        return self._batch(rows) if self._form.format == "parquet" else record_lines(rows, self._names)
+
+    def _batch(self, rows: Rows) -> pa.RecordBatch:
+        return to_batch(rows, self._form.columns, self._task["part"]["stream"])
 
     @property
     def pieces_ahead(self) -> int:

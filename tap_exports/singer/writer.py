@@ -132,7 +132,9 @@ class StateLines(StateWriter):
         if any(member != self._members[stream] for stream, member in news.items()):
             members = self._members | news
             if text := b",".join(filter(None, members.values())):
-                self._writer.write_line(b'{"type":"STATE","value":{"bookmarks":{%b}}}\n' % text)
+                others = ENCODER.encode({name: value for name, value in state.items() if name != "bookmarks"})
+                head = others[:-1] + b"," if len(others) > len(b"{}") else b"{"
+                self._writer.write_line(b'{"type":"STATE","value":%b"bookmarks":{%b}}}\n' % (head, text))
             self._members = members  # not before: what a signal cut short is still to be written
         self._changed.clear()
 

@@ -161,6 +161,16 @@ def test_state_tells_of_every_change(monkeypatch: pytest.MonkeyPatch, change: st
     assert last == msgspec.json.encode({"type": "STATE", "value": proven})
 
 
+def test_state_keeps_what_others_put_beside_the_bookmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An orchestrator may note something of its own; each STATE replaces the one before it."""
+    out, changes = io.BytesIO(), Changes()
+    monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"buffer": out}))
+    state = {"note": {"of": "others"}, "bookmarks": {"s": {"x": 1}, "t": {}}}
+    StateLines(MessageWriter(), changes).write_state(state)
+    expected = {"note": {"of": "others"}, "bookmarks": {"s": {"x": 1}}}
+    assert msgspec.json.decode(out.getvalue()) == {"type": "STATE", "value": expected}
+
+
 def test_state_that_a_signal_cut_short_is_still_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not written counts as changed until it is."""
     out, changes = io.BytesIO(), Changes()

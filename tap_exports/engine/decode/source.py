@@ -86,7 +86,7 @@ def _unzipped(file: LocalFile) -> Iterator[bytes]:
         with closing(read_members(file.path, limits)) as members:
             count = len(list(islice(members, 2)))
         if count != 1:
-            raise BadContentError("a zip archive that does not hold just one file, where rows are due")  # noqa: TRY301
+            raise BadContentError("a zip archive that does not hold just one file, where rows are due")  # noqa: TRY301 - named below
         with closing(read_members(file.path, limits)) as members:
             pieces = next(members).chunks()
             while block := b"".join(islice(pieces, _PIECES_OF_A_BLOCK)):
