@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import io
 import itertools
 import os
@@ -16,9 +15,9 @@ import re
 import shutil
 import sys
 import tempfile
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from tap_exports.engine.appender import Appender
 from tap_exports.errors import ConfigError, LimitError, StopError
 
 if sys.platform != "win32":
@@ -30,54 +29,33 @@ MEBIBYTE = 1024 * 1024
 FILES_PER_ANSWER = 16  # that are looked at, on average
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SLUG_CHARACTERS = 60
-_INLINE_BYTES = 64 * 1024
 
 
 class SpoolFile:
-    """A file being written, with the digest of what it holds so far; a thread hashes while the next bytes arrive.
+    """A file being written, with the digest of what it holds; a thread hashes and writes while the next bytes arrive.
 
     Attributes:
         path: Where it is, mode 0600.
-        size: Bytes written.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         """Create the file; it must not exist."""
         self.path = path
-        self.size = 0
         self._max_bytes = max_bytes
-        self._sha256 = hashlib.sha256()
-        self._thread: ThreadPoolExecutor | None = None
-        self._hashing: Future[None] | None = None
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._raw = io.FileIO(descriptor, "wb")
-        self._file = io.BufferedWriter(self._raw, MEBIBYTE)
+        self._file = io.BufferedWriter(self._raw)
+        self._content = Appender(self._file)
+
+    @property
+    def size(self) -> int:
+        """Return the bytes so far."""
+        return self._content.size
 
     @property
     def sha256(self) -> str:
-        """Return the hex digest of the bytes so far."""
-        self._settle()
-        return self._sha256.hexdigest()
-
-    def _hash(self, data: bytes) -> None:
-        """Have a thread hash bytes, one piece at a time; few bytes are not worth one."""
-        self._settle()
-        if len(data) < _INLINE_BYTES:
-            self._sha256.update(data)
-            return
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "spool")
-        self._hashing = self._thread.submit(self._sha256.update, data)
-
-    def _settle(self) -> None:
-        if self._hashing:
-            self._hashing.result()
-
-    def _release(self) -> None:
-        """Let the thread end."""
-        if self._thread:
-            self._thread.shutdown()
-            self._thread = None
+        """Return the hex digest of a closed file."""
+        return self._content.sha256
 
     def expect(self, size: int) -> None:
         """Refuse a size before its first byte arrives.
@@ -95,39 +73,39 @@ class SpoolFile:
             LimitError: The file would outgrow `spool_max_mb`.
             StopError: The disk is full.
         """
-        self.size += len(data)
-        self.expect(self.size)
-        self._hash(data)
+        self.expect(self.size + len(data))
         try:
-            self._file.write(data)
+            self._content.append(data)
         except OSError as error:
             raise self._failed(error) from error
 
     def restart(self) -> None:
         """Empty the file."""
         try:
+            self._content.settle()
+            self._content.release()
             self._file.seek(0)
             self._file.truncate()
         except OSError as error:
             raise self._failed(error) from error
-        self._settle()
-        self.size, self._sha256 = 0, hashlib.sha256()
+        self._content = Appender(self._file)
 
     def close(self) -> None:
-        """Write out what is buffered.
+        """Write out what is on its way.
 
         Raises:
             StopError: The disk is full.
         """
-        self._release()
         try:
+            self._content.settle()
+            self._content.release()
             self._file.close()
         except OSError as error:
             raise self._failed(error) from error
 
     def discard(self) -> None:
         """Remove the file, whatever its state."""
-        self._release()
+        self._content.release()
         with contextlib.suppress(OSError):
             self._raw.close()  # not through the buffer: a full disk would fail again
         self.path.unlink(missing_ok=True)

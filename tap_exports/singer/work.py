@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,10 +17,9 @@ from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.download import download
 from tap_exports.engine.http import HttpSettings, Transport
 from tap_exports.engine.model import ROW, Column, Contract, LocalFile, NewColumns, Reject, RemoteFile, Rows
-from tap_exports.engine.publish import JsonLinesPart, ParquetPart, Part, PartForm, Storage, part_name, to_batch
+from tap_exports.engine.publish import ParquetPart, Part, PartForm, Storage, part_name, to_batch
 from tap_exports.engine.run.ahead import ahead
 from tap_exports.engine.run.convert import NOWHERE, Host, Result, Task, column_of, reject_values, values_of
-from tap_exports.engine.run.files import cut
 from tap_exports.engine.spool import Spool
 from tap_exports.errors import RejectLimitError, RunEndingError, TapError, UrlExpiredError
 from tap_exports.singer.lines import record_lines
@@ -105,12 +103,12 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
     """
     layout, form = _layout(task["layout"]), task["file"]["format"]
     try:
-        new = _unknown(file, form, layout) if task["samples"] else []
+        new = decode.unknown(file, form, layout) if task["samples"] else []
         if new:
             parts.stop_at(new)
             return
-        with closing(ahead(parts.made(decode.read(file, form, layout)), parts.pieces_ahead)) as decoded:
-            parts.write(decoded)
+        with closing(ahead(parts.pieces(_read_once(file, form, layout)))) as pieces:
+            parts.write(pieces)
         parts.close()
     except RunEndingError:
         raise
@@ -121,34 +119,10 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
         parts.discard()
 
 
-def _unknown(file: LocalFile, form: str, layout: decode.Layout) -> list[Column]:
-    """Return what a sample of the file shows and the catalog does not know."""
-    if layout.contract is not Contract.EVOLVE:
-        return []
-    return [column for name, column in decode.sample(file, form, layout).items() if not layout.knows(name)]
-
-
-PIECES_AHEAD = {"parquet": 8, "jsonl": 1}  # decoding goes on while a row group is compressed; at most 10,000 rows each
-
-_Content = pa.RecordBatch | bytes | memoryview
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What goes to a part.
-
-    Attributes:
-        count: Its rows.
-        last: The ordinal of the last one.
-        content: Columns or lines; the rows themselves where that is left to the writer.
-    """
-
-    count: int
-    last: int
-    content: _Content | Rows
-
-
-_Item = _Made | NewColumns | Reject
+def _read_once(file: LocalFile, form: str, layout: decode.Layout) -> Generator[decode.Decoded, None, None]:
+    """Yield what a file holds, and remove it while its last rows are on their way."""
+    yield from decode.read(file, form, layout)
+    file.path.unlink(missing_ok=True)
 
 
 class _Parts:
@@ -162,55 +136,29 @@ class _Parts:
         self._storage = Storage(task["storage"]["root"], task["storage"]["prefix"], host.options)
         self._names = frozenset(task["names"])
         self._part: Part | None = None
+        self._ending: Part | None = None
 
-    def made(self, decoded: Generator[decode.Decoded, None, None]) -> Generator[_Item, None, None]:
-        """Yield what a file holds, its rows with what goes to a part of them; may run ahead of `write`."""
-        before, written = int(self._task["layout"]["skip_rows"]), 0
+    def pieces(self, decoded: Generator[decode.Decoded, None, None]) -> Generator[decode.Decoded, None, None]:
+        """Yield what a file holds, its rows in pieces of which each goes to one part."""
+        written = 0
         with closing(decoded):
             for item in decoded:
                 if not isinstance(item, Rows):
                     yield item
                     continue
-                columns, start = self._columns(Rows(item.data, self._task["constants"])), 0
-                for data in cut(item.data, before):
-                    for piece in self._pieces(data, written):
-                        rows, end = Rows(piece, self._task["constants"]), start + len(piece)
-                        yield _Made(len(rows), _last(rows), rows if columns is None else columns[start:end])
-                        start, written = end, written + len(rows)
-                before += start
+                for piece in self._cut(item.data, written):
+                    yield Rows(piece, self._task["constants"])
+                    written += len(piece)
 
-    def _pieces(self, data: Any, written: int) -> Iterator[Any]:  # noqa: ANN401 - a batch, or a list of records
-        """Yield rows in pieces of which each goes to one part."""
+    def _cut(self, data: Any, written: int) -> Iterator[Any]:  # noqa: ANN401 - a batch, or a list of records
+        """Yield rows in pieces that end where a part is full."""
         start, most = 0, self._task["part"]["rows"]
         end = most - written % most
         while start < len(data):
             yield data[start:end]
             start, end = end, end + most
 
-    def _columns(self, rows: Rows) -> pa.RecordBatch | None:
-        """Return columns of Parquet, unless that fails, which the writer finds again at the turn of the rows.
-
-        Lines are compressed where they are made, while the caches hold them.
-        """
-        if self._form.format != "parquet":
-            return None
-        try:
-            return self._batch(rows)
-        except TapError:
-            return None
-
-    def _content(self, rows: Rows) -> _Content:
-        return self._batch(rows) if self._form.format == "parquet" else record_lines(rows, self._names)
-
-    def _batch(self, rows: Rows) -> pa.RecordBatch:
-        return to_batch(rows, self._form.columns, self._task["part"]["stream"])
-
-    @property
-    def pieces_ahead(self) -> int:
-        """Return how many pieces may wait for `write`."""
-        return PIECES_AHEAD[self._form.format]
-
-    def write(self, items: Iterator[_Item]) -> None:
+    def write(self, items: Iterator[decode.Decoded]) -> None:
         """Write what a file holds, up to its end or to new columns."""
         for item in items:
             if self._host.ended():
@@ -234,17 +182,16 @@ class _Parts:
         if len(self._result["rejects"]) > self._task["rejects_max_count"]:
             raise _TooManyRejectsError(reject)
 
-    def _add(self, made: _Made) -> None:
-        self._result["rows"] += made.count
-        content = self._content(made.content) if isinstance(made.content, Rows) else made.content
+    def _add(self, rows: Rows) -> None:
+        self._result["rows"] += len(rows)
         with self._unharmed() as part:
-            if isinstance(part, ParquetPart) and isinstance(content, pa.RecordBatch):
-                part.add(content)
-            elif isinstance(part, JsonLinesPart) and not isinstance(content, pa.RecordBatch):
-                part.add(content, made.count)
+            if isinstance(part, ParquetPart):
+                part.add(to_batch(rows, self._form.columns, self._task["part"]["stream"]))
+            else:
+                part.add(record_lines(rows, self._names), len(rows))
         if self._part and self._part.rows == self._task["part"]["rows"]:
-            self.close()
-        self._result["last_row"] = max(self._result["last_row"], made.last)
+            self._finish()
+        self._result["last_row"] = max(self._result["last_row"], _last(rows))
 
     @contextmanager
     def _unharmed(self) -> Iterator[Part]:
@@ -261,22 +208,38 @@ class _Parts:
         if self._part:
             return self._part
         place = self._task["part"]
-        number = place["first"] + len(self._result["parts"])
+        number = place["first"] + len(self._result["parts"]) + (self._ending is not None)
         return self._form.begin(self._storage, part_name(place["stream"], place["scope"], number))
 
-    def close(self) -> None:
-        """Publish what is open."""
+    def _finish(self) -> None:
+        """Let the part that is open end while the next one begins; the one before it is published first."""
+        self._publish()
         if self._part:
-            with self._unharmed() as part:
-                url = part.publish()
-            self._part = None
-            self._result["parts"].append({"stream": self._task["part"]["stream"], "url": url, "rows": part.rows})
+            self._part.finish()
+        self._part, self._ending = None, self._part
+
+    def _publish(self) -> None:
+        """Publish the part that ends; where that fails, no later part may count."""
+        if self._ending:
+            try:
+                url = self._ending.publish()
+            except BaseException:
+                self.discard()
+                raise
+            rows, self._ending = self._ending.rows, None
+            self._result["parts"].append({"stream": self._task["part"]["stream"], "url": url, "rows": rows})
+
+    def close(self) -> None:
+        """Publish all that is open."""
+        self._finish()
+        self._publish()
 
     def discard(self) -> None:
         """Remove what is open; never fails."""
-        part, self._part = self._part, None
-        if part:
-            part.discard()
+        for part in (self._ending, self._part):
+            if part:
+                part.discard()
+        self._ending = self._part = None
 
 
 def _last(rows: Rows) -> int:

@@ -6,12 +6,15 @@ import errno
 import gzip
 import hashlib
 import uuid
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.parquet import ParquetWriter
 
 from tap_exports.engine.publish import JsonLinesPart, ParquetPart, Storage
 from tap_exports.engine.publish.parquet import GROUP_ROWS
@@ -106,6 +109,27 @@ def test_refusal_is_told_before_there_is_a_name(
 
     with pytest.raises(StopError, match=r"cannot write .*: No space left on device"):
         written()
+    part.discard()
+    assert names(tmp_path) == []
+
+
+def test_group_that_failed_is_told_though_later_ones_went_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the part would lack its rows."""
+    write, calls = ParquetWriter.write_table, count(1)
+
+    def fail_once(*given: Any, **named: Any) -> None:  # noqa: ANN401 - stands for a method
+        if next(calls) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        write(*given, **named)
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", fail_once)
+    part = parquet(tmp_path, GROUP_ROWS + 1)
+    part.finish()
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output error"):
+            part.publish()
     part.discard()
     assert names(tmp_path) == []
 

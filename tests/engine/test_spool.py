@@ -129,6 +129,17 @@ class TestFiles:
             file.discard()
             assert spool.used == 0
 
+    def test_full_disk_is_not_forgotten(self, tmp_path: Path) -> None:
+        """A file that lacks bytes never passes for whole, however often it is closed."""
+        with closing(Spool(str(tmp_path))) as spool:
+            file = spool.create("a")
+            with disk_of(1_200_000), pytest.raises(StopError):
+                write_all(file, 2_000_000, 2_000_000)
+            for _ in range(2):
+                with pytest.raises(StopError):
+                    file.close()
+            file.discard()
+
     def test_other_failure_of_the_disk_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         class BrokenDisk(io.BytesIO):
             def seek(self, *_: int) -> int:

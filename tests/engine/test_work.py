@@ -185,12 +185,15 @@ def _failing_at(number: int) -> Any:  # noqa: ANN401 - stands for a method
     return fail
 
 
-def test_write_that_fails_makes_no_part(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part in whose middle the storage refused gets no name, though others before it have theirs."""
-    whole = do_work(task(server, tmp_path))["parts"]
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_write_that_fails_makes_no_part(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """A part that the storage refused gets no name, nor does the one that began while it ended; those before have."""
+    whole = do_work(task(server, tmp_path, form))["parts"]
 
     monkeypatch.setattr("tap_exports.engine.publish.storage.Draft.publish", _failing_at(2))
-    result = do_work(task(server, tmp_path / "again"))
+    result = do_work(task(server, tmp_path / "again", form))
     assert [part["rows"] for part in result["parts"]] == [whole[0]["rows"]]
     assert result["error"]["kind"] == "StopError"
     assert left(tmp_path) == []

@@ -8,7 +8,7 @@ from tap_exports.engine.decode.csv import read_csv
 from tap_exports.engine.decode.infer import infer_columns, infer_text_columns
 from tap_exports.engine.decode.jsonrows import read_json
 from tap_exports.engine.decode.layout import Decoded, Layout
-from tap_exports.engine.decode.read import read, sample
+from tap_exports.engine.decode.read import read, sample, unknown
 from tap_exports.engine.decode.shape import fit
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "read_csv",
     "read_json",
     "sample",
+    "unknown",
 ]

@@ -62,6 +62,18 @@ def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: in
     return columns | _inferred(gathered, limit)
 
 
+def unknown(file: LocalFile, format: str, layout: Layout) -> list[Column]:  # noqa: A002 - the word of RemoteFile
+    """Return the columns of a sample that the catalog does not know; none unless it may evolve.
+
+    Raises:
+        BadContentError: The content is not of the format, or it is cut.
+    """
+    if layout.contract is not Contract.EVOLVE:
+        return []
+    known = layout.deselected.union(layout.columns)
+    return list(sample(file, format, replace(layout, deselected=known)).values())
+
+
 def _inferred(gathered: list[Rows], limit: int) -> dict[str, Column]:
     """Infer from text or from JSON values."""
     tables = [batch.data for batch in gathered if isinstance(batch.data, pa.RecordBatch)]

@@ -22,7 +22,7 @@ from tap_exports.errors import BadContentError, RefusedError, StopError, TryAgai
 LOGGER = logging.getLogger("tap-exports.download")
 MAX_REDIRECTS = 5
 MAX_RENEWALS = 3
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 1024 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WHOLE, _PARTIAL, _RANGE_NOT_SATISFIABLE = 200, 206, 416
 # 400 beside the four of the design: Google's store answers it, with the code ExpiredToken, once a signature is too old.

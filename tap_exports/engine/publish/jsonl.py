@@ -39,6 +39,9 @@ class JsonLinesPart:
         (self._zip or self._draft).write(lines)
         self.rows += rows
 
+    def finish(self) -> None:
+        """Do nothing: what is added is compressed at once."""
+
     def publish(self) -> str:
         """Give the part its name and return its URL.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +21,9 @@ SINK_BYTES = 1 << 20
 
 
 class ParquetPart:
-    """A part that grows by batches; at most one row group of them waits in memory.
+    """A part that grows by batches; a thread encodes a row group while the next one gathers.
+
+    What goes wrong there is raised by a later call.
 
     Args:
         storage: Where it goes.
@@ -32,7 +35,10 @@ class ParquetPart:
     def __init__(self, storage: Storage, name: str, schema: pa.Schema, compression: str = "none") -> None:
         """Create the draft."""
         self.rows = 0
-        self._waiting: list[pa.RecordBatch] = []
+        self._waiting: list[pa.RecordBatch]
+        self._forget()
+        self._thread = ThreadPoolExecutor(1, "encode")
+        self._encoding: deque[Future[None]] = deque()
         self._draft = storage.draft(name, ".parquet")
         # Python is called once per MiB, not for every page: each call has to wait for the interpreter's lock.
         self._sink = pa.BufferedOutputStream(pa.PythonFile(cast("IOBase", self._draft), mode="w"), SINK_BYTES)
@@ -51,17 +57,37 @@ class ParquetPart:
         """
         self.rows += batch.num_rows
         while batch.num_rows:
-            room = GROUP_ROWS - sum(b.num_rows for b in self._waiting)
-            self._waiting.append(batch[:room])
-            batch = batch[room:]
-            if sum(b.num_rows for b in self._waiting) == GROUP_ROWS or _bytes(self._waiting) >= GROUP_BYTES:
-                self._write_group()
+            taken = batch[: GROUP_ROWS - self._waiting_rows]
+            batch = batch[taken.num_rows :]
+            self._waiting.append(taken)
+            self._waiting_rows += taken.num_rows
+            self._waiting_bytes += taken.nbytes
+            if self._waiting_rows == GROUP_ROWS or self._waiting_bytes >= GROUP_BYTES:
+                self._settle()
+                self._hand_over()
 
-    def _write_group(self) -> None:
+    def _hand_over(self) -> None:
+        """Have the thread encode what waits, behind what it is at."""
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
-            self._waiting = []
-            self._writer.write_table(table, row_group_size=table.num_rows)
+            self._forget()
+            self._encoding.append(self._thread.submit(self._write_group, table))
+
+    def _forget(self) -> None:
+        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+
+    def _write_group(self, table: pa.Table) -> None:
+        self._writer.write_table(table, row_group_size=table.num_rows)
+
+    def _settle(self) -> None:
+        """Wait for the thread, and raise what went wrong there."""
+        while self._encoding:
+            self._encoding[0].result()
+            self._encoding.popleft()
+
+    def finish(self) -> None:
+        """Have the thread encode the rest; nothing can be added any more."""
+        self._hand_over()
 
     def publish(self) -> str:
         """Give the part its name and return its URL.
@@ -69,20 +95,19 @@ class ParquetPart:
         Raises:
             StopError: The storage refuses.
         """
-        self._write_group()
+        self.finish()
+        self._settle()
+        self._thread.shutdown()
         self._writer.close()
         self._sink.detach()
         return self._draft.publish()
 
     def discard(self) -> None:
         """Remove what was written; never fails."""
-        self._waiting = []
+        self._forget()
+        self._thread.shutdown(cancel_futures=True)
         self._draft.discard()
         with suppress(Exception):
             self._writer.close()
         with suppress(Exception):
             self._sink.detach()
-
-
-def _bytes(batches: Iterable[pa.RecordBatch]) -> int:
-    return sum(batch.nbytes for batch in batches)

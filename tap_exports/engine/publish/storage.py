@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import secrets
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from fsspec.core import url_to_fs
 from fsspec.utils import get_protocol
 
+from tap_exports.engine.appender import Appender
 from tap_exports.errors import ConfigError, StopError
 
 TEMPORARY = ".tmp"
 _DIGEST_DIGITS = 16
-_GATHERED_BYTES = 1 << 20  # that wait for the thread; as many may be on their way
 
 
 class Storage:
@@ -67,22 +65,17 @@ class Draft:
     """A file for one writer; it has no final name before it is whole.
 
     The temporary name is `<stem>.<16 random hex digits>.tmp`: two runs never share one, and what a crash leaves is
-    told from parts by its end. Bytes are gathered, then hashed and written by a thread while the writer goes on, so a
-    refusal may show at a later call.
+    told from parts by its end. A thread writes while the writer goes on, so a refusal may show at a later call.
     """
 
     def __init__(self, fs: Any, stem: str, extension: str) -> None:  # noqa: ANN401 - fsspec ships no types
         """Create the temporary object."""
         self._fs = fs
         self._names = _Names(stem, extension, f"{stem}.{secrets.token_hex(8)}{TEMPORARY}")
-        self._digest = hashlib.sha256()
-        self._size = 0
-        self._gathered = bytearray()
-        self._thread: ThreadPoolExecutor | None = None
-        self._writing: Future[None] | None = None
         self._discarded = False
         with self._explained():
             self._file = self._opened()
+        self._content = Appender(self._file)
 
     def _opened(self) -> Any:  # noqa: ANN401 - a file of any storage
         """Make the folder only where it is missing: at an object storage that would create a bucket."""
@@ -103,41 +96,15 @@ class Draft:
         Raises:
             StopError: The storage refuses.
         """
-        view = memoryview(data).cast("B")
+        content = bytes(data)  # a codec uses its buffer again
         if not self._discarded:
-            self._gathered += view
-            self._size += len(view)
-            if len(self._gathered) >= _GATHERED_BYTES:
-                self._hand_over()
-        return len(view)
-
-    def _hand_over(self) -> None:
-        """Have a thread append what is gathered, once it is done with what came before."""
-        self._settle()
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "draft")
-        gathered, self._gathered = self._gathered, bytearray()
-        self._writing = self._thread.submit(self._append, gathered)
-
-    def _append(self, data: bytearray) -> None:
-        self._digest.update(data)
-        self._file.write(data)
-
-    def _settle(self) -> None:
-        """Wait for the thread, and raise what went wrong there."""
-        writing, self._writing = self._writing, None
-        if writing:
             with self._explained():
-                writing.result()
-
-    def _release(self) -> None:
-        """Let the thread end."""
-        if self._thread:
-            self._thread.shutdown()
+                self._content.append(content)
+        return len(content)
 
     def tell(self) -> int:
         """Return how many bytes were written."""
-        return self._size
+        return self._content.size
 
     def flush(self) -> None:
         """Do nothing: an object counts once it is published."""
@@ -151,13 +118,12 @@ class Draft:
         Raises:
             StopError: The storage refuses.
         """
-        self._settle()
-        self._release()
         with self._explained():
-            self._append(self._gathered)
-            final = f"{self._names.stem}-{self._digest.hexdigest()[:_DIGEST_DIGITS]}{self._names.extension}"
+            self._content.settle()
+            self._content.release()
+            final = f"{self._names.stem}-{self._content.sha256[:_DIGEST_DIGITS]}{self._names.extension}"
             self._file.close()
-            if self._fs.exists(final) and self._fs.size(final) == self._size:
+            if self._fs.exists(final) and self._fs.size(final) == self._content.size:
                 self._fs.rm_file(self._names.temporary)
             else:
                 self._fs.mv(self._names.temporary, final)
@@ -166,9 +132,7 @@ class Draft:
     def discard(self) -> None:
         """Remove the temporary object; never fails."""
         self._discarded = True
-        with contextlib.suppress(Exception):
-            self._settle()
-        self._release()
+        self._content.release()
         with contextlib.suppress(Exception):
             self._file.close()
         with contextlib.suppress(Exception):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from tap_exports.engine import decode
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Column, Contract, Event, Job, LocalFile, NewColumns, RemoteFile
+from tap_exports.engine.model import Column, Event, Job, LocalFile, NewColumns, RemoteFile
 from tap_exports.engine.run.files import FileReader
 from tap_exports.engine.run.tally import Tally
 from tap_exports.errors import StopError, TapError
@@ -29,10 +29,8 @@ class SamplingReader(FileReader):
         self, outcome: Outcome, local: LocalFile, file_format: str, state: StreamState, tally: Tally
     ) -> Iterator[Event]:
         layout = self.layout(skip_rows=tally.file_rows)
-        if layout.contract is Contract.EVOLVE:
-            shown = decode.sample(local, file_format, layout)
-            if unknown := [column for name, column in shown.items() if not layout.knows(name)]:
-                yield NewColumns(unknown)
+        if unknown := decode.unknown(local, file_format, layout):
+            yield NewColumns(unknown)
         yield from super()._decode(outcome, local, file_format, state, tally)
 
 
