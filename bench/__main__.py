@@ -31,6 +31,7 @@ def measure(given: argparse.Namespace) -> int:
     """Measure the rows; return how many failed."""
     results = Results(FOLDER / ("quick.json" if given.quick else "results.json"))
     results.machine = machine()
+    results.rows = {name: row for name, row in results.rows.items() if name in ROWS}
     lab = Lab(FOLDER, results, given.quick, given.repetitions)
     names = given.only.split(",") if given.only else list(ROWS)
     failed = 0

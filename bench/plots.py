@@ -78,13 +78,13 @@ def cost(results: Results, axes: Any) -> None:  # noqa: ANN401 - as above
     axes.plot(list(costs), list(costs.values()), marker="o", color=OURS)
     axes.set_xscale("log")
     axes.set_ylim(0, 1.3 * max(costs.values()))
-    axes.set_xlabel("rows")
+    axes.set_xlabel("rows of a file")
     axes.set_ylabel("µs of CPU per row")
 
 
 def memory(results: Results, axes: Any) -> None:  # noqa: ANN401 - as above
     """Draw the peak for 1 and 10 million rows."""
-    for row, label in (("memory", "RECORD"), ("memory-parquet", "Parquet")):
+    for row, label in (("sizes", "RECORD"), ("memory-parquet", "Parquet")):
         found = results.rows[row]
         axes.plot([1e6, 1e7], [found.median(side, "peak_mb") for side in ("1M", "10M")], marker="o", label=label)
     axes.set_xscale("log")
@@ -99,6 +99,6 @@ PLOTS: dict[str, tuple[str, Draw]] = {
     "records": ("CSV of 1,000,000 rows to RECORD lines", sides("records", "seconds")),
     "parquet": ("CSV of 1,000,000 rows to Parquet", sides("parquet", "seconds")),
     "pages": ("Pages of 100 items, each after 20 ms", sides("pages", "seconds")),
-    "cost": ("Cost of a row, the start taken off", cost),
+    "cost": ("Cost of a row, start and streams taken off", cost),
     "memory": ("Peak of memory", memory),
 }

@@ -33,7 +33,7 @@ def operations(lab: Lab) -> Row:
             side: Tap(lab.place(f"runs-{side}"), cension(api, count), ["cension_export_runs"])
             for side, count in sizes.items()
         }
-        lab.alternate(row, {side: always(tap.command) for side, tap in taps.items()})
+        lab.alternate(row, {side: always(tap.command) for side, tap in taps.items()}, times=7)
         row.facts["STATE"] = {side: of_states(states(tap.command)) for side, tap in taps.items()}
     return row
 

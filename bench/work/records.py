@@ -69,21 +69,26 @@ def airbyte_typed(lab: Lab) -> Row:
     return airbyte(lab, ROWS // 2, typed=True)
 
 
-def memory(lab: Lab) -> Row:
-    """Measure the peak over 1 and 10 million rows."""
-    sizes = {"1M": lab.size(ROWS), "10M": lab.size(10 * ROWS)}
-    row = lab.row(f"peak of the tap over {sizes['1M']:,} and {sizes['10M']:,} rows, RECORD lines")
-    names = {side: lab.table(rows) for side, rows in sizes.items()}
+def sizes(lab: Lab) -> Row:
+    """Measure peak and cost of 10 thousand to 10 million rows.
+
+    Ten thousand rows cost less than a start varies, so a hundred files of them are read; as many files of one row show
+    what start and streams cost.
+    """
+    tables = {"10k": (10_000, 100), "100k": (100_000, 10), "1M": (ROWS, 1), "10M": (10 * ROWS, 1)}
+    row = lab.row(
+        "peak and cost of the tap over 100 × 10,000, 10 × 100,000, 1,000,000 and 10,000,000 rows, RECORD lines"
+    )
+    row.facts["rows"] = {side: lab.size(rows) * files for side, (rows, files) in tables.items()}
+    row.facts["start"] = {side: f"start {files}" for side, (_, files) in tables.items()}
+    work = {row.facts["start"][side]: (1, files) for side, (_, files) in tables.items()}
+    work |= {side: (lab.size(rows), files) for side, (rows, files) in tables.items()}
     with lab.served() as (_, api):
-        return lab.alternate(row, {side: always(tap_of(lab, api, name, side)) for side, name in names.items()})
+        taps = {side: taps_of(lab, api, side, lab.table(rows), files) for side, (rows, files) in work.items()}
+        return lab.alternate(row, {side: always(command) for side, command in taps.items()})
 
 
-def growth(lab: Lab) -> Row:
-    """Measure the cost per row from 10 thousand rows on; a file of one row shows what a start costs."""
-    sizes = {"1": 1, "10k": 10_000, "100k": 100_000}
-    row = lab.row("CPU per row over 10 thousand to 10 million rows, the start taken off")
-    names = {side: lab.table(rows) for side, rows in sizes.items()}
-    with lab.served() as (_, api):
-        sides = {side: always(tap_of(lab, api, name, side)) for side, name in names.items()}
-        # A start costs more than 10 thousand rows, so that they take many runs to show.
-        return lab.alternate(row, sides, times=25)
+def taps_of(lab: Lab, origin: str, name: str, file: str, count: int) -> Command:
+    """Return the command of the tap over a file, taken so often."""
+    streams = [f"exelensia_export_{number}" for number in range(count)]
+    return Tap(lab.place(name.replace(" ", "-")), exelensia(origin, *[file] * count), streams).command

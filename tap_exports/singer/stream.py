@@ -36,6 +36,7 @@ from tap_exports.singer.progress import Bar, Silent, progress
 
 if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
+    from singer_sdk.singerlib import SelectionMask
     from singer_sdk.singerlib.catalog import Catalog
 
     from tap_exports.singer.batches import Batches
@@ -82,6 +83,7 @@ class EventStream(Stream):
         self._batch_settings = batch_settings(tap.config)
         self._executor = executor_setting(tap.config["executor"])
         self._parts: Batches | None = None
+        self._found: tuple[dict[str, Column], SelectionMask, tuple[frozenset[str], frozenset[str]]] | None = None
 
     @property
     def label(self) -> str:
@@ -163,14 +165,21 @@ class EventStream(Stream):
     @property
     def selected_names(self) -> frozenset[str]:
         """Return the selected top-level properties."""
-        return frozenset(n for n in (*self.columns, *self.lineage) if self.mask.get(("properties", n), True))
+        return self._split()[0]
+
+    def _split(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return selected and deselected properties, found anew only where columns or selection changed."""
+        columns, mask = self.columns, self.mask
+        if self._found is None or self._found[0] is not columns or self._found[1] is not mask:
+            names = frozenset(n for n in (*columns, *self.lineage) if mask.get(("properties", n), True))
+            self._found = columns, mask, (names, frozenset(columns.keys() - names))
+        return self._found[2]
 
     def layout(self, skip_rows: int = 0) -> Layout:
         """Return how the next file or page is to be read."""
-        names = self.selected_names
         return Layout(
             columns=self.columns,
-            deselected=frozenset(n for n in self.columns if n not in names),
+            deselected=self._split()[1],
             aliases=self.aliases,
             contract=Contract(self.config["schema_contract"]),
             skip_rows=skip_rows,

@@ -7,11 +7,12 @@ which a name server could answer differently). Behind a configured proxy the pro
 from __future__ import annotations
 
 import http.client
+import io
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -27,6 +28,8 @@ from urllib3.exceptions import (
 
 from tap_exports.engine.http.origins import SockAddress, resolve
 
+BUFFER_BYTES = 1 << 16
+CONNECT_TIMEOUT_SECONDS = 30.0
 _REASONS = {
     (socket.gaierror, NameResolutionError): "the host name does not resolve",
     (ConnectTimeoutError, ReadTimeoutError, TimeoutError): "no answer in time",
@@ -52,12 +55,30 @@ class BrokenReplyError(Exception):
     """The request was sent, and the reply is missing or not complete; the text says why, without any URL."""
 
 
+class _Socket(socket.socket):
+    """A socket that asks the system only for another timeout than it has; urllib3 sets it twice a request."""
+
+    def settimeout(self, value: float | None) -> None:
+        if value != self.gettimeout():
+            super().settimeout(value)
+
+
+class _Response(http.client.HTTPResponse):
+    """A response that takes a page with its head in one read; the standard library's buffer holds 8 KiB."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - handed on as they come
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(self.fp.detach(), BUFFER_BYTES)
+
+
 class _Http(HTTPConnection):
     """A plain connection to a checked address."""
 
     allow_private: ClassVar[bool]
+    response_class = _Response
 
     def connect(self) -> None:
+        self.timeout = min(self.timeout or CONNECT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS)
         with _nothing_sent():
             super().connect()
 
@@ -69,8 +90,10 @@ class _Https(HTTPSConnection):
     """A TLS connection to a checked address; certificate and SNI are those of the host's name."""
 
     allow_private: ClassVar[bool]
+    response_class = _Response
 
     def connect(self) -> None:
+        self.timeout = min(self.timeout or CONNECT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS)
         with _nothing_sent():
             super().connect()
 
@@ -108,7 +131,7 @@ def _dial(connection: HTTPConnection, *, allow_private: bool) -> socket.socket:
 
 
 def _connect(address: SockAddress, connection: HTTPConnection) -> socket.socket:
-    sock = socket.socket(address[0], socket.SOCK_STREAM)
+    sock = _Socket(address[0], socket.SOCK_STREAM)
     try:
         for option in connection.socket_options or ():
             sock.setsockopt(*option)

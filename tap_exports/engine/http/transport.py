@@ -14,8 +14,6 @@ from tap_exports.engine.http.origins import check_url
 from tap_exports.engine.http.session import Session
 from tap_exports.errors import UnsafeUrlError
 
-CONNECT_TIMEOUT_SECONDS = 30.0
-
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
@@ -83,7 +81,7 @@ class Transport:
         """Prepare the pools; connects to nothing yet."""
         self._settings = settings
         seconds = settings.request_timeout_seconds
-        self._timeout = Timeout(connect=min(CONNECT_TIMEOUT_SECONDS, seconds), read=seconds)
+        self._timeout = Timeout(connect=seconds, read=seconds)  # connections bound the first one further
         self._classes = pool_classes(permitted=settings.allow_private_hosts)
         self._kept = self._new_session()
 
