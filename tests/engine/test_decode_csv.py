@@ -592,3 +592,18 @@ def test_any_bytes_give_the_same_events_whatever_the_pieces(write: Write, data: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "CHUNK", chunk)
         assert outcome() == whole
+
+
+def test_a_long_row_is_looked_at_once_it_may_end(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at it takes time and memory by its length."""
+    monkeypatch.setattr(source, "CHUNK", 1000)
+    looks: list[int] = []
+
+    def noted(data: bytes, delimiter: bytes) -> int:
+        looks.append(len(data))
+        return exact_cut(data, delimiter)
+
+    monkeypatch.setattr(chunks, "exact_cut", noted)
+    long, text = "x" * 50_500, f"a,b\n1,{'x' * 50_500}\n2,y\n"
+    assert cells(list(read(write(text.encode()), "csv", Layout()))) == [("1", long), ("2", "y")]
+    assert len(looks) <= 2

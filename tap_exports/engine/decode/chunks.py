@@ -35,12 +35,13 @@ def chunks(pending: bytes, blocks: Iterator[bytes], form: Form, file: LocalFile)
     Raises:
         BadContentError: A quote is never closed, or a row is longer than `source.LIMIT` bytes.
     """
-    row, wanted = 1, 0
+    row, wanted, ends = 1, 0, _ends_a_line(pending)
     for block in blocks:
         pending += block
-        if len(pending) < wanted:
+        ends = ends or _ends_a_line(block)
+        if not (ends and len(pending) >= wanted) and len(pending) <= source.LIMIT:
             continue
-        piece = _take(pending, form)
+        piece, ends = _take(pending, form), False
         if piece is None:
             wanted = _longer(pending, row, file)
             continue
@@ -49,6 +50,11 @@ def chunks(pending: bytes, blocks: Iterator[bytes], form: Form, file: LocalFile)
         yield piece
     if pending:
         yield _last(pending, form, row, file)
+
+
+def _ends_a_line(text: bytes) -> bool:
+    """Tell whether a record may end here; a long one is not looked at again before it may."""
+    return b"\n" in text or b"\r" in text
 
 
 def _take(data: bytes, form: Form) -> Piece | None:

@@ -15,7 +15,7 @@ from tap_exports.engine.publish.storage import Storage
 if TYPE_CHECKING:
     from io import IOBase
 
-GROUP_ROWS, GROUP_BYTES = 1 << 16, 32 << 20
+GROUP_ROWS, GROUP_BYTES = 1 << 16, 24 << 20
 DICTIONARY_BYTES = 1 << 16
 SINK_BYTES = 1 << 20
 
