@@ -107,7 +107,7 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
         if new:
             parts.stop_at(new)
             return
-        with closing(ahead(parts.pieces(_read_once(file, form, layout)))) as pieces:
+        with closing(parts.pieces(_read_once(file, form, layout))) as pieces:
             parts.write(pieces)
         parts.close()
     except RunEndingError:
@@ -139,7 +139,14 @@ class _Parts:
         self._ending: Part | None = None
 
     def pieces(self, decoded: Generator[decode.Decoded, None, None]) -> Generator[decode.Decoded, None, None]:
-        """Yield what a file holds, its rows in pieces of which each goes to one part."""
+        """Yield what a file holds, its rows in pieces of which each goes to one part.
+
+        A thread makes the next piece meanwhile, unless parts encode in threads of their own.
+        """
+        pieces = self._pieces(decoded)
+        return pieces if self._form.has_thread else ahead(pieces)
+
+    def _pieces(self, decoded: Generator[decode.Decoded, None, None]) -> Generator[decode.Decoded, None, None]:
         written = 0
         with closing(decoded):
             for item in decoded:

@@ -160,6 +160,20 @@ def test_row_groups_are_bounded(tmp_path: Path, compression: str, codec: str) ->
     assert found.read()["a"].to_pylist() == [*range(GROUP_ROWS + 5), *range(7)]
 
 
+def test_dictionaries_are_for_values_that_repeat(tmp_path: Path) -> None:
+    """One of values that all differ is given up half-way, after the time it took; bounds are for what has ranges."""
+    columns = {"id": [f"{n:032x}" for n in range(9999)], "kind": ["a", "b", None] * 3333, "n": list(range(9999))}
+    rows = pa.RecordBatch.from_pydict({**columns, "tags": [["x", "y"]] * 9999})
+    part = ParquetPart(Storage(str(tmp_path)), "s", rows.schema)
+    part.add(rows)
+    path = part.publish().removeprefix("file://")
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    chunks = [group.column(i) for i in range(group.num_columns)]
+    assert [chunk.has_dictionary_page for chunk in chunks] == [False, True, False, True]
+    assert [chunk.is_stats_set for chunk in chunks] == [False, False, True, False]
+    assert pq.read_table(path).to_pylist() == rows.to_pylist()
+
+
 def test_long_rows_make_small_groups(tmp_path: Path) -> None:
     """What waits in memory is bounded in bytes too."""
     schema = pa.schema([pa.field("t", pa.string())])

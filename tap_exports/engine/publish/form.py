@@ -29,6 +29,11 @@ class PartForm:
     compression: str
     columns: Sequence[Column] = ()
 
+    @property
+    def has_thread(self) -> bool:
+        """Return whether a part encodes in a thread of its own, beside the one that adds to it."""
+        return self.format == "parquet"
+
     def begin(self, storage: Storage, name: str) -> Part:
         """Return an empty part.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 GROUP_ROWS, GROUP_BYTES = 1 << 16, 24 << 20
 DICTIONARY_BYTES = 1 << 16
 SINK_BYTES = 1 << 20
+_SAMPLE_ROWS = 1 << 12
 
 
 class ParquetPart:
@@ -42,12 +43,9 @@ class ParquetPart:
         self._draft = storage.draft(name, ".parquet")
         # Python is called once per MiB, not for every page: each call has to wait for the interpreter's lock.
         self._sink = pa.BufferedOutputStream(pa.PythonFile(cast("IOBase", self._draft), mode="w"), SINK_BYTES)
-        self._writer = pq.ParquetWriter(
-            self._sink,
-            schema,
-            compression="gzip" if compression == "gzip" else "zstd",
-            dictionary_pagesize_limit=DICTIONARY_BYTES,
-        )
+        self._schema = schema
+        self._compression: Literal["gzip", "zstd"] = "gzip" if compression == "gzip" else "zstd"
+        self._writer: pq.ParquetWriter | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Append a batch.
@@ -77,7 +75,21 @@ class ParquetPart:
         self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
 
     def _write_group(self, table: pa.Table) -> None:
+        if self._writer is None:
+            self._writer = self._begun(table)
         self._writer.write_table(table, row_group_size=table.num_rows)
+
+    def _begun(self, first: pa.Table) -> pq.ParquetWriter:
+        """Begin the file as its first rows are: dictionaries where values repeat, bounds where ranges are asked for."""
+        repeating: Any = [_path(f) for f in self._schema if _repeats(first[f.name])]  # the stub knows no list
+        return pq.ParquetWriter(
+            self._sink,
+            self._schema,
+            compression=self._compression,
+            use_dictionary=repeating,
+            dictionary_pagesize_limit=DICTIONARY_BYTES,
+            write_statistics=[f.name for f in self._schema if not pa.types.is_string(f.type)],
+        )
 
     def _settle(self) -> None:
         """Wait for the thread, and raise what went wrong there."""
@@ -98,7 +110,7 @@ class ParquetPart:
         self.finish()
         self._settle()
         self._thread.shutdown()
-        self._writer.close()
+        (self._writer or self._begun(self._schema.empty_table())).close()
         self._sink.detach()
         return self._draft.publish()
 
@@ -108,6 +120,18 @@ class ParquetPart:
         self._thread.shutdown(cancel_futures=True)
         self._draft.discard()
         with suppress(Exception):
-            self._writer.close()
+            if self._writer:
+                self._writer.close()
         with suppress(Exception):
             self._sink.detach()
+
+
+def _path(field: pa.Field[Any]) -> str:
+    """Return what the file calls the values of a column."""
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+
+
+def _repeats(column: pa.ChunkedArray[Any]) -> bool:
+    """Tell whether a dictionary is worth a try; building one of values that are all different takes time."""
+    sample = column[:_SAMPLE_ROWS]
+    return pa.types.is_list(column.type) or 2 * len(sample.unique()) < len(sample)
