@@ -35,7 +35,7 @@ def serial(lab: Lab) -> Row:
 
 
 def many(lab: Lab) -> Row:
-    """Measure the full number of pages, without the serial peer."""
+    """Measure the full number of pages; the serial peer takes so long that it reads fewer, in a row of its own."""
     pages = lab.size(PAGES)
     row = lab.row(f"{pages:,} pages of 100 items, each after {LATENCY * 1000:.0f} ms")
     with lab.served(data=lab.pages(pages), latency=LATENCY) as (_, api):
