@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,24 @@ class TestAddresses:
         for number in range(200):
             assert fetch(opened, server.url.replace("127.0.0.1", f"host{number}.test")) == b"x"
         assert len(list(Path("/proc/self/fd").iterdir())) - before < 100
+
+    def test_connecting_is_bounded_and_a_kept_connection_keeps_its_timeout(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each change of it is a call into the system; urllib3 asks for two a request."""
+        asked: list[float | None] = []
+        change = socket.socket.settimeout
+
+        def noted(sock: socket.socket, value: float | None) -> None:
+            if type(sock) is not socket.socket:
+                asked.append(value)
+            change(sock, value)
+
+        monkeypatch.setattr(socket.socket, "settimeout", noted)
+        server = start(stack, reply(200, b"a"), reply(200, b"b"))
+        opened = transport(stack, replace(OPEN, request_timeout_seconds=60))
+        assert [fetch(opened, server.url), fetch(opened, server.url)] == [b"a", b"b"]
+        assert asked == [30, 60]
 
     def test_next_address_is_tried(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
         server = start(stack, reply(200, b"ok"))
