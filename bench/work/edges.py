@@ -15,7 +15,7 @@ from bench import services
 from bench.lab import Lab
 from bench.process import BrokenRunError, states
 from bench.results import Row
-from bench.tap import Settings, Tap, exelensia
+from bench.tap import Settings, Tap
 from bench.work.records import always, tap_of
 from tap_exports.sandbox.closient.seed import LOAD
 
@@ -52,12 +52,9 @@ def streams(lab: Lab) -> Row:
     row.facts["count"] = sizes
     with lab.served() as (_, api):
         file = lab.table(1)
-        taps = {}
-        for side, count in sizes.items():
-            names = [f"exelensia_export_{number}" for number in range(count)]
-            taps[side] = Tap(lab.place(f"streams-{side}"), exelensia(api, *[file] * count), names)
-        lab.alternate(row, {side: always(tap.command) for side, tap in taps.items()})
-        row.facts["STATE"] = {side: of_states(states(tap.command)) for side, tap in taps.items()}
+        taps = {side: tap_of(lab, api, file, f"streams-{side}", count) for side, count in sizes.items()}
+        lab.alternate(row, {side: always(command) for side, command in taps.items()})
+        row.facts["STATE"] = {side: of_states(states(command)) for side, command in taps.items()}
     return row
 
 

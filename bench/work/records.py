@@ -12,9 +12,10 @@ ROWS = 1_000_000
 STREAM = "exelensia_export_0"
 
 
-def tap_of(lab: Lab, origin: str, file: str, name: str, **settings: object) -> Command:
-    """Return the command of the tap over one file."""
-    return Tap(lab.place(name), exelensia(origin, file, **settings), [STREAM]).command
+def tap_of(lab: Lab, origin: str, file: str, name: str, count: int = 1) -> Command:
+    """Return the command of the tap over a file, taken so often."""
+    streams = [f"exelensia_export_{number}" for number in range(count)]
+    return Tap(lab.place(name), exelensia(origin, *[file] * count), streams).command
 
 
 def always(command: Command) -> Make:
@@ -80,15 +81,9 @@ def sizes(lab: Lab) -> Row:
         "peak and cost of the tap over 100 × 10,000, 10 × 100,000, 1,000,000 and 10,000,000 rows, RECORD lines"
     )
     row.facts["rows"] = {side: lab.size(rows) * files for side, (rows, files) in tables.items()}
-    row.facts["start"] = {side: f"start {files}" for side, (_, files) in tables.items()}
+    row.facts["start"] = {side: f"start-{files}" for side, (_, files) in tables.items()}
     work = {row.facts["start"][side]: (1, files) for side, (_, files) in tables.items()}
     work |= {side: (lab.size(rows), files) for side, (rows, files) in tables.items()}
     with lab.served() as (_, api):
-        taps = {side: taps_of(lab, api, side, lab.table(rows), files) for side, (rows, files) in work.items()}
+        taps = {side: tap_of(lab, api, lab.table(rows), side, files) for side, (rows, files) in work.items()}
         return lab.alternate(row, {side: always(command) for side, command in taps.items()})
-
-
-def taps_of(lab: Lab, origin: str, name: str, file: str, count: int) -> Command:
-    """Return the command of the tap over a file, taken so often."""
-    streams = [f"exelensia_export_{number}" for number in range(count)]
-    return Tap(lab.place(name.replace(" ", "-")), exelensia(origin, *[file] * count), streams).command

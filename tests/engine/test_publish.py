@@ -14,7 +14,6 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyarrow.parquet import ParquetWriter
 
 from tap_exports.engine.publish import JsonLinesPart, ParquetPart, Storage
 from tap_exports.engine.publish.parquet import GROUP_ROWS
@@ -117,7 +116,7 @@ def test_group_that_failed_is_told_though_later_ones_went_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the part would lack its rows."""
-    write, calls = ParquetWriter.write_table, count(1)
+    write, calls = pq.ParquetWriter.write_table, count(1)
 
     def fail_once(*given: Any, **named: Any) -> None:  # noqa: ANN401 - stands for a method
         if next(calls) == 1:
