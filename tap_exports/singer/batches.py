@@ -13,16 +13,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 
 from tap_exports.engine.model import JOB_ID, OPERATION_ID, Column, Rows
-from tap_exports.engine.publish import (
-    JsonLinesPart,
-    ParquetPart,
-    Part,
-    PartForm,
-    Published,
-    Storage,
-    part_name,
-    to_batch,
-)
+from tap_exports.engine.publish import JsonLinesPart, Part, PartForm, Published, Storage, part_name, to_batch
 from tap_exports.singer.batch_settings import BatchSettings
 from tap_exports.singer.columns import to_column
 from tap_exports.singer.held_state import HeldState
@@ -165,10 +156,10 @@ class PartWriter(MessageWriter):
             names, rows = names | {VERSION}, Rows(rows.data, {**rows.constants, VERSION: version})
         for piece in self._pieces(stream, rows):
             part = self._part(stream)
-            if isinstance(part, ParquetPart):
-                part.add(to_batch(piece, self._columns, stream))
-            else:
+            if isinstance(part, JsonLinesPart):
                 part.add(record_lines(piece, names), len(piece))
+            else:
+                part.add(to_batch(piece, self._columns, stream))
         self._close_full(stream)
 
     def write_records(self, stream: str, records: Sequence[Any], version: int | None, at: datetime) -> None:

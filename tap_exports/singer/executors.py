@@ -45,7 +45,7 @@ class ExecutorSetting:
 
         Only threads of this process are handed more than the task.
         """
-        from tap_exports.singer.work import work  # noqa: PLC0415 - loads Parquet, which RECORD messages do without
+        from tap_exports.singer.work import work  # noqa: PLC0415 - RECORD messages do without it
 
         return _Elsewhere(self.factory) if self.factory else work
 

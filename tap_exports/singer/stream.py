@@ -220,7 +220,7 @@ class EventStream(Stream):
         if self._run is None:
             self._run = self.make_run()
             if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
-                from tap_exports.singer.parallel import convert_elsewhere  # noqa: PLC0415 - loads Parquet
+                from tap_exports.singer.parallel import convert_elsewhere  # noqa: PLC0415 - RECORD messages do without it
 
                 convert_elsewhere(self._run, self, self._batch_settings, self._executor)
             self._run.start()
@@ -271,7 +271,7 @@ class EventStream(Stream):
 
     def _write_events(self) -> None:
         if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
-            from tap_exports.singer.batches import Batches  # noqa: PLC0415 - loads Parquet
+            from tap_exports.singer.batches import Batches  # noqa: PLC0415 - as above
 
             self._parts = Batches(self._batch_settings, self, self._stream_version)
         with self._parts or nullcontext():

@@ -17,7 +17,7 @@ from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.download import download
 from tap_exports.engine.http import HttpSettings, Transport
 from tap_exports.engine.model import ROW, Column, Contract, LocalFile, NewColumns, Reject, RemoteFile, Rows
-from tap_exports.engine.publish import ParquetPart, Part, PartForm, Storage, part_name, to_batch
+from tap_exports.engine.publish import JsonLinesPart, Part, PartForm, Storage, part_name, to_batch
 from tap_exports.engine.run.ahead import ahead
 from tap_exports.engine.run.convert import NOWHERE, Host, Result, Task, column_of, reject_values, values_of
 from tap_exports.engine.spool import Spool
@@ -192,10 +192,10 @@ class _Parts:
     def _add(self, rows: Rows) -> None:
         self._result["rows"] += len(rows)
         with self._unharmed() as part:
-            if isinstance(part, ParquetPart):
-                part.add(to_batch(rows, self._form.columns, self._task["part"]["stream"]))
-            else:
+            if isinstance(part, JsonLinesPart):
                 part.add(record_lines(rows, self._names), len(rows))
+            else:
+                part.add(to_batch(rows, self._form.columns, self._task["part"]["stream"]))
         if self._part and self._part.rows == self._task["part"]["rows"]:
             self._finish()
         self._result["last_row"] = max(self._result["last_row"], _last(rows))

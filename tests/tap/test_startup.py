@@ -40,3 +40,9 @@ def test_what_other_runs_need_is_not_imported(config: dict[str, object], needed:
     """Parquet, archives, bars and the other providers' streams wait until something asks for them."""
     others = {f"tap_exports.providers.{name}.streams" for name in PROVIDERS if name not in config}
     assert imported(config) & ({*UNUSED} | others) == needed
+
+
+def test_parts_of_lines_do_without_parquet() -> None:
+    """What writes batches loads Parquet's library at the first part that needs it."""
+    code = "import sys, tap_exports.singer.batches, tap_exports.singer.work; print('pyarrow.parquet' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout == b"False\n"

@@ -3,14 +3,12 @@
 from tap_exports.engine.publish.columns import arrow_schema, to_batch
 from tap_exports.engine.publish.form import Part, PartForm, Published, part_name
 from tap_exports.engine.publish.jsonl import JsonLinesPart
-from tap_exports.engine.publish.parquet import ParquetPart
 from tap_exports.engine.publish.storage import TEMPORARY, Draft, Storage
 
 __all__ = [
     "TEMPORARY",
     "Draft",
     "JsonLinesPart",
-    "ParquetPart",
     "Part",
     "PartForm",
     "Published",

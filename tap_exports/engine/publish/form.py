@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from tap_exports.engine.model import Column, Rows
 from tap_exports.engine.publish.columns import arrow_schema
 from tap_exports.engine.publish.jsonl import JsonLinesPart
-from tap_exports.engine.publish.parquet import ParquetPart
 from tap_exports.engine.publish.storage import Storage
 
-Part = JsonLinesPart | ParquetPart
+if TYPE_CHECKING:
+    from tap_exports.engine.publish.parquet import ParquetPart
+
+Part: TypeAlias = "JsonLinesPart | ParquetPart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class PartForm:
             StopError: The storage refuses.
         """
         if self.format == "parquet":
+            from tap_exports.engine.publish.parquet import ParquetPart  # noqa: PLC0415 - lines do without its library
+
             return ParquetPart(storage, name, arrow_schema(self.columns), self.compression)
         return JsonLinesPart(storage, name, self.compression)
 
