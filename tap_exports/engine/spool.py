@@ -158,19 +158,23 @@ class Spool:
 
     @property
     def has_room(self) -> bool:
-        """Return whether a download may still be started ahead of its reader.
+        """Return whether a download may still be started ahead of its reader; a closed spool takes none.
 
         Where many files wait, one look at them serves for several answers: a thousand jobs would look at a million.
         """
         self._answers_left -= 1
         if self._answers_left < 0:
-            sizes = self._sizes()
+            try:
+                sizes = self._sizes()
+            except FileNotFoundError:
+                return False
             self._is_full, self._answers_left = sum(sizes) >= self._max_bytes, len(sizes) // FILES_PER_ANSWER
         return not self._is_full
 
     def close(self) -> None:
-        """Remove the directory; safe to call twice."""
+        """Remove the directory; safe to call twice, and while workers still look at it."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        self._answers_left = 0
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -178,6 +178,14 @@ class TestBudget:
             assert all(spool.has_room for _ in range(320))
         assert len(looks) == 320 // (320 // 16 + 1) + 1
 
+    def test_closed_spool_has_no_room(self, tmp_path: Path) -> None:
+        """A run that ends closes the spool while a job's end may still ask for room, in a worker of its own."""
+        with closing(Spool(str(tmp_path))) as spool:
+            for _ in range(32):
+                spool.create("a").close()
+            assert spool.has_room
+        assert not spool.has_room
+
     def test_file_that_its_reader_removes_meanwhile_counts_nothing(self, tmp_path: Path) -> None:
         with closing(Spool(str(tmp_path))) as spool:
             (spool.directory / "gone").symlink_to(tmp_path / "nowhere")
