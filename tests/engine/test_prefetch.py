@@ -72,6 +72,18 @@ def test_files_are_here_before_their_turn(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_nothing_is_fetched_behind_its_reader(tmp_path: Path) -> None:
+    """The worker that saw a job end tells of it last: by then its rows, or the whole stream, may have been read."""
+    files = Files(tmp_path, dict(CONTENTS))
+    chosen, prefetch = ahead_of(files)
+    list(chosen.read(of(1), StreamState.detached("s", {}), Tally()))
+    chosen.run_ahead(of(1))
+    assert (files.downloads, prefetch._jobs) == (["j1"], {})
+    chosen.release()
+    chosen.run_ahead(of(2))
+    assert prefetch._jobs == {}
+
+
 def test_a_full_spool_lets_nothing_run_ahead(tmp_path: Path) -> None:
     files = Files(tmp_path, dict(CONTENTS))
     chosen, prefetch = ahead_of(files, room=False)

@@ -31,12 +31,16 @@ class Prefetch:
         """Begin with nothing."""
         self._has_room, self._workers = has_room, workers
         self._jobs: dict[str, Future[Files]] = {}
+        self._taken = set[str]()  # before they were begun: the worker that sees a job end tells of it last
+        self._is_closed = False
         self._lock = threading.Lock()
 
     def begin(self, job_id: str, fetch: Callable[[], Files]) -> None:
-        """Fetch the files of a job in a thread, where there is room."""
+        """Fetch the files of a job in a thread, where there is room and its reader has not come yet."""
         with self._lock:
-            if job_id not in self._jobs and self._has_room():
+            if job_id in self._taken or self._is_closed:
+                self._taken.discard(job_id)
+            elif job_id not in self._jobs and self._has_room():
                 self._jobs[job_id] = self._workers.submit(fetch)
 
     def take(self, job_id: str) -> Files | None:
@@ -47,12 +51,14 @@ class Prefetch:
         """
         with self._lock:
             future = self._jobs.pop(job_id, None)
+            if future is None:
+                self._taken.add(job_id)
         return None if future is None or future.cancel() else future.result()
 
     def close(self) -> None:
         """Let go of what nobody took; files that are still on their way are removed when they are here."""
         with self._lock:
-            futures, self._jobs = list(self._jobs.values()), {}
+            futures, self._jobs, self._is_closed = list(self._jobs.values()), {}, True
         for future in futures:
             if not future.cancel():
                 future.add_done_callback(_remove_when_here)
