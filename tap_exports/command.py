@@ -26,6 +26,7 @@ def command() -> NoReturn:
     with contextlib.suppress(NotImplementedError):  # not on every system; it gives memory back where others keep it
         pa.set_memory_pool(pa.jemalloc_memory_pool())
         pa.jemalloc_set_decay_ms(10_000)  # what one piece of a file gives back, a later one takes again
+    pa.enable_signal_handlers(enable=False)  # they may lose one that comes while the main thread reads
     code = run()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,36 @@ def test_signal_while_a_job_runs(tmp_path: Path, sandbox: Boxes, number: signal.
     again = tap(tmp_path, config, state=state).succeeded()
     assert [r["method"] for r in box.requests()].count("POST") == 1
     assert {r["_sdc_job_id"] for r in again.records[INVOICES]} == {job["id"]}
+
+
+READ = """
+import os, signal, time, pyarrow
+from pyarrow import csv
+from tap_exports import command
+
+class Asked:
+    closed, parts = False, [b"a\\n", b"1\\n"]
+
+    def read(self, size):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+        return self.parts.pop(0) if self.parts else b""
+
+def run():
+    heard = []
+    signal.signal(signal.SIGTERM, lambda *_: heard.append(1))
+    rows = csv.read_csv(pyarrow.PythonFile(Asked(), mode="r")).num_rows
+    return 0 if rows == 1 and heard else 1
+
+command.run = run
+command.command()
+"""
+
+
+def test_signal_while_pyarrow_reads() -> None:
+    """The tap hears a signal itself: pyarrow, which may take it for the time of a read, would now and then lose it."""
+    done = subprocess.run([sys.executable, "-c", READ], check=False, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_closed_pipe(tmp_path: Path, sandbox: Boxes) -> None:
