@@ -101,7 +101,9 @@ def _spliced(field: Field, column: Values) -> tuple[str, Values, str]:
         return "", column, ""
     if pa.types.is_integer(field.type) or pa.types.is_boolean(field.type):
         return "", pc.cast(column, pa.string()), ""
-    escaped = _escaped(column) if isinstance(column, pa.StringArray) else None
+    escaped: Values | None = None
+    if isinstance(column, pa.StringArray):
+        escaped = column if _is_time(field) else _escaped(column)
     if escaped is None:
         return "", _encoded(column), ""
     if not escaped.null_count:
@@ -143,6 +145,11 @@ def _encoded(column: Values) -> pa.StringArray:
 def is_raw(field: Field) -> bool:
     """Tell whether a text column holds the exact text of JSON values."""
     return bool(field.metadata and field.metadata.get(b"json") == b"raw")
+
+
+def _is_time(field: Field) -> bool:
+    """Tell whether a text column holds dates or instants, in which nothing is escaped."""
+    return bool(field.metadata and b"kind" in field.metadata)
 
 
 def _decoded(field: Field, column: Values) -> Sequence[Any]:
