@@ -92,7 +92,9 @@ def jsonl(lab: Lab) -> Row:
             "tap": tap_into(lab, api, file, "jsonl", "jsonl"),
             "sdk": into(lab, "batcher", program("sdk_tap", "--config", config)),
         }
-        return lab.alternate(row, sides, same_files(row, {"tap": out(lab, "jsonl"), "sdk": out(lab, "batcher")}))
+        return lab.alternate(
+            row, sides, same_files(row, {"tap": out(lab, "jsonl"), "sdk": out(lab, "batcher")}), times=7
+        )
 
 
 def memory(lab: Lab) -> Row:

@@ -16,7 +16,7 @@ from bench.work.records import ROWS, tap_of
 
 SHOWN = 15
 # What a thread does that is counted as busy although it waits for work or for a result.
-WAITING = ("Condition.wait", "Workers._work")
+WAITING = ("Condition.wait", "Workers._work", "_worker (", "Journal.until")
 Shares = list[tuple[str, float]]
 
 

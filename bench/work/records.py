@@ -86,4 +86,4 @@ def sizes(lab: Lab) -> Row:
     work |= {side: (lab.size(rows), files) for side, (rows, files) in tables.items()}
     with lab.served() as (_, api):
         taps = {side: tap_of(lab, api, lab.table(rows), side, files) for side, (rows, files) in work.items()}
-        return lab.alternate(row, {side: always(command) for side, command in taps.items()})
+        return lab.alternate(row, {side: always(command) for side, command in taps.items()}, times=7)
