@@ -74,7 +74,7 @@ class _Shape:
         columns = [to_column(n, p) for n, p in stream.schema["properties"].items() if n in names]
         versioned = [VERSION_COLUMN] if version is not None else []
         return {
-            "layout": layout_values(replace(stream.layout(), times=batches.format == "parquet")),
+            "layout": layout_values(replace(stream.layout(), cast=batches.format == "parquet")),
             "names": sorted({*names, VERSION} if versioned else names),
             "columns": [_values(c.name, c.kind, c.schema) for c in [*columns, *versioned]],
             "before": {EXTRA: None} if EXTRA in stream.lineage else {},

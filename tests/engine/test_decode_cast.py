@@ -22,7 +22,7 @@ def column(*texts: str | None) -> pa.StringArray:
     [
         (Kind.STRING, ("007", None, ""), pa.string(), None),
         (Kind.ANY, ("007", None, ""), pa.string(), None),
-        (Kind.INTEGER, ("0", None, "-12", "9223372036854775807"), pa.int64(), None),
+        (Kind.INTEGER, ("0", None, "-12", "9223372036854775807"), pa.string(), RAW),
         (Kind.INTEGER, ("1", None, "9223372036854775808"), pa.string(), RAW),
         (Kind.INTEGER, ("-0", "1"), pa.string(), RAW),
         (Kind.NUMBER, ("0.1", None, "-12.50", "3", "999999999999.990"), pa.string(), RAW),
@@ -79,6 +79,10 @@ def test_json_stands_on_one_line() -> None:
 @pytest.mark.parametrize(
     ("kind", "texts", "type_"),
     [
+        (Kind.INTEGER, ("0", None, "-12", "9223372036854775807"), pa.int64()),
+        (Kind.INTEGER, ("1", None, "9223372036854775808"), pa.string()),
+        (Kind.INTEGER, ("-0", "1"), pa.string()),
+        (Kind.INTEGER, ("007",), None),
         (Kind.DATE, ("2024-02-29", None), pa.date32()),
         (Kind.DATE, ("0000-01-01",), None),
         (Kind.DATETIME, ("2026-01-01T00:00:00Z", None, "2026-01-01 10:00:00.5+02:00"), pa.timestamp("us", "UTC")),
@@ -87,9 +91,9 @@ def test_json_stands_on_one_line() -> None:
         (Kind.DATETIME, ("2026-01-01T00:00:00", "2026-01-01T00:00:00Z"), pa.string()),
     ],
 )
-def test_times_that_are_cast(kind: Kind, texts: tuple[str | None, ...], type_: pa.DataType | None) -> None:
-    """Dates and date-times come as such where the reader wants that and nothing is lost."""
-    found = typed(column(*texts), kind, times=True)
+def test_values_that_are_cast(kind: Kind, texts: tuple[str | None, ...], type_: pa.DataType | None) -> None:
+    """Integers, dates and date-times come as such where the reader wants that and nothing is lost."""
+    found = typed(column(*texts), kind, cast=True)
     assert (found and found.values.type) == type_
 
 

@@ -8,6 +8,7 @@ import io
 import logging
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def tiny_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def layout(**kinds: Kind) -> Layout:
-    return Layout(columns={name: Column(name, kind) for name, kind in kinds.items()})
+    return Layout(columns={name: Column(name, kind) for name, kind in kinds.items()}, cast=True)
 
 
 def records(events: list[Any]) -> list[dict[str, Any]]:
@@ -232,8 +233,8 @@ def test_undecodable_rows_are_rejected(write: Write) -> None:
 
 def test_bytes_of_a_deselected_column_harm_nothing(write: Write) -> None:
     """The same rows come whether or not another row in the piece is at fault."""
-    columns = layout(a=Kind.INTEGER).columns
-    events = list(read_csv(write(b"a,b\n1,\xff\n2\n"), Layout(columns, deselected=frozenset({"b"}))))
+    without_b = replace(layout(a=Kind.INTEGER), deselected=frozenset({"b"}))
+    events = list(read_csv(write(b"a,b\n1,\xff\n2\n"), without_b))
     assert records(events) == [{"a": 1, "_sdc_row": 1}]
     assert [reject.row for reject in rejects(events)] == [2]
 
@@ -312,7 +313,7 @@ def test_unknown_columns_evolve(write: Write, tiny_chunks: None) -> None:
 
 
 def test_unknown_columns_are_discarded_into_extra(write: Write) -> None:
-    discard = Layout(layout(a=Kind.INTEGER).columns, contract=Contract.DISCARD)
+    discard = replace(layout(a=Kind.INTEGER), contract=Contract.DISCARD)
     events = list(read_csv(write(b'x,a,y\n"""q""",1,\n,x,\n"",2,n\n'), discard))
     (batch,) = [_batch(event) for event in events if isinstance(event, Rows)]
     assert batch.to_pylist() == [
@@ -323,7 +324,7 @@ def test_unknown_columns_are_discarded_into_extra(write: Write) -> None:
 
 
 def test_unknown_columns_freeze(write: Write) -> None:
-    frozen = Layout(layout(a=Kind.INTEGER).columns, contract=Contract.FREEZE)
+    frozen = replace(layout(a=Kind.INTEGER), contract=Contract.FREEZE)
     with pytest.raises(StopError) as caught:
         list(read_csv(write(b"a,new\n1,x\n"), frozen))
     assert caught.value.message == (
@@ -333,9 +334,8 @@ def test_unknown_columns_freeze(write: Write) -> None:
 
 
 def test_deselected_columns_are_not_built(write: Write) -> None:
-    plain = Layout(
-        layout(a=Kind.INTEGER, b=Kind.INTEGER).columns, deselected=frozenset({"b", "c"}), contract=Contract.FREEZE
-    )
+    known = layout(a=Kind.INTEGER, b=Kind.INTEGER)
+    plain = replace(known, deselected=frozenset({"b", "c"}), contract=Contract.FREEZE)
     events = list(read_csv(write(b"a,b,c\n1,no number,x\n"), plain))
     assert records(events) == [{"a": 1, "_sdc_row": 1}]
 
@@ -346,7 +346,7 @@ def test_without_any_selected_column_rows_still_count(write: Write) -> None:
 
 
 def test_aliases_apply_where_the_property_is_not_in_the_header(write: Write) -> None:
-    aliased = Layout(layout(total=Kind.NUMBER, id=Kind.STRING).columns, aliases={"Total": "total", "Id": "id"})
+    aliased = replace(layout(total=Kind.NUMBER, id=Kind.STRING), aliases={"Total": "total", "Id": "id"})
     assert cells(list(read_csv(write(b"Id,Total\nx,1.5\n"), aliased))) == [("x", "1.5")]
     events = list(read_csv(write(b"id,Id,Total\nx,y,1.5\n"), aliased))
     assert records(events) == [{"id": "x", "Id": "y", "total": "1.5", "_sdc_row": 1}]
@@ -364,7 +364,7 @@ def test_a_resume_yields_the_rest_with_the_same_ordinals(write: Write, tiny_chun
     """P3: rows and rejects after the given ordinal, neither one more nor one less."""
     file = write(b"a,b\n1,x\n2\n3,z\nbad,y\n5,v\n6,u\n7\n8,s\n")
     whole = list(read_csv(file, layout(a=Kind.INTEGER, b=Kind.STRING)))
-    rest = list(read_csv(file, Layout(layout(a=Kind.INTEGER, b=Kind.STRING).columns, skip_rows=skip)))
+    rest = list(read_csv(file, replace(layout(a=Kind.INTEGER, b=Kind.STRING), skip_rows=skip)))
     assert records(rest) == [row for row in records(whole) if row["_sdc_row"] > skip]
     assert rejects(rest) == [reject for reject in rejects(whole) if reject.row > skip]
     assert [row["_sdc_row"] for row in records(whole)] == [1, 3, 5, 6, 8]
@@ -382,12 +382,12 @@ def test_a_byte_order_mark_decides(write: Write, tiny_chunks: None, encoding: st
 
 
 def test_latin_1_where_it_is_configured(write: Write, tiny_chunks: None) -> None:
-    latin = Layout(layout(a=Kind.STRING).columns, encoding="latin-1")
+    latin = replace(layout(a=Kind.STRING), encoding="latin-1")
     assert cells(list(read_csv(write("a\nMüller\nÄrger\n".encode("latin-1")), latin))) == [("Müller",), ("Ärger",)]
 
 
 def test_bytes_that_an_encoding_does_not_have_are_rejects(write: Write) -> None:
-    latin = Layout(layout(a=Kind.STRING, b=Kind.STRING).columns, encoding="cp1252")
+    latin = replace(layout(a=Kind.STRING, b=Kind.STRING), encoding="cp1252")
     events = list(read_csv(write(b"a,b\n\xfc,x\n\x81,y\n"), latin))
     assert cells(events) == [("ü", "x")]
     assert [(reject.row, reject.column, reject.code) for reject in rejects(events)] == [(2, "a", "undecodable")]
@@ -519,7 +519,7 @@ def test_the_header_shows_the_delimiter(write: Write, header: bytes, names: list
 
 
 def test_a_configured_delimiter(write: Write) -> None:
-    events = list(read_csv(write(b"a|b\n1,5|x\n"), Layout(layout(a=Kind.STRING, b=Kind.STRING).columns, delimiter="|")))
+    events = list(read_csv(write(b"a|b\n1,5|x\n"), replace(layout(a=Kind.STRING, b=Kind.STRING), delimiter="|")))
     assert cells(events) == [("1,5", "x")]
 
 

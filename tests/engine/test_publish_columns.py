@@ -23,18 +23,17 @@ def column(kind: Kind, schema: Mapping[str, Any] | None = None) -> Column:
 
 
 def from_file(kind: Kind, *texts: str | None, schema: Mapping[str, Any] | None = None) -> list[Any]:
-    """Return what becomes of the texts of a CSV column, whether or not the decoder casts times."""
-    from_texts, from_times = (cast_from_file(kind, texts, schema, times=times) for times in (False, True))
-    assert from_texts == from_times
+    """Return what becomes of the texts of a CSV column, whether or not the decoder casts."""
+    from_texts, from_cast = (from_decoder(kind, texts, schema, cast=cast) for cast in (False, True))
+    assert from_texts == from_cast
     return from_texts
 
 
-def cast_from_file(
-    kind: Kind, texts: Sequence[str | None], schema: Mapping[str, Any] | None, *, times: bool
-) -> list[Any]:
-    cast = typed(pa.array(texts, pa.string()), kind, times=times)
-    assert cast is not None
-    data = pa.record_batch([cast.values], schema=pa.schema([pa.field("c", cast.values.type, metadata=cast.metadata)]))
+def from_decoder(kind: Kind, texts: Sequence[str | None], schema: Mapping[str, Any] | None, *, cast: bool) -> list[Any]:
+    built = typed(pa.array(texts, pa.string()), kind, cast=cast)
+    assert built is not None
+    field = pa.field("c", built.values.type, metadata=built.metadata)
+    data = pa.record_batch([built.values], schema=pa.schema([field]))
     return values(Rows(data), column(kind, schema))
 
 

@@ -1,7 +1,7 @@
 """Columns of text to typed columns, without losing a digit.
 
-A column is either cast as a whole by pyarrow's kernels, which is fast, or kept as text that the writer splices into the
-record as it is (`RAW`). Dates and times stay the text that the provider wrote, unless the reader wants them cast.
+A column is proven as a whole by pyarrow's kernels, which is fast. Its values stay the text that the provider wrote, for
+the writer to splice into the record as it is (`RAW`), unless the reader wants them cast.
 """
 
 from __future__ import annotations
@@ -52,26 +52,28 @@ class Typed:
     metadata: dict[bytes, bytes] | None = None
 
 
-def typed(texts: pa.StringArray, kind: Kind, *, times: bool = False) -> Typed | None:
+def typed(texts: pa.StringArray, kind: Kind, *, cast: bool = False) -> Typed | None:
     """Return a column of text as its type, or None where at least one value does not fit.
 
     Args:
         texts: The column; null stays null for every type.
         kind: The declared type; `ANY` stays text.
-        times: Whether dates and date-times may come as `date32` and as microseconds in UTC.
+        cast: Whether integers, dates and date-times may come as such.
 
     Returns:
-        `int64` where that shows each integer as written, else text with `RAW`, as for numbers, objects and arrays;
-        `bool_` for booleans; text with `kind: date` or `kind: date-time`; text otherwise. With `times`, `date32` and
-        `timestamp[us, UTC]` where one cast of the column loses nothing.
+        Text with `RAW` for integers, numbers, objects and arrays; `bool_` for booleans; text with `kind: date` or
+        `kind: date-time`; text otherwise. With `cast`, `int64`, `date32` and `timestamp[us, UTC]` where one cast of the
+        column loses nothing.
     """
     if kind in {Kind.STRING, Kind.ANY}:
         return Typed(texts)
     if kind in _JSON_TYPES:
         return Typed(_one_line(texts), RAW) if all_fit(texts, kind) else None
     if kind in {Kind.DATE, Kind.DATETIME}:
-        return _time(texts, kind, cast=times)
-    return _CASTS[kind](texts)
+        return _time(texts, kind, cast=cast)
+    if kind is Kind.INTEGER:
+        return _integers(texts, cast=cast)
+    return _numbers(texts) if kind is Kind.NUMBER else _booleans(texts)
 
 
 def fits(texts: pa.StringArray, kind: Kind) -> pa.BooleanArray:
@@ -116,11 +118,11 @@ def _cast(texts: pa.StringArray, target: pa.DataType) -> pa.Array[Any] | None:
         return None
 
 
-def _integers(texts: pa.StringArray) -> Typed | None:
-    """Cast where the text would come back the same: pyarrow alone would take `007`, `0x10` and `-0`."""
+def _integers(texts: pa.StringArray, *, cast: bool) -> Typed | None:
+    """Let pyarrow check where the text would come back the same: it alone would take `007`, `0x10` and `-0`."""
     numbers = _cast(texts, pa.int64())
     if numbers is not None and (_begin_with_a_digit(texts) or _come_back(numbers, texts)):
-        return Typed(numbers)
+        return Typed(numbers) if cast else Typed(texts, RAW)
     return Typed(texts, RAW) if _all_match(texts, INTEGER) else None
 
 
@@ -177,13 +179,6 @@ def _instants(texts: pa.StringArray) -> pa.Array[Any] | None:
             fast = pc.min(pc.cast(instants, pa.int64())).as_py() >= _FIRST_MICROSECOND
             return pc.cast(instants, _UTC) if fast else None
     return None
-
-
-_CASTS = {
-    Kind.INTEGER: _integers,
-    Kind.NUMBER: _numbers,
-    Kind.BOOLEAN: _booleans,
-}
 
 
 def _is_json(text: str, kind: Kind) -> bool:

@@ -33,7 +33,7 @@ class _Plan:
         extra: Unknown properties that go into `_sdc_extra`: the rest of `form.keep`.
         form: How the text is parsed.
         skip_rows: As in `Layout`.
-        times: As in `Layout`.
+        cast: As in `Layout`.
     """
 
     file: LocalFile
@@ -42,7 +42,7 @@ class _Plan:
     extra: Sequence[str]
     form: Form
     skip_rows: int
-    times: bool
+    cast: bool
 
 
 def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]:
@@ -89,7 +89,7 @@ def _planned(names: Sequence[str], header: Header, layout: Layout, file: LocalFi
     positions = {name: position for position, name in enumerate(names)}
     keep = tuple(positions[name] for name in (*wanted, *extra)) or (0,)
     form = Form(len(names), keep, header.delimiter)
-    return _Plan(file, names, list(wanted.values()), extra, form, layout.skip_rows, layout.times)
+    return _Plan(file, names, list(wanted.values()), extra, form, layout.skip_rows, layout.cast)
 
 
 def _decoded(piece: Piece, first: int, plan: _Plan) -> Iterator[Decoded]:
@@ -125,8 +125,8 @@ def _batch(parsed: Parsed, first: int, plan: _Plan) -> tuple[pa.RecordBatch, Map
 def _indices(parsed: Parsed) -> pa.Int64Array:
     """Return the 0-based index among all records of the piece for each record that has no fault."""
     if not parsed.faults:
-        ones = pa.repeat(pa.scalar(1, pa.int64()), parsed.count)
-        return pc.cumulative_sum(ones, start=pa.scalar(-1, pa.int64()))
+        indices: pa.Int64Array = pa.arange(0, parsed.count)  # type: ignore[attr-defined] # its stub lacks it
+        return indices
     return pa.array((index for index in range(parsed.count) if index not in parsed.faults), pa.int64())
 
 
@@ -134,7 +134,7 @@ def _typed(texts: Sequence[pa.StringArray], plan: _Plan) -> list[Typed] | None:
     """Return the declared columns with their types, or None where a value does not fit."""
     columns = []
     for column, wanted in zip(texts, plan.columns, strict=False):
-        built = typed(column, wanted.kind, times=plan.times)
+        built = typed(column, wanted.kind, cast=plan.cast)
         if built is None:
             return None
         columns.append(built)

@@ -45,7 +45,7 @@ class Layout:
         instants: Properties of JSON rows that hold seconds since 1970 and are written as ISO 8601.
         optional: Declared names that a file may well lack: no warning says so.
         numbered: Whether rows of pages get their ordinal as `_sdc_row`.
-        times: Whether dates and date-times of CSV files come as such where that loses nothing, not as text.
+        cast: Whether integers, dates and date-times of CSV files come as such where that loses nothing, not as text.
     """
 
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Layout:
     instants: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     numbered: bool = True
-    times: bool = False
+    cast: bool = False
 
     def knows(self, name: str) -> bool:
         """Return whether the catalog declares or deselects a property."""

@@ -74,7 +74,7 @@ def layout_values(layout: Layout) -> dict[str, Any]:
         "delimiter": layout.delimiter,
         "instants": sorted(layout.instants),
         "optional": sorted(layout.optional),
-        "times": layout.times,
+        "cast": layout.cast,
     }
 
 
