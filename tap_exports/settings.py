@@ -12,7 +12,7 @@ from typing import Any
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.jobs import JobSettings
-from tap_exports.engine.run.tally import Limits
+from tap_exports.engine.read.tally import Limits
 from tap_exports.errors import ConfigError
 
 JsonSchema = Mapping[str, Any]

@@ -15,12 +15,12 @@ from tap_exports.providers.packagex.settings import SETTINGS as PACKAGEX
 from tap_exports.settings import check_slugs
 from tap_exports.singer import typing as th
 from tap_exports.singer.options import SHARED
-from tap_exports.singer.receipts import receipt_streams
+from tap_exports.singer.streams.receipts import receipt_streams
 from tap_exports.singer.tap import BaseTap
 
 if TYPE_CHECKING:
-    from tap_exports.singer.kinds import Entry
-    from tap_exports.singer.stream import EventStream
+    from tap_exports.singer.streams.kinds import Entry
+    from tap_exports.singer.streams.stream import EventStream
 
 PROVIDERS = ("cension", "exelensia", "packagex", "cornect", "closient")
 

@@ -23,7 +23,7 @@ from typing import Any
 import yaml
 
 from tap_exports.sandbox import Sandbox
-from tap_exports.singer.stream import EventStream
+from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import PROVIDERS, TapExports
 
 ROOT = Path(__file__).resolve().parent.parent

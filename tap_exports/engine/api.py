@@ -6,28 +6,10 @@ An API that cannot do a verb does not have it; the engine asks with `isinstance`
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
-from tap_exports.engine.model import Job, RemoteFile, Request, Row, Window
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list.
-
-    Attributes:
-        items: The records, in the provider's order; nobody changes them, the next page is held against them.
-        total: The provider's own count of the whole list, or None.
-        pages: The provider's own count of pages, or None.
-        last: Whether the provider says that nothing follows; None when it does not say.
-    """
-
-    items: Sequence[Row]
-    total: int | None = None
-    pages: int | None = None
-    last: bool | None = None
+from tap_exports.engine.model import Job, RemoteFile, Request, Window
 
 
 class Polls(Protocol):

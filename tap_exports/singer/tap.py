@@ -18,17 +18,18 @@ from tap_exports.engine.api import Polls
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http import Client, Transport
-from tap_exports.engine.jobs import Journal, Lifecycle, Workers
+from tap_exports.engine.jobs import Journal, Lifecycle
 from tap_exports.engine.model import Receipt
-from tap_exports.engine.run import prefetch
+from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
+from tap_exports.engine.workers import Workers
 from tap_exports.errors import AuthError, ConfigError, TapError, Terminated, UnreachableError
 from tap_exports.singer.config import describe, plain
-from tap_exports.singer.held_state import Covered
-from tap_exports.singer.rejects import RejectLog
-from tap_exports.singer.stream import EventStream
-from tap_exports.singer.writer import MessageWriter, StateLines
+from tap_exports.singer.messages.held_state import Covered
+from tap_exports.singer.messages.writer import MessageWriter, StateLines
+from tap_exports.singer.streams.rejects import RejectLog
+from tap_exports.singer.streams.stream import EventStream
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from tap_exports.engine.clock import SystemClock
-from tap_exports.singer import tap, writer
+from tap_exports.singer import tap
+from tap_exports.singer.messages import writer
 from tests.crash.points import Strike, message_name
 
 Write = Callable[[bytes | memoryview], None]

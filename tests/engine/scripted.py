@@ -31,8 +31,8 @@ from tap_exports.engine.model import (
     Unfinished,
     Window,
 )
-from tap_exports.engine.run.files import FileReader
-from tap_exports.engine.run.tally import Limits
+from tap_exports.engine.read.files import FileReader
+from tap_exports.engine.read.tally import Limits
 from tests.engine.fakes import FakeClock
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tap_exports.engine.run.budget import Budget
+from tap_exports.engine.jobs.budget import Budget
 from tap_exports.errors import PaymentError
 
 

@@ -10,8 +10,8 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.decode import Layout, conform
 from tap_exports.engine.decode.instants import instant_text
+from tap_exports.engine.ledger.seconds import WholeSeconds
 from tap_exports.engine.model import Column, Kind, Rows
-from tap_exports.engine.run.seconds import WholeSeconds
 
 NOON = "2026-07-01T12:00:00.000Z"
 

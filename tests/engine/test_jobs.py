@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tap_exports.engine.jobs import CLOCK_SKEW, JobSettings, Journal, Lifecycle, Outcome, Workers
+from tap_exports.engine.jobs import CLOCK_SKEW, JobSettings, Journal, Lifecycle, Outcome
 from tap_exports.engine.jobs.cadence import Cadence
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
+from tap_exports.engine.workers import Workers
 from tap_exports.errors import (
     AuthError,
     BadContentError,

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tap_exports.engine.publish import JsonLinesPart, Storage
+from tap_exports.engine.publish.jsonl import JsonLinesPart
 from tap_exports.engine.publish.parquet import GROUP_ROWS, ParquetPart
+from tap_exports.engine.publish.storage import Storage
 from tap_exports.errors import ConfigError, StopError
 
 LINES = b'{"a":1}\n{"a":2}\n'

@@ -12,7 +12,7 @@ import pytest
 
 from tap_exports.engine.decode.cast import RAW, typed
 from tap_exports.engine.model import Column, Kind, Row, Rows
-from tap_exports.engine.publish import arrow_schema, to_batch
+from tap_exports.engine.publish.columns import arrow_schema, to_batch
 from tap_exports.errors import StopError
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

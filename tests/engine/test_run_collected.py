@@ -8,9 +8,9 @@ import pytest
 
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status, Window
-from tap_exports.engine.run import files as files_module
+from tap_exports.engine.read import files as files_module
 from tap_exports.engine.run.collected import CollectRun
-from tap_exports.engine.run.exports import Export
+from tap_exports.engine.run.created import Export
 from tap_exports.errors import BadContentError
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import (

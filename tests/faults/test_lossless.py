@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tap_exports.engine.decode import Layout, conform, read
 from tap_exports.engine.model import EXTRA, ROW, Column, Contract, Kind, LocalFile, Reject, Rows
-from tap_exports.singer.writer import MessageWriter
+from tap_exports.singer.messages.writer import MessageWriter
 
 AT = datetime(2026, 1, 2, tzinfo=timezone.utc)
 Event = Any

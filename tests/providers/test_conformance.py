@@ -15,7 +15,7 @@ import pytest
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.registry import PROVIDERS as SERVED
-from tap_exports.singer.stream import EventStream
+from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import PROVIDERS, TapExports
 from tests.tap.harness import Json, tap
 

@@ -10,8 +10,8 @@ import pytest
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.jobs.budget import Budget
 from tap_exports.engine.model import Job, RemoteFile, Request, Status
-from tap_exports.engine.run.budget import Budget
 from tap_exports.errors import (
     BadContentError,
     JobLostError,

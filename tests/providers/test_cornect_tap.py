@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tap_exports.engine.run.samples import SamplingReader
+from tap_exports.engine.read.samples import SamplingReader
 from tap_exports.sandbox import Sandbox, SandboxOptions
-from tap_exports.singer.kinds import ExportStream
+from tap_exports.singer.streams.kinds import ExportStream
 from tap_exports.tap import TapExports
 from tests.tap.harness import Json, Ran, only, tap, without_lineage
 

@@ -18,9 +18,9 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import JOB_ID, Job, LocalFile, Request, Rows, Status
 from tap_exports.errors import StopError, Terminated
-from tap_exports.singer.batch_settings import BatchSettings
-from tap_exports.singer.batches import Batches
-from tap_exports.singer.held_state import Covered
+from tap_exports.singer.messages.batch_settings import BatchSettings
+from tap_exports.singer.messages.batches import Batches
+from tap_exports.singer.messages.held_state import Covered
 
 Json = dict[str, Any]
 AT = datetime(2026, 1, 1, tzinfo=timezone.utc)

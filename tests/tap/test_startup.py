@@ -21,7 +21,7 @@ UNUSED = (
     "pyarrow.dataset",
     "tqdm",
     "yaml",
-    "tap_exports.engine.publish",
+    "tap_exports.engine.publish.storage",
     "tap_exports.engine.archive",
 )
 CLOSIENT = {"closient": {"api_key": "secret", "organization_ids": ["0195c2a0-0000-7000-8000-000000000001"]}}
@@ -44,5 +44,6 @@ def test_what_other_runs_need_is_not_imported(config: dict[str, object], needed:
 
 def test_parts_of_lines_do_without_parquet() -> None:
     """What writes batches loads Parquet's library at the first part that needs it."""
-    code = "import sys, tap_exports.singer.batches, tap_exports.singer.work; print('pyarrow.parquet' in sys.modules)"
+    modules = "tap_exports.singer.messages.batches, tap_exports.engine.convert.work"
+    code = f"import sys, {modules}; print('pyarrow.parquet' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE).stdout == b"False\n"

@@ -21,9 +21,9 @@ from singer_sdk.singerlib.encoding.simple import RecordMessage, SchemaMessage, S
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, LocalFile, Request, Rows, Status
+from tap_exports.engine.publish.lines import dicts_of, record_lines
 from tap_exports.errors import Terminated
-from tap_exports.singer.lines import dicts_of, record_lines
-from tap_exports.singer.writer import MessageWriter, StateLines
+from tap_exports.singer.messages.writer import MessageWriter, StateLines
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
 RAW = {b"json": b"raw"}

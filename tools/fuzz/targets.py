@@ -22,8 +22,8 @@ from tap_exports.engine.clock import to_text
 from tap_exports.engine.decode import Layout, read, sample
 from tap_exports.engine.ledger import StreamState, check_state
 from tap_exports.engine.model import ROW, Column, Contract, Kind, LocalFile, Reject, Rows
+from tap_exports.engine.publish.lines import ENCODER, record_lines
 from tap_exports.errors import TapError
-from tap_exports.singer.lines import ENCODER, record_lines
 
 _ENCODINGS = (None, None, None, "latin-1", "utf-16", "cp1252", "utf-32", "shift_jis")
 _KINDS = (Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.DATE, Kind.DATETIME, Kind.OBJECT, Kind.ANY)

@@ -3,6 +3,5 @@
 from tap_exports.engine.jobs.journal import Journal
 from tap_exports.engine.jobs.lifecycle import CLOCK_SKEW, Lifecycle
 from tap_exports.engine.jobs.outcome import JobSettings, Outcome, describe
-from tap_exports.engine.jobs.workers import Workers
 
-__all__ = ["CLOCK_SKEW", "JobSettings", "Journal", "Lifecycle", "Outcome", "Workers", "describe"]
+__all__ = ["CLOCK_SKEW", "JobSettings", "Journal", "Lifecycle", "Outcome", "describe"]

@@ -13,9 +13,9 @@ from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs.cadence import SHORTEST_WAIT_SECONDS, Cadence
 from tap_exports.engine.jobs.journal import Journal
 from tap_exports.engine.jobs.outcome import JobSettings, Outcome, describe
-from tap_exports.engine.jobs.workers import Workers
 from tap_exports.engine.ledger import Closed, Entry, StreamState
 from tap_exports.engine.model import Job, Request, Status
+from tap_exports.engine.workers import Workers
 from tap_exports.errors import (
     BadContentError,
     JobLostError,

@@ -13,9 +13,9 @@ from tap_exports.engine.clock import MILLISECOND, Clock, to_text
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Job, Request, Status, Window
-from tap_exports.engine.run.exports import Export
-from tap_exports.engine.run.files import Reads
-from tap_exports.engine.run.tally import Tally, receipt
+from tap_exports.engine.read.files import Reads
+from tap_exports.engine.read.tally import Tally, receipt
+from tap_exports.engine.run.created import Export
 from tap_exports.errors import TapError
 
 LOGGER = logging.getLogger("tap-exports.run")

@@ -19,9 +19,9 @@ from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Job, LocalFile, RemoteFile, Request, Row, Status
-from tap_exports.engine.run.exports import READS_OF_ONE_JOB
-from tap_exports.engine.run.files import Download
-from tap_exports.engine.run.tally import LOST, Limits, Tally, receipt
+from tap_exports.engine.read.files import Download
+from tap_exports.engine.read.tally import LOST, Limits, Tally, receipt
+from tap_exports.engine.run.created import READS_OF_ONE_JOB
 from tap_exports.errors import BadContentError, CountError, JobFailedError, JobLostError, LimitError, TapError
 
 LOGGER = logging.getLogger("tap-exports.run")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tap_exports.engine.api import Page
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
-from tap_exports.engine.model import Job, Request, Row, Status
-from tap_exports.engine.run.pages import read_pages
+from tap_exports.engine.http.pages import read_pages
+from tap_exports.engine.model import Job, Page, Request, Row, Status
 from tap_exports.errors import BadContentError, NotFoundError, RefusedError
 
 API_URL = "https://api.cension.ai"

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tap_exports import settings
-from tap_exports.engine.api import Page
-from tap_exports.engine.model import ROW, Column, Kind, Request, Window
-from tap_exports.engine.run.given import GivenRun, PageReader, StatusRun
+from tap_exports.engine.model import ROW, Column, Kind, Page, Request, Window
+from tap_exports.engine.run.numbered import GivenRun, PageReader, StatusRun
 from tap_exports.providers.cension import schemas
 from tap_exports.providers.cension.api import API_URL, CensionApi, parse_error
 from tap_exports.singer.columns import FULL_PAGE_LINEAGE, PAGE_LINEAGE, to_columns
-from tap_exports.singer.kinds import PAGE_KEY, Entry, PagedStream
-from tap_exports.singer.stream import EventStream, Run
+from tap_exports.singer.streams.kinds import PAGE_KEY, Entry, PagedStream
+from tap_exports.singer.streams.stream import EventStream, Run
 
 if TYPE_CHECKING:
     from tap_exports.engine.jobs import Lifecycle

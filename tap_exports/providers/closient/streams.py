@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 from tap_exports.engine.archive import Store
 from tap_exports.engine.http.quota import Quota
 from tap_exports.engine.model import Job, Request, Status
-from tap_exports.engine.run.archives import Reader
-from tap_exports.engine.run.readers import AssetReader, JobReader, RecordReader, SectionReader
+from tap_exports.engine.read.members import AssetReader, JobReader, Reader, RecordReader, SectionReader
 from tap_exports.engine.run.shared import SharedJobs
 from tap_exports.errors import ConfigError
 from tap_exports.providers.closient import schemas
 from tap_exports.providers.closient.api import API_URL, ClosientApi, export_row, normalised, parse_error
-from tap_exports.singer.archives import ArchiveStream, archive_limits, shared_jobs
 from tap_exports.singer.columns import FILE_LINEAGE
+from tap_exports.singer.streams.archives import ArchiveStream, archive_limits, shared_jobs
 
 if TYPE_CHECKING:
-    from tap_exports.singer.kinds import Entry
-    from tap_exports.singer.stream import EventStream
+    from tap_exports.singer.streams.kinds import Entry
+    from tap_exports.singer.streams.stream import EventStream
     from tap_exports.singer.tap import BaseTap
 
 LEDGER = "closient_exports"

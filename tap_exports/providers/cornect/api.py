@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from tap_exports.engine.api import Page
 from tap_exports.engine.clock import Clock, from_text
 from tap_exports.engine.http import Client, Pace, Reply
-from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
-from tap_exports.engine.run.budget import Budget
+from tap_exports.engine.jobs.budget import Budget
+from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import (
     BadContentError,
     JobLostError,

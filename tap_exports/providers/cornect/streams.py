@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tap_exports.engine.api import Page
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.decode import infer_columns
-from tap_exports.engine.model import Column, Row, Status, Window
-from tap_exports.engine.run.budget import Budget
-from tap_exports.engine.run.lists import ListRun
+from tap_exports.engine.jobs.budget import Budget
+from tap_exports.engine.model import Column, Page, Row, Status, Window
+from tap_exports.engine.run.listed import ListRun
 from tap_exports.errors import ConfigError
 from tap_exports.providers.cornect import schemas
 from tap_exports.providers.cornect.api import API_URL, EMPTY, STATUSES, CornectApi, parse_error
-from tap_exports.singer.kinds import Entry, ListStream
-from tap_exports.singer.short_lived import SampledExportStream, WholeSecondStream
-from tap_exports.singer.stream import EventStream, Run
+from tap_exports.singer.streams.kinds import Entry, ListStream
+from tap_exports.singer.streams.short_lived import SampledExportStream, WholeSecondStream
+from tap_exports.singer.streams.stream import EventStream, Run
 
 if TYPE_CHECKING:
     from tap_exports.engine.jobs import Lifecycle

@@ -7,11 +7,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from tap_exports.engine.api import Page
 from tap_exports.engine.clock import MILLISECOND, from_text, to_text
 from tap_exports.engine.http import Client, Reply
-from tap_exports.engine.model import Column, Job, Kind, RemoteFile, Request, Row, Status, Window
-from tap_exports.engine.run.pages import read_pages
+from tap_exports.engine.http.pages import read_pages
+from tap_exports.engine.model import Column, Job, Kind, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError, RefusedError
 
 API_URL = "https://api.exelensia.com"

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.model import Column, Kind, Request, Row
-from tap_exports.engine.run.samples import sample_columns
+from tap_exports.engine.read.samples import sample_columns
 from tap_exports.engine.windows import floor_millisecond
 from tap_exports.providers.exelensia import schemas
 from tap_exports.providers.exelensia.api import API_URL, KINDS, ExelensiaApi, parse_columns, parse_error
 from tap_exports.singer.columns import to_property
-from tap_exports.singer.kinds import Entry, ExportStream, ListStream
-from tap_exports.singer.stream import EventStream
+from tap_exports.singer.streams.kinds import Entry, ExportStream, ListStream
+from tap_exports.singer.streams.stream import EventStream
 
 if TYPE_CHECKING:
-    from tap_exports.engine.run.exports import Export
+    from tap_exports.engine.run.created import Export
     from tap_exports.singer.tap import BaseTap
 
 

@@ -8,12 +8,11 @@ from email.utils import parsedate_to_datetime
 from itertools import takewhile
 from typing import Any
 
-from tap_exports.engine.api import Page
 from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.decode.instants import instant_text
 from tap_exports.engine.http import Client, Reply
-from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
-from tap_exports.engine.run.shifting import newest_first, read_shifting
+from tap_exports.engine.http.shifting import newest_first, read_shifting
+from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError
 
 API_URL = "https://api.packagex.io"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Column, Kind, Row, Status
-from tap_exports.engine.run.files import Reads
-from tap_exports.engine.run.followers import FollowRun, LeadingState, Quiet
+from tap_exports.engine.read.files import Reads
+from tap_exports.engine.run.followed import FollowRun, LeadingState, Quiet
 from tap_exports.errors import ConfigError
 from tap_exports.providers.packagex import schemas
 from tap_exports.providers.packagex.api import (
@@ -24,9 +24,9 @@ from tap_exports.providers.packagex.api import (
     Wanted,
     parse_error,
 )
-from tap_exports.singer.kinds import Entry, ListStream
-from tap_exports.singer.short_lived import SampledExportStream, WholeSecondStream
-from tap_exports.singer.stream import EventStream, Run
+from tap_exports.singer.streams.kinds import Entry, ListStream
+from tap_exports.singer.streams.short_lived import SampledExportStream, WholeSecondStream
+from tap_exports.singer.streams.stream import EventStream, Run
 
 if TYPE_CHECKING:
     from tap_exports.engine.http import Client

@@ -1,0 +1,282 @@
+"""Jobs whose files become parts of batches by the work on one file, several at once, announced in their order.
+
+docs/decisions/0008-executor.md says what is left to the reader of rows, and why.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.convert.task import Host, Result, Task, Work, column_of, raised
+from tap_exports.engine.http import HttpSettings
+from tap_exports.engine.jobs import Journal, Outcome, describe
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import (
+    FILE,
+    JOB_ID,
+    Checkpoint,
+    Event,
+    LocalFile,
+    NewColumns,
+    Reject,
+    Rejected,
+    RemoteFile,
+)
+from tap_exports.engine.publish.form import Published
+from tap_exports.engine.read.files import FileReader, declared, window_constants
+from tap_exports.engine.read.tally import Tally
+from tap_exports.engine.workers import Workers
+from tap_exports.errors import BadContentError, StopError, UrlExpiredError
+
+LOGGER = logging.getLogger("tap-exports.run")
+FORMATS = frozenset({"csv", "json"})
+MAX_RENEWALS = 3
+LETTING_GO_SECONDS = 1  # for those at work to remove what they had not finished
+
+Shape = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Converter:
+    """Who does the work, and what it needs beside the stream's shape.
+
+    Attributes:
+        work: Does the work on one file.
+        size: Files at once.
+        http: How requests are made.
+        spool: `folder` and `max_mb` of the workers' spools.
+        options: Arguments of fsspec's file system; never in a task.
+        has_room: Whether the spool takes another file ahead of its turn.
+    """
+
+    work: Work
+    size: int
+    http: HttpSettings
+    spool: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    has_room: Callable[[], bool] = lambda: True
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """The work on a job's file, done.
+
+    Attributes:
+        shape: What was known of the stream when it began.
+        remote: The file.
+        result: What the work answered.
+    """
+
+    shape: Shape
+    remote: RemoteFile
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in a job's file the work begins: behind a row, with a number of a part."""
+
+    skip_rows: int = 0
+    first: int = 1
+
+
+class ConvertingReader:
+    """Reads jobs of one file by having it converted; everything else is left to the reader of rows.
+
+    Args:
+        plain: Reads rows.
+        shape: Returns what the stream gives to every task, as JSON values; may be called in any thread.
+        converter: Who does the work.
+        journal: Changes of STATE that are made while a conversion is waited for.
+        clock: Measures and waits.
+        samples: Whether unknown columns get their types from a sample of the file.
+    """
+
+    def __init__(
+        self,
+        plain: FileReader,
+        shape: Callable[[], Shape],
+        converter: Converter,
+        journal: Journal,
+        clock: Clock,
+        *,
+        samples: bool = False,
+    ) -> None:
+        """Start no thread before the stream's turn."""
+        self._plain, self._shape, self._converter = plain, shape, converter
+        self._journal, self._clock, self._samples = journal, clock, samples
+        self._workers: Workers[_Done | None] = Workers(converter.size, "convert")
+        self._begun: dict[str, Future[_Done | None]] = {}
+        self._running: set[Future[_Done | None]] = set()
+        self._waiting: deque[Outcome] = deque()
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+        self._turn = False
+
+    # In any thread
+
+    def run_ahead(self, outcome: Outcome) -> None:
+        """Note a job that is completed; its file is converted once it is the stream's turn and others leave room."""
+        with self._lock:
+            self._waiting.append(outcome)
+            if self._turn:
+                self._fill()
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._begun) < self._converter.size and self._converter.has_room():
+            outcome = self._waiting.popleft()
+            if self._suits(outcome):
+                self._begun[outcome.job.id] = self._submit(outcome, _Place())
+
+    def _submit(self, outcome: Outcome, place: _Place) -> Future[_Done | None]:
+        future = self._workers.submit(partial(self._converted, outcome, place))
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return future
+
+    def _suits(self, outcome: Outcome) -> bool:
+        """Tell whether STATE covers none of a job's rows, and columns are known.
+
+        A job of an earlier run may be read in part: its reader goes on behind those rows. Without any column there is
+        nothing yet to convert to.
+        """
+        return (not self._plain.resumes or outcome.attempts > 0) and bool(self._plain.layout().columns)
+
+    # In a worker
+
+    def _converted(self, outcome: Outcome, place: _Place) -> _Done | None:
+        """Return the work on a job's file, done; None where the job is not one file of rows."""
+        files = self._plain.api.open(outcome.job)
+        if self._ending.is_set() or len(files) != 1 or files[0].format not in FORMATS:
+            return None
+        shape, remote = self._shape(), files[0]
+        renew = partial(self._plain.again, outcome, remote.name)
+        host = Host(self._converter.options, renew, self._ending.is_set, self._clock)
+        for _ in range(MAX_RENEWALS):
+            result = self._converter.work(self._task(outcome, remote, shape, place), host)
+            if not result["error"] or result["error"]["kind"] != UrlExpiredError.__name__:
+                return _Done(shape, remote, result)
+            remote = renew()
+        return _Done(shape, remote, self._converter.work(self._task(outcome, remote, shape, place), host))
+
+    def _task(self, outcome: Outcome, remote: RemoteFile, shape: Shape, place: _Place) -> Task:
+        lineage = {JOB_ID: outcome.job.id, FILE: remote.name, **window_constants(outcome.request)}
+        return {
+            **shape,
+            "file": {"name": remote.name, "url": remote.url, "format": remote.format},
+            "http": asdict(self._converter.http),
+            "spool": dict(self._converter.spool),
+            "layout": {**shape["layout"], "skip_rows": place.skip_rows},
+            "constants": {**shape["before"], **lineage, **shape["behind"]},
+            "part": {**shape["part"], "scope": outcome.job.id, "first": place.first},
+            "samples": self._samples,
+            "rejects_max_count": self._plain.limits.rejects_max_count,
+        }
+
+    # In the main thread
+
+    def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
+        """Yield the parts of a job; code after the last event runs only when all of it was announced and counted.
+
+        Raises:
+            TapError: As the reader of rows.
+        """
+        began = self._clock.monotonic()
+        try:
+            done = None
+            if self._suits(outcome):
+                done = yield from self._fitting(outcome, self._taken(outcome), _Place())
+            if done is None:
+                yield from self._plain.read(outcome, state, tally)
+            else:
+                tally.begin_file()
+                tally.bytes, tally.sha256 = done.result["bytes"], done.result["sha256"]
+                yield from self._delivered(outcome, state, tally, done)
+                self._prove(outcome, tally, done)
+        finally:
+            tally.read_seconds = self._clock.monotonic() - began
+
+    def _taken(self, outcome: Outcome) -> Future[_Done | None]:
+        """Return the conversion of a job, begun by now at the latest, and begin those of the next ones."""
+        with self._lock:
+            self._turn = True
+            self._waiting = deque(each for each in self._waiting if each.job.id != outcome.job.id)
+            future = self._begun.pop(outcome.job.id, None) or self._submit(outcome, _Place())
+            self._fill()
+        return future
+
+    def _fitting(
+        self, outcome: Outcome, future: Future[_Done | None], place: _Place
+    ) -> Generator[Event, None, _Done | None]:
+        """Wait for a conversion that knew the columns of now; one that began before they changed is made again."""
+        while True:
+            yield from self._journal.until(future)
+            done = future.result()
+            if done is None or done.shape == self._shape():
+                return done
+            future = self._submit(outcome, place)
+
+    def _delivered(self, outcome: Outcome, state: StreamState, tally: Tally, done: _Done) -> Iterator[Event]:
+        """Yield what conversions bring, one after the other where a file holds new columns."""
+        first = 1
+        while True:
+            yield from self._announced(outcome, state, tally, done)
+            first += len(done.result["parts"])
+            if not (new := done.result["new_columns"]):
+                return
+            yield NewColumns([column_of(each) for each in new])
+            if tally.file_rows and not tally.file_rejects:
+                yield from self._plain.read_rest(outcome, state, tally)
+                return
+            place = _Place(done.result["last_row"], first)
+            again = yield from self._fitting(outcome, self._submit(outcome, place), place)
+            if again is None or again.result["sha256"] not in {tally.sha256, None}:
+                raise BadContentError(f"{done.remote.name}: it changed between two downloads")
+            done = again
+
+    def _announced(self, outcome: Outcome, state: StreamState, tally: Tally, done: _Done) -> Iterator[Event]:
+        """Yield parts and rejects; a crash in between goes on behind the last part that was announced."""
+        result, job_id = done.result, outcome.job.id
+        local = LocalFile(done.remote.name, Path(), result["bytes"], result["sha256"] or "", result["etag"])
+        for number, part in enumerate(result["parts"], 1):
+            yield Published([], {JOB_ID: job_id}, part["url"], part["rows"])
+            tally.add(part["rows"])
+            if self._plain.resumes and not (result["rejects"] or tally.file_rejects) and number < len(result["parts"]):
+                state.note_rows(job_id, local, tally.file_rows)
+                yield Checkpoint()
+        for each in result["rejects"]:
+            reject = Reject(**each)
+            tally.reject(outcome.request.stream, reject, self._plain.limits)
+            yield Rejected(job_id, reject)
+        if result["error"]:
+            raise raised(result["error"])
+        if (there := sum(part["rows"] for part in result["parts"])) != result["rows"]:
+            raise StopError(
+                f"{local.name}: {result['rows']} rows were read, its parts hold {there}; the window stays open"
+            )
+
+    def _prove(self, outcome: Outcome, tally: Tally, done: _Done) -> None:
+        """Hold what was read against the limits and the provider's own count."""
+        request = outcome.request
+        tally.end_file(request.stream, self._plain.limits)
+        where = describe(request.stream, outcome.job, request.window)
+        tally.verify(where, declared([done.remote], outcome.job), self._plain.limits)
+
+    def release(self) -> None:
+        """Let go of what nobody read; those at work stop at their next batch and remove what is not whole."""
+        self._ending.set()
+        with self._lock:
+            self._begun.clear()
+            self._waiting.clear()
+        self._workers.close()
+        wait(set(self._running), LETTING_GO_SECONDS)
+        self._plain.release()

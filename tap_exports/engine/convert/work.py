@@ -1,0 +1,258 @@
+"""The work on one file: download, decode, type, write parts. Plain values in, plain values out; knows no Singer.
+
+A task and its result hold JSON values only, so that an engine elsewhere can run it; the signed URL is the one secret in
+a task. What goes wrong is a value too. docs/decisions/0008-executor.md shows both dicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tap_exports.engine import decode
+from tap_exports.engine.clock import SystemClock
+from tap_exports.engine.convert.task import NOWHERE, Host, Result, Task, column_of, reject_values, values_of
+from tap_exports.engine.download import download
+from tap_exports.engine.http import HttpSettings, Transport
+from tap_exports.engine.model import ROW, Column, Contract, LocalFile, NewColumns, Reject, RemoteFile, Rows
+from tap_exports.engine.publish.columns import to_batch
+from tap_exports.engine.publish.form import Part, PartForm, part_name
+from tap_exports.engine.publish.jsonl import JsonLinesPart
+from tap_exports.engine.publish.lines import record_lines
+from tap_exports.engine.publish.storage import Storage
+from tap_exports.engine.read.ahead import ahead
+from tap_exports.engine.spool import Spool
+from tap_exports.errors import RejectLimitError, RunEndingError, TapError, UrlExpiredError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+def do_work(task: Task) -> Result:
+    """Do the work on one file; see `work`."""
+    return work(task, NOWHERE)
+
+
+def work(task: Task, host: Host) -> Result:
+    """Download a file, decode it and write its rows to parts in the storage.
+
+    Args:
+        task: What to do; JSON values.
+        host: What a thread of the tap's own process has beside it.
+
+    Returns:
+        JSON values: `parts` (`stream`, `url`, `rows`), which are whole, in order; `rows` that were decoded; `rejects`;
+        `new_columns`, where the rows behind those of `parts` hold some: the task has to come again with them;
+        `last_row`, the ordinal up to which all is in `parts` and `rejects`; `bytes`, `sha256` and `etag` of the file;
+        `error`, None or `kind`, `message` and of a reject `file`, `row` and `column`.
+    """
+    result: Result = {"parts": [], "rejects": [], "new_columns": [], "last_row": task["layout"]["skip_rows"]}
+    result |= {"rows": 0, "bytes": 0, "sha256": None, "etag": None, "error": None}
+    try:
+        parts = _Parts(task, host, result)
+        with _downloaded(task, host) as file:
+            result |= {"bytes": file.size, "sha256": file.sha256, "etag": file.etag}
+            _convert(file, task, parts)
+    except TapError as error:
+        where = error.where if isinstance(error, _TooManyRejectsError) else {}
+        kind = next(c.__name__ for c in type(error).__mro__ if not c.__name__.startswith("_"))
+        result["error"] = {"kind": kind, "message": error.message, **where}
+    return result
+
+
+class _TooManyRejectsError(RejectLimitError):
+    """More rows were rejected than may be."""
+
+    def __init__(self, reject: Reject) -> None:
+        super().__init__(f"file {reject.file}, row {reject.row}: {reject.message}")
+        self.where = {"file": reject.file, "row": reject.row, "column": reject.column}
+
+
+@contextmanager
+def _downloaded(task: Task, host: Host) -> Iterator[LocalFile]:
+    """Have the file in a spool of its own; nothing of it is left behind."""
+    settings, remote = HttpSettings(**task["http"]), RemoteFile(**task["file"])
+    transport = Transport(settings)
+    try:
+        spool = Spool(task["spool"]["folder"], task["spool"]["max_mb"])
+        try:
+            renew = host.renew or (lambda: _expired(remote))
+            yield download(remote, renew, transport, spool, settings, host.clock or SystemClock())
+        finally:
+            spool.close()
+    finally:
+        transport.close()
+
+
+def _expired(remote: RemoteFile) -> RemoteFile:
+    msg = f"{remote.name}: its signed URL is refused"
+    raise UrlExpiredError(msg)
+
+
+def _layout(values: Mapping[str, Any]) -> decode.Layout:
+    columns = [column_of(each) for each in values["columns"]]
+    sets = {name: frozenset(values[name]) for name in ("deselected", "instants", "optional")}
+    known = {"columns": {c.name: c for c in columns}, "contract": Contract(values["contract"]), **sets}
+    return decode.Layout(**{**values, **known})
+
+
+def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
+    """Write the rows up to the file's end or to the first that hold new columns.
+
+    Rows before a fault are announced, as RECORD messages would have been; a run that ends leaves nothing behind.
+    """
+    layout, form = _layout(task["layout"]), task["file"]["format"]
+    try:
+        new = decode.unknown(file, form, layout) if task["samples"] else []
+        if new:
+            parts.stop_at(new)
+            return
+        with closing(parts.pieces(_read_once(file, form, layout))) as pieces:
+            parts.write(pieces)
+        parts.close()
+    except RunEndingError:
+        raise
+    except TapError:
+        parts.close()
+        raise
+    finally:
+        parts.discard()
+
+
+def _read_once(file: LocalFile, form: str, layout: decode.Layout) -> Generator[decode.Decoded, None, None]:
+    """Yield what a file holds, and remove it while its last rows are on their way."""
+    yield from decode.read(file, form, layout)
+    file.path.unlink(missing_ok=True)
+
+
+class _Parts:
+    """The parts of one file, one after the other."""
+
+    def __init__(self, task: Task, host: Host, result: Result) -> None:
+        """Open the storage."""
+        self._task, self._host, self._result = task, host, result
+        columns = [column_of(each) for each in task["columns"]]
+        self._form = PartForm(task["encoding"]["format"], task["encoding"]["compression"], columns)
+        self._storage = Storage(task["storage"]["root"], task["storage"]["prefix"], host.options)
+        self._names = frozenset(task["names"])
+        self._part: Part | None = None
+        self._ending: Part | None = None
+
+    def pieces(self, decoded: Generator[decode.Decoded, None, None]) -> Generator[decode.Decoded, None, None]:
+        """Yield what a file holds, its rows in pieces of which each goes to one part.
+
+        A thread makes the next piece meanwhile, unless parts encode in threads of their own.
+        """
+        pieces = self._pieces(decoded)
+        return pieces if self._form.has_thread else ahead(pieces)
+
+    def _pieces(self, decoded: Generator[decode.Decoded, None, None]) -> Generator[decode.Decoded, None, None]:
+        written = 0
+        with closing(decoded):
+            for item in decoded:
+                if not isinstance(item, Rows):
+                    yield item
+                    continue
+                for piece in self._cut(item.data, written):
+                    yield Rows(piece, self._task["constants"])
+                    written += len(piece)
+
+    def _cut(self, data: Any, written: int) -> Iterator[Any]:  # noqa: ANN401 - a batch, or a list of records
+        """Yield rows in pieces that end where a part is full."""
+        start, most = 0, self._task["part"]["rows"]
+        end = most - written % most
+        while start < len(data):
+            yield data[start:end]
+            start, end = end, end + most
+
+    def write(self, items: Iterator[decode.Decoded]) -> None:
+        """Write what a file holds, up to its end or to new columns."""
+        for item in items:
+            if self._host.ended():
+                raise RunEndingError("the run is ending")
+            if isinstance(item, NewColumns):
+                self.stop_at(item.columns)
+                return
+            if isinstance(item, Reject):
+                self._reject(item)
+            else:
+                self._add(item)
+
+    def stop_at(self, columns: Sequence[Column]) -> None:
+        """Leave the rest to a task that knows more columns."""
+        self.close()
+        self._result["new_columns"] = [values_of(column) for column in columns]
+
+    def _reject(self, reject: Reject) -> None:
+        self._result["rejects"].append(reject_values(reject))
+        self._result["last_row"] = max(self._result["last_row"], reject.row)
+        if len(self._result["rejects"]) > self._task["rejects_max_count"]:
+            raise _TooManyRejectsError(reject)
+
+    def _add(self, rows: Rows) -> None:
+        self._result["rows"] += len(rows)
+        with self._unharmed() as part:
+            if isinstance(part, JsonLinesPart):
+                part.add(record_lines(rows, self._names), len(rows))
+            else:
+                part.add(to_batch(rows, self._form.columns, self._task["part"]["stream"]))
+        if self._part and self._part.rows == self._task["part"]["rows"]:
+            self._finish()
+        self._result["last_row"] = max(self._result["last_row"], _last(rows))
+
+    @contextmanager
+    def _unharmed(self) -> Iterator[Part]:
+        """Have a part to write to; one at which a write failed is no part any more."""
+        part, self._part = self._open(), None
+        try:
+            yield part
+        except BaseException:
+            part.discard()
+            raise
+        self._part = part
+
+    def _open(self) -> Part:
+        if self._part:
+            return self._part
+        place = self._task["part"]
+        number = place["first"] + len(self._result["parts"]) + (self._ending is not None)
+        return self._form.begin(self._storage, part_name(place["stream"], place["scope"], number))
+
+    def _finish(self) -> None:
+        """Let the part that is open end while the next one begins; the one before it is published first."""
+        self._publish()
+        if self._part:
+            self._part.finish()
+        self._part, self._ending = None, self._part
+
+    def _publish(self) -> None:
+        """Publish the part that ends; where that fails, no later part may count."""
+        if self._ending:
+            try:
+                url = self._ending.publish()
+            except BaseException:
+                self.discard()
+                raise
+            rows, self._ending = self._ending.rows, None
+            self._result["parts"].append({"stream": self._task["part"]["stream"], "url": url, "rows": rows})
+
+    def close(self) -> None:
+        """Publish all that is open."""
+        self._finish()
+        self._publish()
+
+    def discard(self) -> None:
+        """Remove what is open; never fails."""
+        for part in (self._ending, self._part):
+            if part:
+                part.discard()
+        self._ending = self._part = None
+
+
+def _last(rows: Rows) -> int:
+    if isinstance(rows.data, pa.RecordBatch):
+        return int(rows.data.column(ROW)[-1].as_py())
+    return int(rows.data[-1][ROW])

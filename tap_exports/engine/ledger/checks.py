@@ -1,0 +1,94 @@
+"""Checks of an incoming STATE, before anything of it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tap_exports.engine.clock import from_text
+from tap_exports.engine.ledger.entries import VERSION, entry_of, text
+from tap_exports.errors import StateError
+
+
+def check_state(state: object) -> None:
+    """Check the incoming STATE.
+
+    Raises:
+        StateError: It is malformed, or written by a newer version; nothing of it is used then.
+    """
+    if state is None or state == {}:
+        return
+    bookmarks = state.get("bookmarks") if isinstance(state, Mapping) else None
+    if not isinstance(bookmarks, Mapping):
+        msg = 'STATE is malformed: an object with "bookmarks" is due'
+        raise StateError(msg)
+    for stream, bookmark in bookmarks.items():
+        check(stream, bookmark)
+
+
+def check(stream: str, bookmark: object) -> None:
+    """Check the shape of one stream's STATE.
+
+    Raises:
+        StateError: It is malformed, or from a newer version.
+    """
+    if not isinstance(bookmark, Mapping):
+        msg = f"STATE of {stream} is malformed: an object is due under bookmarks.{stream}"
+        raise StateError(msg)
+    ledger = bookmark.get("ledger")
+    if ledger is None:
+        return
+    if not isinstance(ledger, Mapping) or not isinstance(ledger.get("version"), int):
+        msg = f"STATE of {stream} is malformed: bookmarks.{stream}.ledger has no version"
+        raise StateError(msg)
+    _check_version(stream, ledger["version"])
+    try:
+        _check_ledger(ledger)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        msg = f"STATE of {stream} is malformed: bookmarks.{stream}.ledger holds an entry that cannot be read"
+        raise StateError(msg) from None
+
+
+def _check_version(stream: str, version: int) -> None:
+    """Check that this version of the ledger is known; the first one was 1."""
+    if version > VERSION:
+        msg = (
+            f"STATE of {stream} has ledger version {version}, this tap knows up to {VERSION}: "
+            "it was written by a newer tap-exports; upgrade this one"
+        )
+        raise StateError(msg)
+    if version < VERSION:
+        msg = f"STATE of {stream} has ledger version {version}, which no tap-exports wrote; mend or remove the ledger"
+        raise StateError(msg)
+
+
+def _check_ledger(ledger: Mapping[str, Any]) -> None:
+    """Read all of a ledger once.
+
+    Raises:
+        LookupError: Something is missing; TypeError, ValueError or AttributeError: something is of another type.
+    """
+    jobs, intents, delete = (_list(ledger.get(key, [])) for key in ("jobs", "intents", "delete"))
+    for raw in [*jobs, *intents]:
+        entry_of(raw)
+    for raw in jobs:
+        text(raw["id"])
+        _whole(raw.get("bad_reads", 0))
+        for file in raw.get("files", {}).values():
+            _whole(file.get("rows", 0))
+    for job_id in [*delete, *_list(ledger.get("closed", []))]:
+        text(job_id)
+    if "closed_created_at" in ledger:
+        from_text(ledger["closed_created_at"])
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int):  # what reads JSON may read 1e999 as infinity
+        raise TypeError
+    return value

@@ -1,0 +1,76 @@
+"""Entries of the ledger: open jobs, intents to create one, and full exports that are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tap_exports.engine.clock import from_text, to_text
+from tap_exports.engine.model import Request, Window
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An open job, or the intent to create one (`id` None): written before the POST, so that a lost reply can be found.
+
+    Attributes:
+        id: The provider's job id, or None.
+        fingerprint: Of the request.
+        window: The window that the job covers, or None.
+        requested_at: When the tap was about to create it.
+        credits: What the creation was charged, where the provider said so.
+    """
+
+    id: str | None
+    fingerprint: str
+    window: Window | None
+    requested_at: datetime
+    credits: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Full exports that are done with: the next one asks for the same, and must not adopt one of them.
+
+    Attributes:
+        ids: The last few of them.
+        created_at: When the provider created the youngest of all, by its own clock; None where it does not say. It
+            rules out those whose ids are kept no more.
+    """
+
+    ids: frozenset[str] = frozenset()
+    created_at: datetime | None = None
+
+
+def text(value: object) -> str:
+    """Return a value that must be text.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def others(entries: Iterable[dict[str, Any]], fingerprint: str) -> list[dict[str, Any]]:
+    """Return the entries of other requests, as a new list: a worker may be reading the old one."""
+    return [entry for entry in entries if entry["fingerprint"] != fingerprint]
+
+
+def entry_of(raw: Mapping[str, Any]) -> Entry:
+    """Return the entry that STATE holds as JSON values."""
+    bounds: Sequence[str | None] | None = raw.get("window")
+    window = Window(from_text(bounds[0]) if bounds[0] else None, from_text(str(bounds[1]))) if bounds else None
+    return Entry(raw.get("id"), text(raw["fingerprint"]), window, from_text(raw["requested_at"]), raw.get("credits"))
+
+
+def raw_entry(request: Request, at: datetime) -> dict[str, Any]:
+    """Return a request as the JSON values of an entry."""
+    window = request.window
+    bounds = [to_text(window.start) if window.start else None, to_text(window.end)] if window else None
+    return {"fingerprint": request.fingerprint, "window": bounds, "requested_at": to_text(at)}

@@ -1,0 +1,200 @@
+"""The bookmark and the ledger of one stream; this package alone knows their shape in STATE.
+
+`docs/state.md` describes the shape for users. The dict that a `StreamState` wraps is the live STATE of the tap: a
+method leaves it true, and whoever calls it on behalf of a job sees to it that STATE is written before going on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from tap_exports.engine.changes import Changes
+from tap_exports.engine.clock import from_text, to_text
+from tap_exports.engine.ledger.checks import check
+from tap_exports.engine.ledger.entries import VERSION, Closed, Entry, entry_of, others, raw_entry
+from tap_exports.engine.model import Job, LocalFile, Request
+from tap_exports.errors import StateError
+
+CLOSED_KEPT = 5  # as many as a provider that counts whole seconds could date like the last one
+
+
+class StreamState:
+    """The bookmark and the ledger of one stream.
+
+    Args:
+        stream: The stream's name, for messages.
+        bookmark: The live dict under `bookmarks.<stream>`.
+        changes: Is told before each change.
+
+    Raises:
+        StateError: The dict is malformed, or its ledger was written by a newer version.
+    """
+
+    def __init__(self, stream: str, bookmark: dict[str, Any], changes: Changes) -> None:
+        """Check the dict; nothing in it is changed."""
+        self._stream = stream
+        self._bookmark = bookmark
+        self._changes = changes
+        check(stream, bookmark)
+
+    @classmethod
+    def detached(cls, stream: str, bookmark: dict[str, Any]) -> StreamState:
+        """Return the state that a copy holds, of whose changes nobody has to hear; see the class."""
+        return cls(stream, bookmark, Changes())
+
+    # The bookmark
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - text or integer, as the stream's replication key
+        """Return the bookmark's value, or None."""
+        return self._bookmark.get("replication_key_value")
+
+    @property
+    def instant(self) -> datetime | None:
+        """Return the bookmark as an instant, or None.
+
+        Raises:
+            StateError: The value is not ISO 8601.
+        """
+        if self.value is None:
+            return None
+        try:
+            return from_text(self.value)
+        except (ValueError, TypeError, AttributeError):
+            msg = f"STATE of {self._stream}: replication_key_value is not an ISO 8601 date-time; mend or remove it"
+            raise StateError(msg) from None
+
+    @property
+    def number(self) -> int | None:
+        """Return the bookmark as an integer, or None.
+
+        Raises:
+            StateError: The value is not an integer.
+        """
+        if self.value is None:
+            return None
+        try:
+            return int(str(self.value))
+        except ValueError:
+            msg = f"STATE of {self._stream}: replication_key_value is not an integer; mend or remove it"
+            raise StateError(msg) from None
+
+    def advance(self, key: str, value: str | int) -> None:
+        """Move the bookmark over what is proven."""
+        self._changes.add(self._stream)
+        self._bookmark["replication_key"] = key
+        self._bookmark["replication_key_value"] = value
+
+    # The ledger
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Return open jobs, then intents, each in the order in which they were made."""
+        ledger = self._bookmark.get("ledger", {})
+        return [entry_of(raw) for raw in [*ledger.get("jobs", ()), *ledger.get("intents", ())]]
+
+    def entry(self, fingerprint: str) -> Entry | None:
+        """Return the open job or the intent of a request, or None."""
+        return next((e for e in self.entries if e.fingerprint == fingerprint), None)
+
+    def intend(self, request: Request, at: datetime) -> None:
+        """Note that a job is about to be created."""
+        ledger, raw = self._ledger(), raw_entry(request, at)
+        ledger["intents"] = [*others(ledger.get("intents", ()), raw["fingerprint"]), raw]
+        ledger["jobs"] = others(ledger["jobs"], raw["fingerprint"])
+
+    def opened(self, request: Request, job: Job, at: datetime) -> None:
+        """Replace the intent by the job that now exists; at no moment STATE holds neither."""
+        raw = {"id": job.id, **raw_entry(request, at), "files": {}}
+        if intent := self.entry(raw["fingerprint"]):
+            raw["requested_at"] = to_text(intent.requested_at)
+        if job.credits is not None:
+            raw["credits"] = job.credits
+        ledger = self._ledger()
+        ledger["jobs"] = [*others(ledger["jobs"], raw["fingerprint"]), raw]
+        self._drop_intent(raw["fingerprint"])
+
+    def forget(self, fingerprint: str) -> None:
+        """Remove a job or an intent; removing nothing is fine."""
+        if "ledger" in self._bookmark:
+            ledger = self._ledger()
+            ledger["jobs"] = others(ledger["jobs"], fingerprint)
+            self._drop_intent(fingerprint)
+
+    @property
+    def closed(self) -> Closed:
+        """Return the full exports that are done with."""
+        ledger = self._bookmark.get("ledger", {})
+        at = ledger.get("closed_created_at")
+        return Closed(frozenset(ledger.get("closed", ())), from_text(at) if at else None)
+
+    def close(self, request: Request, job: Job) -> None:
+        """Let go of a job that is done with, proven or failed; one of a full export is remembered as such."""
+        self.forget(request.fingerprint)
+        if request.window is None:
+            self._remember(job.id)
+            last = self.closed.created_at
+            if job.created_at and (last is None or job.created_at > last):
+                self._ledger()["closed_created_at"] = to_text(job.created_at)
+
+    def _remember(self, job_id: str) -> None:
+        ledger = self._ledger()
+        ledger["closed"] = [*ledger.get("closed", ()), job_id][-CLOSED_KEPT:]
+
+    def _drop_intent(self, fingerprint: str) -> None:
+        ledger = self._ledger()
+        if intents := others(ledger.get("intents", ()), fingerprint):
+            ledger["intents"] = intents
+        else:
+            ledger.pop("intents", None)
+
+    def rows_done(self, job_id: str, file: LocalFile) -> int:
+        """Return how many rows of a file are covered by STATE, when its bytes are provably the same; else 0."""
+        known = self._files(job_id).get(file.name, {})
+        return int(known.get("rows", 0)) if known.get("sha256") == file.sha256 else 0
+
+    def note_rows(self, job_id: str, file: LocalFile, rows: int) -> None:
+        """Note that the first `rows` rows of a file were written."""
+        self._files(job_id)[file.name] = {"etag": file.etag, "sha256": file.sha256, "rows": rows}
+
+    def note_bad_read(self, fingerprint: str, allowed: int) -> None:
+        """Count a read of a job that found bad bytes; let go of the job when as many as `allowed` did."""
+        for job in self._ledger()["jobs"]:
+            if job["fingerprint"] == fingerprint:
+                job["bad_reads"] = job.get("bad_reads", 0) + 1
+                if job["bad_reads"] >= allowed:
+                    self.forget(fingerprint)
+                    if job["window"] is None:
+                        self._remember(job["id"])
+
+    # Deletion in two phases
+
+    @property
+    def deletions(self) -> list[str]:
+        """Return the jobs whose rows the target has kept, to be deleted at the provider."""
+        return list(self._bookmark.get("ledger", {}).get("delete", ()))
+
+    def delete_later(self, job_id: str) -> None:
+        """Note a job for deletion in the next run."""
+        self._ledger().setdefault("delete", []).append(job_id)
+
+    def deleted(self, job_id: str) -> None:
+        """Note that a job was deleted."""
+        ledger = self._ledger()
+        ledger["delete"] = [j for j in ledger.get("delete", ()) if j != job_id]
+
+    def _ledger(self) -> dict[str, Any]:
+        """Return the ledger, to be changed."""
+        self._changes.add(self._stream)
+        ledger: dict[str, Any] = self._bookmark.setdefault("ledger", {"version": VERSION, "jobs": [], "delete": []})
+        ledger.setdefault("jobs", [])
+        return ledger
+
+    def _files(self, job_id: str) -> dict[str, Any]:
+        """Return what is noted of a job's files, to be changed."""
+        self._changes.add(self._stream)
+        jobs = self._bookmark.get("ledger", {}).get("jobs", [])
+        job: dict[str, Any] = next((j for j in jobs if j["id"] == job_id), {})
+        files: dict[str, Any] = job.setdefault("files", {})
+        return files

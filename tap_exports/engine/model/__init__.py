@@ -1,0 +1,47 @@
+"""The values that cross module borders: requests, jobs, files, columns, rows, receipts, and the events of a stream."""
+
+from tap_exports.engine.model.columns import (
+    EXTRA,
+    FILE,
+    JOB_ID,
+    OPERATION_ID,
+    ROW,
+    WINDOW_END,
+    WINDOW_START,
+    Column,
+    Contract,
+    Kind,
+)
+from tap_exports.engine.model.events import Checkpoint, Event, NewColumns, Receipt, Rejected, Unfinished
+from tap_exports.engine.model.jobs import Job, LocalFile, RemoteFile, Request, Status, Window
+from tap_exports.engine.model.rows import Page, Reject, Row, Rows, exact_number
+
+__all__ = [
+    "EXTRA",
+    "FILE",
+    "JOB_ID",
+    "OPERATION_ID",
+    "ROW",
+    "WINDOW_END",
+    "WINDOW_START",
+    "Checkpoint",
+    "Column",
+    "Contract",
+    "Event",
+    "Job",
+    "Kind",
+    "LocalFile",
+    "NewColumns",
+    "Page",
+    "Receipt",
+    "Reject",
+    "Rejected",
+    "RemoteFile",
+    "Request",
+    "Row",
+    "Rows",
+    "Status",
+    "Unfinished",
+    "Window",
+    "exact_number",
+]

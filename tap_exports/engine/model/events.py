@@ -1,0 +1,62 @@
+"""Events: what a run yields, in the order in which it has to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tap_exports.engine.model.columns import Column
+from tap_exports.engine.model.rows import Reject, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class NewColumns:
+    """Columns that the next rows hold and the schema does not know yet."""
+
+    columns: Sequence[Column]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The ledger or a bookmark moved: write STATE before the generator goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Something was left to the next run on purpose (`detach`): what earlier reads left at the target must stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A quarantined row, and the job that it came from."""
+
+    job_id: str
+    reject: Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one job did; a row of `export_jobs`. Times are ISO 8601 text, spans seconds."""
+
+    provider: str
+    job_id: str
+    stream: str
+    fingerprint: str
+    status: str
+    window_start: str | None = None
+    window_end: str | None = None
+    requested_at: str | None = None
+    completed_at: str | None = None
+    wait_seconds: float | None = None
+    read_seconds: float | None = None
+    attempts: int = 1
+    rows: int = 0
+    rejects: int = 0
+    bytes: int = 0
+    sha256: str | None = None
+    credits_charged: int | None = None
+    reason: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+Event = Rows | NewColumns | Checkpoint | Unfinished | Rejected | Receipt

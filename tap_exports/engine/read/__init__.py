@@ -1,0 +1,1 @@
+"""How a completed job becomes rows: files, pages and members of archives, counted and checked."""

@@ -1,0 +1,96 @@
+"""Optional guards of an export: what must hold of its rows before its window may close."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.jobs import Outcome, describe
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Event, Rows
+from tap_exports.engine.read.files import Reads, RunsAhead
+from tap_exports.engine.read.tally import Tally
+from tap_exports.errors import GuardError
+
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """What the configuration demands of one export.
+
+    Attributes:
+        expect_columns: Columns that the rows must hold.
+        min_rows: Fewest rows of a job.
+        max_age_hours: Greatest age of a job when it is read.
+    """
+
+    expect_columns: Collection[str] = ()
+    min_rows: int | None = None
+    max_age_hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedReader:
+    """Reads like another reader, and stops where a guard does not hold; the window then stays open.
+
+    Attributes:
+        reader: Reads the rows of a job.
+        guards: What must hold.
+        clock: Tells a job's age.
+    """
+
+    reader: Reads
+    guards: Guards
+    clock: Clock
+
+    def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
+        """Yield the rows; a file without an expected column ends before its first row, pages at their end.
+
+        Raises:
+            GuardError: A guard does not hold; the message names the figure seen.
+            TapError: As the other reader.
+        """
+        where = describe(outcome.request.stream, outcome.job, outcome.request.window)
+        self._check_age(where, outcome)
+        missing = set(self.guards.expect_columns)
+        for event in self.reader.read(outcome, state, tally):
+            if isinstance(event, Rows):
+                missing -= _names(event)
+                if missing and isinstance(event.data, pa.RecordBatch):
+                    raise _lacking(where, missing)
+            yield event
+        if missing and tally.rows:
+            raise _lacking(where, missing)
+        if self.guards.min_rows is not None and tally.rows < self.guards.min_rows:
+            raise GuardError(f"{where}: {tally.rows} rows, min_rows is {self.guards.min_rows}; the window stays open")
+
+    def run_ahead(self, outcome: Outcome) -> None:
+        """Do as the other reader does."""
+        if isinstance(self.reader, RunsAhead):
+            self.reader.run_ahead(outcome)
+
+    def release(self) -> None:
+        """Do as the other reader does."""
+        if isinstance(self.reader, RunsAhead):
+            self.reader.release()
+
+    def _check_age(self, where: str, outcome: Outcome) -> None:
+        limit, created = self.guards.max_age_hours, outcome.job.created_at or outcome.requested_at
+        hours = (self.clock.now() - created).total_seconds() / SECONDS_PER_HOUR
+        if limit is not None and hours > limit:
+            raise GuardError(f"{where}: {hours:.1f} hours old, max_age_hours is {limit}; the window stays open")
+
+
+def _names(rows: Rows) -> set[str]:
+    if isinstance(rows.data, pa.RecordBatch):
+        return set(rows.data.schema.names)
+    return set().union(*rows.data)
+
+
+def _lacking(where: str, missing: Collection[str]) -> GuardError:
+    names = ", ".join(f'"{name}"' for name in sorted(missing))
+    return GuardError(f"{where}: expect_columns: {names} missing from the rows; the window stays open")

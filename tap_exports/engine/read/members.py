@@ -1,0 +1,225 @@
+"""What makes the rows of each stream of an archive: the job itself, its sections, its records, its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from tap_exports.engine import decode
+from tap_exports.engine.archive import (
+    ArchiveLimits,
+    Counts,
+    Inventory,
+    Member,
+    Section,
+    Store,
+    Survey,
+    digest,
+    media_type,
+    read_items,
+    read_members,
+    section_of,
+    suffix_of,
+)
+from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.model import FILE, JOB_ID, ROW, Event, Reject, Rejected, Row, Rows
+from tap_exports.engine.read.files import Layouts
+
+ROWS_PER_BATCH = 1000
+BYTES_PER_BATCH = 4 * 1024 * 1024
+DOCUMENTS = frozenset({".yaml", ".yml"})
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a reader gets of one job.
+
+    Attributes:
+        outcome: How it ended.
+        inventory: What it is said to hold.
+        constants: Columns that all its rows have.
+        complain: Raises or warns of a count that differs.
+        archive: The archive and its survey, None for a reader that does without.
+    """
+
+    outcome: Outcome
+    inventory: Inventory
+    constants: Row
+    complain: Callable[[str], None]
+    archive: tuple[Path, Survey] | None = None
+
+
+class Reader(Protocol):
+    """Makes the rows of one stream."""
+
+    takes_failed: ClassVar[bool]
+
+    def needs_archive(self, inventory: Inventory) -> bool:
+        """Tell whether the archive is needed, given what the job says of it."""
+
+    def read(self, opened: Opened) -> Iterator[Event]:
+        """Yield the rows of one job; code after the last event runs only when all of it was read and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobReader:
+    """One row per job, failed ones too.
+
+    Attributes:
+        row: Makes it.
+        layout: Columns, selection and contract of the stream.
+        stream: Its name.
+    """
+
+    row: Callable[[Outcome], Row]
+    layout: Layouts
+    stream: str
+    takes_failed: ClassVar[bool] = True
+
+    def needs_archive(self, inventory: Inventory) -> bool:
+        """Return False."""
+        del inventory
+        return False
+
+    def read(self, opened: Opened) -> Iterator[Event]:
+        """Yield the row of the job."""
+        yield from conformed([self.row(opened.outcome)], opened, self.layout, self.stream)
+
+
+@dataclass(frozen=True, slots=True)
+class SectionReader:
+    """One row per section; those of the job, or the manifest's where the job lists none."""
+
+    layout: Layouts
+    stream: str
+    takes_failed: ClassVar[bool] = False
+
+    def needs_archive(self, inventory: Inventory) -> bool:
+        """Tell whether only the manifest lists the sections."""
+        return inventory.sections is None
+
+    def read(self, opened: Opened) -> Iterator[Event]:
+        """Yield the rows of the sections."""
+        rows = [section_row(section) for section in opened.inventory.sections or ()]
+        yield from conformed(rows, opened, self.layout, self.stream)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReader:
+    """One row per item of a YAML file."""
+
+    limits: ArchiveLimits
+    takes_failed: ClassVar[bool] = False
+
+    def needs_archive(self, inventory: Inventory) -> bool:
+        """Return True."""
+        del inventory
+        return True
+
+    def read(self, opened: Opened) -> Iterator[Event]:
+        """Yield the records in the archive's order, and hold their number against the sections' own."""
+        counts = Counts()
+        constants = {**opened.constants, JOB_ID: opened.outcome.job.id}
+        yield from batches(self._records(opened, counts), constants)
+        verify(opened, counts, [(s, s.records) for s in opened.inventory.sections or ()], "records")
+
+    def _records(self, opened: Opened, counts: Counts) -> Iterator[tuple[Row, int]]:
+        keys = opened.inventory.keys
+        for member, section in members(opened, self.limits):
+            path = member.path
+            if suffix_of(path) not in DOCUMENTS:
+                continue
+            for index, item in enumerate(read_items(member, path)):
+                counts.add(section, keys)
+                record = item.value if isinstance(item.value, dict) else {"value": item.value}
+                place = {"section": section, "path": path, "index": index, FILE: path, ROW: index + 1}
+                yield {**place, "record": record}, item.bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AssetReader:
+    """One row per file that is not YAML, stored where a storage is configured."""
+
+    limits: ArchiveLimits
+    store: Store | None
+    takes_failed: ClassVar[bool] = False
+
+    def needs_archive(self, inventory: Inventory) -> bool:
+        """Return True."""
+        del inventory
+        return True
+
+    def read(self, opened: Opened) -> Iterator[Event]:
+        """Yield the files in the archive's order, and hold their number against the sections' own."""
+        counts = Counts()
+        yield from batches(self._files(opened, counts), opened.constants)
+        verify(opened, counts, [(s, s.binaries) for s in opened.inventory.sections or ()], "files")
+
+    def _files(self, opened: Opened, counts: Counts) -> Iterator[tuple[Row, int]]:
+        keys = opened.inventory.keys
+        for member, section in members(opened, self.limits):
+            if suffix_of(member.path) in DOCUMENTS:
+                continue
+            counts.add(section, keys)
+            kept = self.store.keep(member) if self.store else digest(member)
+            content = {"bytes": kept.size, "sha256": kept.sha256, "media_type": media_type(member.path)}
+            yield {"section": section, "path": member.path, **content, "stored_url": kept.url}, 0
+
+
+def section_row(section: Section) -> Row:
+    """Return the row of a section."""
+    return {
+        "key": section.key,
+        "status": section.status,
+        "record_count": section.records,
+        "binary_count": section.binaries,
+        "error": section.error,
+    }
+
+
+def members(opened: Opened, limits: ArchiveLimits) -> Iterator[tuple[Member, str]]:
+    """Yield every file but the manifest, with its section."""
+    if opened.archive is None:
+        return
+    path, found = opened.archive
+    keys = opened.inventory.keys
+    for member in read_members(path, limits):
+        if member.path != found.manifest:
+            yield member, section_of(member.path, found.root, keys)
+
+
+def batches(rows: Iterator[tuple[Row, int]], constants: Row) -> Iterator[Rows]:
+    """Yield rows in batches of bounded number and size.
+
+    Args:
+        rows: Each with about what it takes in memory.
+        constants: Columns that all have.
+    """
+    batch: list[Row] = []
+    size = 0
+    for row, weight in rows:
+        batch.append(row)
+        size += weight
+        if len(batch) >= ROWS_PER_BATCH or size >= BYTES_PER_BATCH:
+            yield Rows(batch, constants)
+            batch, size = [], 0
+    if batch:
+        yield Rows(batch, constants)
+
+
+def conformed(rows: list[Row], opened: Opened, layout: Layouts, stream: str) -> Iterator[Event]:
+    """Yield rows of the provider's own making against the stream's columns."""
+    for item in decode.conform([{**opened.constants, **row} for row in rows], layout(), 1, stream):
+        yield Rejected(opened.outcome.job.id, item) if isinstance(item, Reject) else item
+
+
+def verify(opened: Opened, counts: Counts, declared: list[tuple[Section, int | None]], what: str) -> None:
+    """Hold what was found against the provider's own counts, where it gives any.
+
+    Raises:
+        CountError: They differ and `verify_counts` is `fail`.
+    """
+    if declared and (differences := counts.differences(declared)):
+        opened.complain(f"{what} read differ from the provider's counts: {'; '.join(differences)}")

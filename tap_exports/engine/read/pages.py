@@ -1,0 +1,104 @@
+"""Jobs whose rows and records are JSON pages instead of files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tap_exports.engine import decode
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.jobs import Outcome, describe
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import OPERATION_ID, Checkpoint, Event, Job, Page, Reject, Rejected, Row, Rows
+from tap_exports.engine.read.files import Layouts
+from tap_exports.engine.read.tally import Limits, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class PageReader:
+    """Reads the rows of one run page by page.
+
+    Attributes:
+        pages: Yields the pages of a job.
+        layout: Columns, selection and contract of the stream.
+        limits: What is tolerated.
+        clock: Measures the time spent.
+    """
+
+    pages: Callable[[Job], Iterator[Page]]
+    layout: Layouts
+    limits: Limits
+    clock: Clock
+
+    def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
+        """Yield the rows of a job; pages carry no proof of sameness, so a broken read starts over at page 1.
+
+        Raises:
+            TapError: What stopped the read.
+        """
+        del state
+        began, job, stream = self.clock.monotonic(), outcome.job, outcome.request.stream
+        try:
+            total = yield from self._read(job, stream, tally)
+            tally.end_file(stream, self.limits)
+            tally.verify(describe(stream, job, None), total, self.limits)
+        finally:
+            tally.read_seconds = self.clock.monotonic() - began
+
+    def _read(self, job: Job, stream: str, tally: Tally) -> Generator[Event, None, int | None]:
+        """Yield the rows of all pages; return the provider's count as its last page tells it."""
+        total = None
+        tally.begin_file()
+        for page in self.pages(job):
+            total = page.total if page.total is not None else total
+            first = tally.file_rows + tally.file_rejects + 1
+            for item in decode.conform(page.items, self.layout(), first, stream):
+                yield from self._item(item, job, stream, tally)
+        return total
+
+    def _item(self, item: decode.Decoded, job: Job, stream: str, tally: Tally) -> Iterator[Event]:
+        if isinstance(item, Reject):
+            tally.reject(stream, item, self.limits)
+            yield Rejected(job.id, item)
+        elif isinstance(item, Rows):
+            yield Rows(item.data, {OPERATION_ID: int(job.id)})
+            tally.add(len(item))
+        else:
+            yield item
+
+
+@dataclass(slots=True)
+class StatusRun:
+    """The records of the configured jobs themselves; the bookmark never passes one that is not terminal."""
+
+    stream: str
+    job_ids: Sequence[int]
+    replication_key: str
+    fetch: Callable[[int], tuple[Row, Job]]
+    layout: Layouts
+    state: StreamState
+    limits: Limits = field(default_factory=Limits)
+
+    def start(self) -> None:
+        """Do nothing ahead of time."""
+
+    def events(self) -> Iterator[Event]:
+        """Yield one record per job above the bookmark, ascending.
+
+        Raises:
+            TapError: What stopped the stream; the bookmark stands at the last record that was written.
+        """
+        bookmark, held, tally = self.state.number, False, Tally()
+        numbers = sorted({i for i in self.job_ids if bookmark is None or i > bookmark})
+        for row, number in enumerate(numbers, 1):
+            record, job = self.fetch(number)
+            for item in decode.conform([record], self.layout(), row, self.stream):
+                yield self._rejected(job, item, tally) if isinstance(item, Reject) else item
+            held = held or not job.status.is_terminal
+            if not held:
+                self.state.advance(self.replication_key, number)
+                yield Checkpoint()
+
+    def _rejected(self, job: Job, reject: Reject, tally: Tally) -> Rejected:
+        tally.reject(self.stream, reject, self.limits)
+        return Rejected(job.id, reject)

@@ -1,0 +1,80 @@
+"""Columns from a sample: a file of a job that exists already, or the first rows of the file that is to be read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from tap_exports.engine import decode
+from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Column, Event, Job, LocalFile, NewColumns, RemoteFile
+from tap_exports.engine.read.files import FileReader
+from tap_exports.engine.read.tally import Tally
+from tap_exports.errors import StopError, TapError
+
+LOGGER = logging.getLogger("tap-exports.run")
+MOST_FAILURES = 2  # of files that give no sample
+
+
+class SamplingReader(FileReader):
+    """Reads files whose unknown columns get their types from the file itself.
+
+    Where discovery found no job to sample, the first run declares the same types that the next discovery will find.
+    """
+
+    __slots__ = ()
+
+    def _decode(
+        self, outcome: Outcome, local: LocalFile, file_format: str, state: StreamState, tally: Tally
+    ) -> Iterator[Event]:
+        layout = self.layout(skip_rows=tally.file_rows)
+        if unknown := decode.unknown(local, file_format, layout):
+            yield NewColumns(unknown)
+        yield from super()._decode(outcome, local, file_format, state, tally)
+
+
+def sample_columns(reader: FileReader, jobs: Iterable[Job], layout: decode.Layout) -> dict[str, Column]:
+    """Return the columns that the files of the first job with rows show, or nothing; no job is created.
+
+    Args:
+        reader: What will read the stream's jobs.
+        jobs: Completed jobs, the best one first.
+        layout: Encoding, delimiter, aliases; its columns are not looked at.
+
+    Raises:
+        TapError: The jobs could not be asked for. A file that cannot be read is passed over: it is a sample only. A few
+            of them end the search: each took all the attempts that a download has.
+    """
+    failures = 0
+    for job in jobs:
+        try:
+            columns = _columns(reader, job, layout)
+        except TapError as error:
+            LOGGER.info("job %s gives no sample: %s", job.id, error)
+            failures += 1
+            if failures == MOST_FAILURES:
+                break
+            continue
+        if columns:
+            return columns
+    return {}
+
+
+def _columns(reader: FileReader, job: Job, layout: decode.Layout) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
+    for remote in reader.api.open(job):
+        local = reader.download(remote, lambda name=remote.name: _again(reader, job, name))  # type: ignore[misc] # binds
+        try:
+            columns |= decode.sample(local, remote.format, layout)
+        finally:
+            local.path.unlink(missing_ok=True)
+    return columns
+
+
+def _again(reader: FileReader, job: Job, name: str) -> RemoteFile:
+    found = next((f for f in reader.api.open(job) if f.name == name), None)
+    if found is None:
+        msg = f"{name} is gone"
+        raise StopError(msg)
+    return found

@@ -1,0 +1,82 @@
+"""One stream's run over jobs that it shares with others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tap_exports.engine.model import Event, Rows, Unfinished
+from tap_exports.engine.read.members import Opened, Reader
+from tap_exports.engine.run.shared import SharedJob, SharedJobs, located
+from tap_exports.errors import RunEndingError, TapError
+
+LOGGER = logging.getLogger("tap-exports.run")
+
+
+@dataclass(slots=True)
+class ArchiveRun:
+    """One stream's run over shared jobs; a job that fails does not keep the others from being read.
+
+    Attributes:
+        stream: The stream's name.
+        shared: The jobs.
+        reader: Makes its rows.
+    """
+
+    stream: str
+    shared: SharedJobs
+    reader: Reader
+
+    def start(self) -> None:
+        """Join the readers; the first one has the jobs asked for."""
+        self.shared.join(self.stream)
+
+    def events(self) -> Iterator[Event]:
+        """Yield the rows of all jobs in the configured order.
+
+        Raises:
+            TapError: A job could not be had or read; those after it were read nevertheless.
+        """
+        first: TapError | None = None
+        for job in self.shared.jobs:
+            error: TapError | None = None
+            try:
+                yield from self._read(job)
+            except RunEndingError:
+                raise
+            except TapError as caught:
+                error = caught
+                LOGGER.debug("%s: %s", self.stream, caught)
+            yield from self.shared.leave(job, self.stream, error)
+            first = first or error
+        if first:
+            raise first
+
+    def _read(self, job: SharedJob) -> Iterator[Event]:
+        outcome = yield from self.shared.wait(job)
+        if not outcome.job.status.is_terminal:
+            LOGGER.info("%s: job %s is left to the next run", self.stream, outcome.job.id)
+            yield Unfinished()
+            return
+        if not self.reader.takes_failed:
+            self.shared.refuse_failed(job)
+        began = self.shared.clock.monotonic()
+        if self.reader.needs_archive(self.shared.inventory(job)):
+            yield from self.shared.fetch(job)
+        yield from self._rows(job)
+        job.tally.read_seconds += self.shared.clock.monotonic() - began
+        self.shared.refuse_failed(job)
+
+    def _rows(self, job: SharedJob) -> Iterator[Event]:
+        """Yield the rows of a job and count them."""
+        with located(job.where):
+            for event in self.shared.lifecycle.journal.along(self.reader.read(self._opened(job))):
+                yield event
+                if isinstance(event, Rows):
+                    job.tally.rows += len(event)
+
+    def _opened(self, job: SharedJob) -> Opened:
+        archive = (job.local.path, job.found) if job.local and job.found else None
+        constants = self.shared.api.constants(job.outcome.job)
+        return Opened(job.outcome, self.shared.inventory(job), constants, self.shared.complain, archive)

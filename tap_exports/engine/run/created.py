@@ -1,0 +1,227 @@
+"""Streams of windowed or full exports: plan, create, wait, read, prove, commit."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from tap_exports.engine import windows
+from tap_exports.engine.api import Deletes
+from tap_exports.engine.clock import Clock, to_text
+from tap_exports.engine.jobs import Lifecycle, Outcome, describe
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Checkpoint, Event, Request, Status, Unfinished, Window
+from tap_exports.engine.read.files import Reads, RunsAhead
+from tap_exports.engine.read.tally import LOST, Tally, receipt
+from tap_exports.errors import BadContentError, CountError, JobFailedError, JobLostError, TapError
+
+LOGGER = logging.getLogger("tap-exports.run")
+READS_OF_ONE_JOB = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """What one export stream asks for.
+
+    Attributes:
+        provider: The provider's name.
+        stream: The stream's name.
+        params: What defines the export; goes to the api as it is.
+        replication_key: The bookmark's name for windowed exports, None for full ones.
+        start: Where the first window starts; None for an open beginning.
+        until: Upper bound (`end_date`), or None for now.
+        settling_seconds: A window ends at now minus this.
+        max_window_days: Longest span of a window.
+        delete_after_load: Whether a proven job is deleted at the start of the next run.
+    """
+
+    provider: str
+    stream: str
+    params: Mapping[str, Any]
+    replication_key: str | None = None
+    start: datetime | None = None
+    until: datetime | None = None
+    settling_seconds: float = 60
+    max_window_days: float | None = None
+    delete_after_load: bool = False
+
+
+@dataclass(slots=True)
+class ExportRun:
+    """One run of an export stream.
+
+    Attributes:
+        export: What is asked for.
+        lifecycle: Creates and waits for jobs.
+        reader: Reads the files of a job.
+        state: Bookmark and ledger.
+        clock: Time.
+    """
+
+    export: Export
+    lifecycle: Lifecycle
+    reader: Reads
+    state: StreamState
+    clock: Clock
+    _waiting: deque[Request] = field(default_factory=deque)
+    _running: deque[Future[Outcome]] = field(default_factory=deque)
+
+    def start(self) -> None:
+        """Plan the requests and hand in the first ones: jobs of later streams run while earlier ones are read."""
+        requests = self.requests()
+        self._forget_strangers({r.fingerprint for r in requests})
+        self._waiting.extend(requests)
+        self._hand_in()
+
+    def requests(self) -> list[Request]:
+        """Return what there is to ask for, open jobs included, in the order of their windows."""
+        export = self.export
+        if export.replication_key is None:
+            return [self._request(None)]
+        start, end = windows.due(
+            self.state.instant, export.start, export.until, self.clock.now(), export.settling_seconds
+        )
+        taken = windows.usable(self._open_windows(), start, export.until)
+        return [self._request(w) for w in windows.plan(start, end, export.max_window_days, taken)]
+
+    def _request(self, window: Window | None) -> Request:
+        return Request(self.export.provider, self.export.stream, self.export.params, window)
+
+    def _open_windows(self) -> list[Window]:
+        """Return the windows of open jobs whose request is still the one that the configuration asks for."""
+        return [
+            e.window
+            for e in self.state.entries
+            if e.window is not None and e.fingerprint == self._request(e.window).fingerprint
+        ]
+
+    def events(self) -> Iterator[Event]:
+        """Yield the events of all windows in order; a window that fails ends the stream, its bookmark stays.
+
+        With `detach`, a job that still runs keeps the windows after it from being read: the bookmark cannot pass it.
+
+        Raises:
+            TapError: What stopped the stream.
+        """
+        held = False
+        try:
+            yield from self._delete_loaded()
+            while self._running:
+                yield from self.lifecycle.journal.until(self._running[0])
+                outcome = self._running.popleft().result()
+                held = held or not outcome.job.status.is_terminal
+                if held:
+                    LOGGER.info("%s: job %s is left to the next run", self.export.stream, outcome.job.id)
+                    yield Unfinished()
+                else:
+                    yield from self._collect(outcome)
+                    self._hand_in()
+        finally:
+            for future in self._running:
+                future.cancel()
+            if isinstance(self.reader, RunsAhead):
+                self.reader.release()
+
+    def _hand_in(self) -> None:
+        """Keep twice as many jobs in flight as may run at once, so that the ledger stays bounded."""
+        while self._waiting and len(self._running) < 2 * self.lifecycle.settings.max_concurrent_jobs:
+            future = self.lifecycle.start(self._waiting.popleft(), self.state)
+            future.add_done_callback(self._run_ahead)
+            self._running.append(future)
+
+    def _run_ahead(self, future: Future[Outcome]) -> None:
+        """Have the files of a completed job brought before their turn; called in the worker that saw its end."""
+        if isinstance(self.reader, RunsAhead) and not future.cancelled() and not future.exception():
+            outcome = future.result()
+            if outcome.job.status is Status.COMPLETED:
+                self.reader.run_ahead(outcome)
+
+    def _collect(self, outcome: Outcome) -> Iterator[Event]:
+        """Read a job that ended."""
+        tally = Tally()
+        if outcome.lost:
+            yield receipt(replace(outcome, job=outcome.lost), tally, LOST)
+        if outcome.job.status is not Status.COMPLETED:
+            yield from self._close_failed(outcome)
+        try:
+            yield from self.lifecycle.journal.along(self.reader.read(outcome, self.state, tally))
+        except JobLostError as error:
+            yield from self._ask_again(outcome, tally, error)
+        except TapError as error:
+            yield from self._note_failed_read(outcome, error)
+            yield receipt(outcome, tally, Status.FAILED.value, error.message)
+            raise
+        else:
+            yield from self._prove(outcome, tally)
+
+    def _ask_again(self, outcome: Outcome, tally: Tally, error: JobLostError) -> Iterator[Event]:
+        """Ask again for a job that was lost while it was read, once; its place in the order stays."""
+        yield receipt(outcome, tally, LOST, error.message)
+        if outcome.resubmitted:
+            raise error
+        LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
+        self.state.close(outcome.request, outcome.job)
+        yield Checkpoint()
+        self._running.appendleft(self.lifecycle.start(outcome.request, self.state, resubmitted=True))
+
+    def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
+        job = outcome.job
+        self.state.close(outcome.request, outcome.job)
+        yield Checkpoint()
+        yield receipt(outcome, Tally(), job.status.value)
+        where = describe(self.export.stream, job, outcome.request.window)
+        reason = f": {job.reason}" if job.reason else ""
+        msg = f'{where}: ended as "{job.raw_status}"{reason}; the window stays open, the next run asks again'
+        raise JobFailedError(msg)
+
+    def _note_failed_read(self, outcome: Outcome, error: TapError) -> Iterator[Event]:
+        """Let go of a job whose bytes were bad twice: the next run asks for a new one."""
+        if isinstance(error, (BadContentError, CountError)):
+            self.state.note_bad_read(outcome.request.fingerprint, READS_OF_ONE_JOB)
+            yield Checkpoint()
+
+    def _prove(self, outcome: Outcome, tally: Tally) -> Iterator[Event]:
+        """Move the bookmark over a window whose rows are all written, then close its job.
+
+        In this order: a signal in between leaves a job that the bookmark covers, never a window to be asked for twice.
+        """
+        request, job = outcome.request, outcome.job
+        for warning in job.warnings:
+            LOGGER.warning("%s: job %s: %s", request.stream, job.id, warning)
+        if request.window and self.export.replication_key:
+            self.state.advance(self.export.replication_key, to_text(request.window.end))
+        if self.export.delete_after_load:
+            self.state.delete_later(job.id)
+        self.state.close(request, job)
+        LOGGER.info(
+            "%s: job %s proven: %d rows, %d rejects, %d bytes",
+            request.stream,
+            job.id,
+            tally.rows,
+            tally.rejects,
+            tally.bytes,
+        )
+        yield Checkpoint()
+        yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
+
+    def _delete_loaded(self) -> Iterator[Checkpoint]:
+        """Delete the jobs that the previous run proved: the incoming STATE shows that the target kept their rows."""
+        for job_id in self.state.deletions:
+            if isinstance(self.lifecycle.api, Deletes) and self.export.delete_after_load:
+                self.lifecycle.api.delete(job_id)
+                LOGGER.info("%s: job %s deleted, its rows are loaded", self.export.stream, job_id)
+            self.state.deleted(job_id)
+            yield Checkpoint()
+
+    def _forget_strangers(self, asked: set[str]) -> None:
+        """Drop ledger entries that neither the configuration nor the bookmark leaves to be asked for."""
+        for entry in self.state.entries:
+            if entry.fingerprint not in asked:
+                job = f"job {entry.id}" if entry.id else "a job whose creation got no reply"
+                LOGGER.warning("%s: %s is not asked for any more; left alone", self.export.stream, job)
+                self.state.forget(entry.fingerprint)

@@ -1,0 +1,154 @@
+"""Streams that read further files of the jobs that another stream creates: one job serves them all.
+
+The leading stream writes each of its jobs into the ledgers of its followers too, in the same STATE. A follower reads a
+job once the leader has let go of it, and creates nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tap_exports.engine.api import Polls
+from tap_exports.engine.changes import Changes
+from tap_exports.engine.clock import to_text
+from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.ledger import Entry, StreamState
+from tap_exports.engine.ledger.seconds import WholeSeconds
+from tap_exports.engine.model import Checkpoint, Event, Job, Receipt, Request, Status
+from tap_exports.engine.read.files import FileReader
+from tap_exports.engine.read.tally import Tally
+from tap_exports.errors import JobLostError
+
+LOGGER = logging.getLogger("tap-exports.run")
+
+
+class LeadingState(WholeSeconds):
+    """The state of a stream whose jobs other streams read too.
+
+    Args:
+        stream: As in `StreamState`.
+        bookmark: As in `StreamState`.
+        changes: As in `StreamState`.
+        followers: The states of the other streams.
+        overlaps: As in `WholeSeconds`.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        bookmark: dict[str, Any],
+        changes: Changes,
+        followers: Sequence[StreamState],
+        *,
+        overlaps: bool,
+    ) -> None:
+        """Check the dict; nothing in it is changed."""
+        super().__init__(stream, bookmark, changes, overlaps=overlaps)
+        self._followers = followers
+
+    def opened(self, request: Request, job: Job, at: datetime) -> None:
+        """Note a job that now exists, here and at the followers."""
+        super().opened(request, job, at)
+        for follower in self._followers:
+            follower.opened(request, job, at)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowRun:
+    """One run of a stream that follows another.
+
+    Attributes:
+        provider: The provider's name.
+        stream: The stream's name.
+        replication_key: The bookmark's name.
+        api: Tells where a job stands.
+        reader: Reads this stream's file of a job.
+        state: Its bookmark and ledger; the leader adds the jobs.
+        leader: The leader's, which is only looked at.
+    """
+
+    provider: str
+    stream: str
+    replication_key: str
+    api: Polls
+    reader: FileReader
+    state: StreamState
+    leader: StreamState
+
+    def start(self) -> None:
+        """Do nothing ahead of time: the leader comes first."""
+
+    def events(self) -> Iterator[Event]:
+        """Yield the rows of each job that the leader is done with, in the order of their windows.
+
+        Raises:
+            TapError: What stopped the stream; the bookmark stands at the last job that was read.
+        """
+        for entry in sorted(self.state.entries, key=_order):
+            if _holds(self.leader, entry):
+                LOGGER.info("%s: job %s is left to the next run", self.stream, entry.id)
+                return
+            try:
+                yield from self._collect(entry)
+            except JobLostError as error:
+                yield from self._let_go(entry)
+                if self._was_proven(entry):
+                    raise JobLostError(self._loss(entry, error)) from error
+
+    def _collect(self, entry: Entry) -> Iterator[Event]:
+        job = self.api.poll(Job(str(entry.id), Status.PENDING, created_at=entry.requested_at))
+        if job.status is Status.COMPLETED:
+            request = Request(self.provider, self.stream, {"job_id": job.id}, entry.window)
+            outcome = Outcome(request, job, entry.requested_at, 0.0, 0)
+            tally = Tally()
+            yield from self.reader.read(outcome, self.state, tally)
+            LOGGER.info("%s: job %s read: %d rows, %d bytes", self.stream, job.id, tally.rows, tally.bytes)
+            self._advance(entry)
+        if job.status.is_terminal:
+            yield from self._let_go(entry)
+
+    def _advance(self, entry: Entry) -> None:
+        bookmark = self.state.instant
+        if entry.window and (bookmark is None or entry.window.end > bookmark):
+            self.state.advance(self.replication_key, to_text(entry.window.end))
+
+    def _let_go(self, entry: Entry) -> Iterator[Checkpoint]:
+        self.state.forget(entry.fingerprint)
+        yield Checkpoint()
+
+    def _was_proven(self, entry: Entry) -> bool:
+        """Tell whether the leader will not ask for the window again."""
+        proven = self.leader.instant
+        return entry.window is not None and proven is not None and proven >= entry.window.end
+
+    def _loss(self, entry: Entry, error: JobLostError) -> str:
+        where = f"{self.stream} {entry.window}, job {entry.id}"
+        return f"{where}: {error.message}; its rows are gone: to have them, set the leading stream's bookmark back"
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """A run without its receipts: another stream gives the receipt of the same jobs."""
+
+    run: Any
+
+    def start(self) -> None:
+        """Begin what can run ahead of the stream's turn."""
+        self.run.start()
+
+    def events(self) -> Iterator[Event]:
+        """Yield all events but receipts."""
+        return (event for event in self.run.events() if not isinstance(event, Receipt))
+
+
+def _holds(leader: StreamState, entry: Entry) -> bool:
+    open_entry = leader.entry(entry.fingerprint)
+    return open_entry is not None and open_entry.id == entry.id
+
+
+def _order(entry: Entry) -> tuple[datetime, datetime]:
+    return (entry.window.end if entry.window else entry.requested_at), entry.requested_at

@@ -1,0 +1,176 @@
+"""Streams of plain lists: pages of records, incremental on their creation time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tap_exports.engine import decode, windows
+from tap_exports.engine.clock import MILLISECOND, Clock, from_text, to_text
+from tap_exports.engine.decode.layout import RAW_LIMIT, excerpt
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Checkpoint, Event, Page, Reject, Rejected, Row, Rows, Window
+from tap_exports.engine.read.files import Layouts
+from tap_exports.engine.read.tally import Limits, Tally, check_count
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How one list stream works.
+
+    Attributes:
+        stream: The stream's name.
+        pages: Yields the pages of a window; None reads the whole list.
+        replication_key: The field with the creation instant, or None for a full read.
+        is_open: Tells of a record that it will still change: the bookmark never passes it.
+        ordered: Whether the provider promises to sort by the replication key, oldest first: then the bookmark follows
+            page by page, as long as the promise holds; else it moves once the whole list was read.
+        start: Where the first window starts.
+        until: Upper bound (`end_date`), or None for now.
+        settling_seconds: A window ends at now minus this.
+    """
+
+    stream: str
+    pages: Callable[[Window | None], Iterable[Page]]
+    replication_key: str | None = None
+    is_open: Callable[[Row], bool] | None = None
+    start: datetime | None = None
+    until: datetime | None = None
+    settling_seconds: float = 60
+    ordered: bool = False
+
+
+@dataclass(slots=True)
+class ListRun:
+    """One run of a list stream."""
+
+    listing: Listing
+    layout: Layouts
+    limits: Limits
+    state: StreamState
+    clock: Clock
+    _tally: Tally = field(default_factory=Tally)
+    _held: datetime | None = None
+    _latest: datetime | None = None
+    _sorted: bool = True
+    _seen: int = 0
+
+    def start(self) -> None:
+        """Do nothing ahead of time."""
+
+    def events(self) -> Iterator[Event]:
+        """Yield the records of the window in the provider's order.
+
+        The server's own bounds may be inclusive or not, so the window is cut here, to the millisecond: no record twice,
+        none missed. A record without an instant is always yielded.
+
+        Raises:
+            TapError: What stopped the stream.
+        """
+        window = self._window() if self.listing.replication_key else None
+        if window and window.start and window.start > window.end:
+            return
+        total = None
+        for page in self.listing.pages(window):
+            self._seen += len(page.items)
+            total = page.total if page.total is not None else total
+            yield from self._page(page, window)
+        if total is not None and self._seen < total:
+            check_count(self.listing.stream, self._seen, total, self.limits)
+        self._tally.end_file(self.listing.stream, self.limits)
+        if window is not None:
+            yield from self._advance(window.end)
+
+    def _window(self) -> Window:
+        of = self.listing
+        return Window(*windows.due(self.state.instant, of.start, of.until, self.clock.now(), of.settling_seconds))
+
+    def _page(self, page: Page, window: Window | None) -> Iterator[Event]:
+        layout = self.layout()
+        if page.items and self._fits_whole(page.items, layout, window):
+            yield decode.fitted(page.items, layout, self._next_row())
+            self._tally.add(len(page.items))
+        else:
+            yield from self._sifted(page.items, layout, window)
+        if window and self.listing.ordered and self._sorted and self._latest and not self._tally.rejects:
+            yield from self._advance(self._latest - MILLISECOND)
+
+    def _fits_whole(self, items: Sequence[Row], layout: decode.Layout, window: Window | None) -> bool:
+        """Tell of a page whose records all fit, lie in the window and are sorted, as nearly every page of a list."""
+        fitting = decode.fit(items, layout)
+        if fitting is None or window is None:
+            return fitting is not None
+        instants = fitting.instants(self.listing.replication_key or "")
+        if instants is None or sorted(instants) != instants:
+            return False
+        first, last = windows.floor_millisecond(instants[0]), windows.floor_millisecond(instants[-1])
+        if last > window.end or (window.start and first < window.start):
+            return False
+        held = next((i for i, row in enumerate(items) if self.listing.is_open and self.listing.is_open(row)), None)
+        if held is not None:
+            self._held = min(self._held or last, windows.floor_millisecond(instants[held]))
+        self._sorted = self._sorted and (self._latest is None or first >= self._latest)
+        self._latest = max(self._latest or last, last)
+        return True
+
+    def _sifted(self, items: Sequence[Row], layout: decode.Layout, window: Window | None) -> Iterator[Event]:
+        """Yield the records of a page that need a look at each."""
+        rows = yield from self._sift(items, window)
+        for item in decode.conform(rows, layout, self._next_row(), self.listing.stream) if rows else ():
+            if isinstance(item, Reject):
+                yield self._rejected(item)
+            else:
+                yield item
+                self._tally.add(len(item) if isinstance(item, Rows) else 0)
+
+    def _sift(self, items: Sequence[Row], window: Window | None) -> Generator[Event, None, list[Row]]:
+        """Return the records of the window; one whose instant cannot be read is rejected."""
+        kept: list[Row] = []
+        for row in items:
+            created = self._created(row) if window else None
+            if isinstance(created, Reject):
+                yield self._rejected(created)
+            elif window is None or created is None or self._within(row, created, window):
+                kept.append(row)
+        return kept
+
+    def _created(self, row: Row) -> datetime | Reject | None:
+        value = row.get(self.listing.replication_key or "")
+        try:
+            return None if value is None else windows.floor_millisecond(from_text(value))
+        except (ValueError, AttributeError):
+            return self._undated(row)
+
+    def _within(self, row: Row, created: datetime, window: Window) -> bool:
+        """Tell whether a record lies in the window, and take note of what bounds the bookmark."""
+        if created > window.end or (window.start and created < window.start):
+            return False
+        if self.listing.is_open and self.listing.is_open(row):
+            self._held = min(self._held or created, created)
+        self._sorted = self._sorted and (self._latest is None or created >= self._latest)
+        self._latest = max(self._latest or created, created)
+        return True
+
+    def _undated(self, row: Row) -> Reject:
+        key = self.listing.replication_key or ""
+        raw = json.dumps(row, default=str)[:RAW_LIMIT]
+        message = f'"{excerpt(str(row[key]))}" is not an ISO 8601 date-time'
+        return Reject(self.listing.stream, self._next_row(), key, "type", message, raw)
+
+    def _next_row(self) -> int:
+        return self._tally.file_rows + self._tally.file_rejects + 1
+
+    def _rejected(self, reject: Reject) -> Rejected:
+        self._tally.reject(self.listing.stream, reject, self.limits)
+        return Rejected("", reject)
+
+    def _advance(self, instant: datetime) -> Iterator[Checkpoint]:
+        """Move the bookmark up to an instant, never back, and not to or past an open record."""
+        if self._held is not None:
+            instant = min(instant, self._held - MILLISECOND)
+        bookmark = self.state.instant
+        if self.listing.replication_key and (bookmark is None or instant > bookmark):
+            self.state.advance(self.listing.replication_key, to_text(instant))
+            yield Checkpoint()

@@ -1,0 +1,175 @@
+"""Streams over jobs that the configuration names by number, ascending; the bookmark is the last proven number."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from tap_exports.engine.clock import Clock, to_text
+from tap_exports.engine.jobs import CLOCK_SKEW, Lifecycle, Outcome, describe
+from tap_exports.engine.ledger import Entry, StreamState
+from tap_exports.engine.model import Checkpoint, Event, Job, Request, Status
+from tap_exports.engine.read.files import Reads
+from tap_exports.engine.read.pages import PageReader, StatusRun
+from tap_exports.engine.read.tally import Tally, receipt
+from tap_exports.errors import JobFailedError, StateError, TapError
+
+__all__ = ["GivenRun", "PageReader", "Reads", "StatusRun"]
+
+LOGGER = logging.getLogger("tap-exports.run")
+
+
+@dataclass(slots=True)
+class GivenRun:
+    """One run over the configured jobs of a stream, and over the one that it may start itself.
+
+    Attributes:
+        stream: The stream's name.
+        provider: The provider's name.
+        job_ids: The configured numbers.
+        replication_key: The bookmark's name.
+        on_failed: `stop`, `skip` (go past with a warning) or `pull` (read what the run did process).
+        begin: The request that begins a run, or None; opt-in, since it spends.
+        lifecycle: Creates and waits for jobs.
+        reader: Reads the rows of a job.
+        state: Bookmark and ledger.
+        clock: Time.
+    """
+
+    stream: str
+    provider: str
+    job_ids: Sequence[int]
+    replication_key: str
+    on_failed: str
+    begin: Request | None
+    lifecycle: Lifecycle
+    reader: Reads
+    state: StreamState
+    clock: Clock
+    _running: deque[Future[Outcome]] = field(default_factory=deque)
+    _unanswered: Entry | None = None
+    _answered: bool = False
+    _held: bool = False
+
+    def start(self) -> None:
+        """Hand in the jobs above the bookmark and those that earlier runs began, ascending, then the one to be begun.
+
+        A begin that got no reply waits for the configured jobs: one of them may be the answer.
+        """
+        begun = self._begun()
+        bookmark = self.state.number
+        for number in sorted({i for i in self.job_ids if bookmark is None or i > bookmark} | begun.keys()):
+            self._running.append(self._job(number, begun.get(number)))
+        if self.begin is None:
+            return
+        entry = self.state.entry(self.begin.fingerprint)
+        if entry is None or (entry.id is None and not self._running):
+            self._running.append(self.lifecycle.start(self.begin, self.state))
+        elif entry.id is None:
+            self._unanswered = entry
+
+    def _begun(self) -> dict[int, Entry]:
+        """Return the runs of the ledger by number; they were paid for, whatever the configuration says now."""
+        begun = {}
+        for entry in self.state.entries:
+            if entry.id is not None:
+                begun[self._number(entry.id)] = entry
+            elif self.begin is None or entry.fingerprint != self.begin.fingerprint:
+                LOGGER.warning("%s: a begin of another configuration, which got no reply, is left alone", self.stream)
+                self.state.forget(entry.fingerprint)
+        return begun
+
+    def _number(self, job_id: str) -> int:
+        try:
+            return int(job_id)
+        except ValueError:
+            msg = f'STATE of {self.stream} is malformed: job "{job_id}" of its ledger is not a number'
+            raise StateError(msg) from None
+
+    def _job(self, number: int, entry: Entry | None) -> Future[Outcome]:
+        if entry and self.begin and entry.fingerprint == self.begin.fingerprint:
+            return self.lifecycle.start(self.begin, self.state)
+        request = Request(self.provider, self.stream, {"job_id": number})
+        return self.lifecycle.watch(request, Job(str(number), Status.PENDING))
+
+    def events(self) -> Iterator[Event]:
+        """Yield the rows of each job in ascending order; none after the first one that is not terminal.
+
+        Raises:
+            TapError: What stopped the stream; the bookmark stands at the last job that was proven.
+        """
+        try:
+            yield from self._ended()
+            if self._unanswered and not self._held:
+                yield from self._settle(self._unanswered)
+                yield from self._ended()
+        finally:
+            for future in self._running:
+                future.cancel()
+
+    def _ended(self) -> Iterator[Event]:
+        """Yield the rows of the jobs that were handed in."""
+        while self._running:
+            yield from self.lifecycle.journal.until(self._running[0])
+            outcome = self._running.popleft().result()
+            self._held = self._held or not outcome.job.status.is_terminal
+            if self._held:
+                LOGGER.info("%s: job %s is left to the next run", self.stream, outcome.job.id)
+            else:
+                yield from self._collect(outcome)
+
+    def _settle(self, entry: Entry) -> Iterator[Event]:
+        """Settle a begin that got no reply: a job that began since is its answer, else it is looked for."""
+        if self._answered:
+            LOGGER.info("%s: the begin without a reply is answered by a configured run; none is begun now", self.stream)
+            self.state.forget(entry.fingerprint)
+            yield Checkpoint()
+        elif self.begin:
+            self._running.append(self.lifecycle.start(self.begin, self.state))
+
+    def _collect(self, outcome: Outcome) -> Iterator[Event]:
+        tally, job = Tally(), outcome.job
+        if job.status is Status.COMPLETED or self.on_failed == "pull":
+            try:
+                yield from self.lifecycle.journal.along(self.reader.read(outcome, self.state, tally))
+            except TapError as error:
+                yield receipt(outcome, tally, Status.FAILED.value, error.message)
+                raise
+        elif self.on_failed == "stop":
+            yield from self._close_failed(outcome)
+        if job.status is not Status.COMPLETED:
+            LOGGER.warning(
+                '%s: job %s ended as "%s"; on_failed_run: %s', self.stream, job.id, job.raw_status, self.on_failed
+            )
+        self._prove(job)
+        LOGGER.info("%s: job %s proven: %d rows", self.stream, job.id, tally.rows)
+        yield Checkpoint()
+        yield receipt(outcome, tally, job.status.value, done_at=to_text(self.clock.now()))
+
+    def _prove(self, job: Job) -> None:
+        """Move the bookmark over a job, then close it; a signal in between leaves nothing that would be begun again."""
+        number, bookmark = int(job.id), self.state.number
+        self.state.advance(self.replication_key, number if bookmark is None else max(number, bookmark))
+        self._forget(job)
+        if self._unanswered and job.created_at:
+            self._answered = self._answered or job.created_at >= self._unanswered.requested_at - CLOCK_SKEW
+
+    def _forget(self, job: Job) -> None:
+        for entry in self.state.entries:
+            if entry.id == job.id:
+                self.state.forget(entry.fingerprint)
+
+    def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
+        job = outcome.job
+        self._forget(job)
+        yield Checkpoint()
+        yield receipt(outcome, Tally(), job.status.value)
+        reason = f": {job.reason}" if job.reason else ""
+        msg = (
+            f'{describe(self.stream, job, None)}: ended as "{job.raw_status}"{reason}; the bookmark stays. '
+            "on_failed_run: skip goes past it, pull reads what it did process"
+        )
+        raise JobFailedError(msg)

@@ -1,0 +1,1 @@
+"""From rows to messages on standard output: RECORD lines, BATCH parts, STATE."""

@@ -1,0 +1,1 @@
+"""The stream classes that providers build on."""

@@ -1,0 +1,105 @@
+"""Streams that share the jobs of one provider block, and read their archives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from tap_exports import settings
+from tap_exports.engine.archive import ArchiveLimits
+from tap_exports.engine.download import download
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Column, Job, LocalFile, RemoteFile, Request
+from tap_exports.engine.read.files import Download
+from tap_exports.engine.read.members import Reader
+from tap_exports.engine.run.archived import ArchiveRun
+from tap_exports.engine.run.shared import Archives, SharedJobs
+from tap_exports.singer.columns import to_columns
+from tap_exports.singer.streams.stream import EventStream, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_exports.singer.tap import BaseTap
+    from tap_exports.singer.typing import PropertiesList
+
+
+class ArchiveStream(EventStream):
+    """A stream of rows of shared jobs.
+
+    Attributes:
+        properties: Its fields.
+    """
+
+    properties: ClassVar[PropertiesList]
+
+    def __init__(self, tap: BaseTap, shared: SharedJobs) -> None:
+        """Keep the jobs."""
+        super().__init__(tap)
+        self.shared = shared
+
+    def discover_columns(self) -> dict[str, Column]:
+        """Return the fields."""
+        return to_columns(self.properties.to_dict())
+
+    def reader(self) -> Reader:
+        """Return what makes the rows of a job."""
+        raise NotImplementedError
+
+    def make_run(self) -> Run:
+        """Return a run over the shared jobs."""
+        return ArchiveRun(self.name, self.shared, self.reader())
+
+
+def shared_jobs(
+    tap: BaseTap,
+    api: Archives,
+    stream: str,
+    requests: Sequence[Request],
+    given: Sequence[tuple[Request, Job]],
+) -> SharedJobs:
+    """Return the jobs that several streams share.
+
+    Args:
+        tap: Gives clock, spool and settings.
+        api: The provider's verbs.
+        stream: The stream whose ledger names the jobs.
+        requests: What to ask for.
+        given: Jobs to read instead.
+    """
+    return SharedJobs(
+        lifecycle=tap.lifecycle(api),
+        api=api,
+        download=into_spool(tap),
+        state=ledger_of(tap, stream),
+        requests=requests,
+        given=given,
+        archive_limits=archive_limits(tap),
+        limits=settings.limits(tap.config),
+        has_room=lambda: tap.spool.has_room,
+        clock=tap.clock,
+    )
+
+
+def ledger_of(tap: BaseTap, stream: str) -> Callable[[], StreamState]:
+    """Return what gives the ledger of a stream over the live STATE, whether the stream is selected or not."""
+
+    def ledger() -> StreamState:
+        owner = tap.streams[stream]
+        return StreamState(stream, owner.stream_state, tap.changes)
+
+    return ledger
+
+
+def into_spool(tap: BaseTap) -> Download:
+    """Return what brings a file into the spool, which is made at the first one."""
+
+    def fetch(remote: RemoteFile, renew: Callable[[], RemoteFile]) -> LocalFile:
+        return download(remote, renew, tap.transport, tap.spool, settings.http_settings(tap.config), tap.clock)
+
+    return fetch
+
+
+def archive_limits(tap: BaseTap) -> ArchiveLimits:
+    """Return what an archive may hold."""
+    return ArchiveLimits(max_mb=tap.config["archive_max_mb"], max_ratio=tap.config["archive_max_ratio"])

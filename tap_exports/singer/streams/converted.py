@@ -1,0 +1,92 @@
+"""Has the files of an export stream converted to parts by the executor, where that gives the same messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tap_exports import settings
+from tap_exports.engine.convert.executors import ExecutorSetting
+from tap_exports.engine.convert.reader import Converter, ConvertingReader
+from tap_exports.engine.convert.task import layout_values
+from tap_exports.engine.model import EXTRA, Kind
+from tap_exports.engine.read.files import FileReader, Reads
+from tap_exports.engine.read.guards import GuardedReader
+from tap_exports.engine.read.samples import SamplingReader
+from tap_exports.engine.run.created import ExportRun
+from tap_exports.singer.columns import to_column
+from tap_exports.singer.messages.batch_settings import BatchSettings
+from tap_exports.singer.messages.batches import VERSION, VERSION_COLUMN
+
+if TYPE_CHECKING:
+    from tap_exports.singer.streams.stream import EventStream, Run
+
+MOST_REJECTS = 1000  # that a result may hold: it is in memory, rows are not
+
+
+def convert_elsewhere(run: Run, stream: EventStream, batches: BatchSettings, executor: ExecutorSetting) -> None:
+    """Let the executor read the files of a run, unless only the reader of rows can.
+
+    Args:
+        run: The stream's run, not begun yet.
+        stream: The stream.
+        batches: What parts are.
+        executor: Who does the work.
+    """
+    if isinstance(run, ExportRun) and _can(stream):
+        run.reader = _converting(run.reader, stream, batches, executor)
+
+
+def _can(stream: EventStream) -> bool:
+    """Tell whether rows go to parts as they are, and what goes wrong with them fits into a result."""
+    config = stream.config
+    mapped = config.get("stream_maps") or config.get("flattening_enabled") or stream.deselects_nested
+    bounded = not config["rejects_max_ratio"] and config["rejects_max_count"] <= MOST_REJECTS
+    return bounded and not mapped and config["job_wait"] != "detach"
+
+
+def _converting(reader: Reads, stream: EventStream, batches: BatchSettings, executor: ExecutorSetting) -> Reads:
+    """Return a reader that converts; expected columns are looked for in rows, so these stay rows."""
+    if isinstance(reader, GuardedReader) and not reader.guards.expect_columns:
+        return replace(reader, reader=_converting(reader.reader, stream, batches, executor))
+    if not isinstance(reader, FileReader):
+        return reader
+    tap, max_mb = stream.tap, stream.config["spool_max_mb"]
+    folder = stream.config.get("spool_dir") if executor.factory else str(tap.spool.directory)
+    http, spool = settings.http_settings(stream.config), {"folder": folder, "max_mb": max_mb}
+    converter = Converter(executor.work(), executor.size, http, spool, batches.options, lambda: tap.spool.has_room)
+    samples = isinstance(reader, SamplingReader)
+    return ConvertingReader(reader, _Shape(stream, batches), converter, tap.journal, tap.clock, samples=samples)
+
+
+class _Shape:
+    """What a stream gives to every task, as JSON values."""
+
+    def __init__(self, stream: EventStream, batches: BatchSettings) -> None:
+        """Keep where it comes from."""
+        self._stream, self._batches = stream, batches
+
+    def __call__(self) -> Mapping[str, Any]:
+        """Return it as of now."""
+        stream, batches = self._stream, self._batches
+        names, version = stream.selected_names, stream.part_version
+        columns = [to_column(n, p) for n, p in stream.schema["properties"].items() if n in names]
+        versioned = [VERSION_COLUMN] if version is not None else []
+        return {
+            "layout": layout_values(replace(stream.layout(), cast=batches.format == "parquet")),
+            "names": sorted({*names, VERSION} if versioned else names),
+            "columns": [_values(c.name, c.kind, c.schema) for c in [*columns, *versioned]],
+            "before": {EXTRA: None} if EXTRA in stream.lineage else {},
+            "behind": {VERSION: version} if versioned else {},
+            "storage": {"root": batches.root, "prefix": batches.prefix},
+            "encoding": {"format": batches.format, "compression": batches.compression},
+            "part": {"stream": stream.name, "rows": batches.rows},
+        }
+
+
+def _values(name: str, kind: Kind, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a column; of its schema a part needs the type of an array's items only."""
+    items = (schema or {}).get("items") if kind is Kind.ARRAY else None
+    typed = {"items": {"type": items.get("type", [])}} if isinstance(items, Mapping) else None
+    return {"name": name, "kind": kind.value, "schema": typed}

@@ -1,0 +1,255 @@
+"""The kinds of streams that providers declare: lists, exports as files, runs given by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from tap_exports import settings
+from tap_exports.engine.api import Collects, Delivers
+from tap_exports.engine.decode import Layout, infer_columns
+from tap_exports.engine.download import download
+from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Row, Window
+from tap_exports.engine.read.files import FileReader, Reads
+from tap_exports.engine.read.guards import GuardedReader, Guards
+from tap_exports.engine.read.prefetch import Prefetch
+from tap_exports.engine.run.collected import CollectRun
+from tap_exports.engine.run.created import Export, ExportRun
+from tap_exports.engine.run.listed import Listing, ListRun
+from tap_exports.singer.columns import FILE_LINEAGE, WINDOW_LINEAGE, to_columns, to_property
+from tap_exports.singer.streams.stream import EventStream, Run
+
+if TYPE_CHECKING:
+    from tap_exports.engine.jobs import Lifecycle
+    from tap_exports.singer.tap import BaseTap
+    from tap_exports.singer.typing import PropertiesList
+
+FILE_KEY = (JOB_ID, FILE, ROW)
+PAGE_KEY = (OPERATION_ID, ROW)
+ABOUT_BOOKMARK = "What the bookmark counts; rows hold it only where the provider's own rows do"
+Entry = Mapping[str, Any]
+
+
+class Lists(Protocol):
+    """An api that lists resources."""
+
+    def list(self, path: str, window: Window | None) -> Iterator[Page]:
+        """Yield the pages of a resource, oldest first where the provider can sort."""
+
+
+class ListStream(EventStream):
+    """A stream of plain records from a list.
+
+    Attributes:
+        path: The resource's path.
+        properties: Its documented fields.
+        verify_counts: The provider's default of that setting.
+        open_statuses: Statuses of records that will still change: the bookmark never passes them.
+        ordered: Whether the provider sorts by the replication key, so that the bookmark may follow page by page.
+    """
+
+    path: ClassVar[str]
+    properties: ClassVar[PropertiesList]
+    verify_counts: ClassVar[str] = "fail"
+    open_statuses: ClassVar[frozenset[str]] = frozenset()
+    ordered: ClassVar[bool] = False
+
+    def __init__(self, tap: BaseTap, api: Lists) -> None:
+        """Keep the api."""
+        super().__init__(tap)
+        self.api = api
+
+    def discover_columns(self) -> dict[str, Column]:
+        """Return the documented fields."""
+        return to_columns(self.properties.to_dict())
+
+    def pages(self, window: Window | None) -> Iterable[Page]:
+        """Yield the pages of a window."""
+        return self.api.list(self.path, window)
+
+    def is_open(self, row: Row) -> bool:
+        """Tell of a record that it will still change."""
+        return row.get("status") in self.open_statuses
+
+    def make_run(self) -> Run:
+        """Return a run over the list."""
+        is_open = self.is_open if self.open_statuses else None
+        return list_run(self, self.pages, is_open, self.verify_counts, ordered=self.ordered)
+
+    def check_connection(self) -> None:
+        """Read the first page."""
+        next(iter(self.pages(None)), None)
+
+
+class EntryStream(EventStream):
+    """A stream of rows that an entry of the configuration asks for; its columns are the provider's or the user's.
+
+    Attributes:
+        bookmark_kind: Type of the bookmark, which rows need not hold.
+    """
+
+    bookmark_kind: ClassVar[Kind] = Kind.DATETIME
+
+    def __init__(self, tap: BaseTap, prefix: str, label: object, entry: Entry) -> None:
+        """Name the stream and keep the entry."""
+        super().__init__(tap, name=f"{prefix}_{settings.slug(label)}")
+        self.entry = entry
+        self._label = str(label)
+
+    @property
+    def label(self) -> str:
+        """Return the name that the configuration gives to the stream."""
+        return self._label
+
+    def guarded(self, reader: Reads) -> Reads:
+        """Return a reader that holds the rows against the guards of the entry."""
+        guards = Guards(
+            tuple(self.entry.get("expect_columns", ())), self.entry.get("min_rows"), self.entry.get("max_age_hours")
+        )
+        return reader if guards == Guards() else GuardedReader(reader, guards, self._tap.clock)
+
+    def columns_of_provider(self) -> dict[str, Column]:
+        """Return the data columns as the provider defines or shows them.
+
+        Raises:
+            TapError: The provider could not be asked.
+        """
+        raise NotImplementedError
+
+    def discover_columns(self) -> dict[str, Column]:
+        """Return the provider's columns, bookmark and keys included, with the types of the entry's `schema`."""
+        columns = self.columns_of_provider()
+        if key := self.replication_key:
+            about = to_property(Column(key, self.bookmark_kind)) | {"description": ABOUT_BOOKMARK}
+            columns.setdefault(key, Column(key, self.bookmark_kind, about))
+        for key in self.entry.get("primary_keys") or ():
+            columns.setdefault(key, Column(key, Kind.STRING))
+        return columns | {n: Column(n, Kind(kind)) for n, kind in self.entry.get("schema", {}).items()}
+
+
+class PagedStream(EntryStream):
+    """A stream of rows that come as numbered pages."""
+
+    def pages(self, window: Window | None) -> Iterable[Page]:
+        """Yield the pages."""
+        raise NotImplementedError
+
+    def columns_of_provider(self) -> dict[str, Column]:
+        """Return the columns of the first page."""
+        first = next(iter(self.pages(None)), None)
+        return infer_columns(first.items if first else ())
+
+    def make_run(self) -> Run:
+        """Return a run over all pages."""
+        return list_run(self, self.pages)
+
+    def check_connection(self) -> None:
+        """Read the first page."""
+        next(iter(self.pages(None)), None)
+
+
+class ExportStream(EntryStream):
+    """A stream of the rows of export files.
+
+    Attributes:
+        provider: The provider's name.
+        max_window_days: Longest window where the entry says nothing.
+        verify_counts: The provider's default of that setting.
+        reader_class: What reads the files.
+    """
+
+    provider: ClassVar[str]
+    max_window_days: ClassVar[float | None] = None
+    verify_counts: ClassVar[str] = "fail"
+    reader_class: ClassVar[type[FileReader]] = FileReader
+
+    api: Delivers
+
+    def __init__(self, tap: BaseTap, api: Delivers, lifecycle: Lifecycle, entry: Entry, label: str) -> None:
+        """Keep the parts and take keys and types from the entry."""
+        self.api, self.lifecycle = api, lifecycle
+        super().__init__(tap, f"{self.provider}_export", label, entry)
+        self.replication_key = self.bookmark_key()
+        self.lineage = WINDOW_LINEAGE if self.replication_key else FILE_LINEAGE
+        self.primary_keys = self.entry.get("primary_keys") or FILE_KEY
+
+    def bookmark_key(self) -> str | None:
+        """Return the bookmark's name, None for full exports."""
+        return "created_at"
+
+    def params(self) -> Mapping[str, Any]:
+        """Return what defines the export, from the entry."""
+        raise NotImplementedError
+
+    def export(self) -> Export:
+        """Return what the stream asks for."""
+        span = self._tap.date_range
+        return Export(
+            provider=self.provider,
+            stream=self.name,
+            params=self.params(),
+            replication_key=self.replication_key,
+            start=span.start,
+            until=span.until,
+            settling_seconds=span.settling_seconds,
+            max_window_days=self.entry.get("max_window_days", self.max_window_days),
+            delete_after_load=self.entry.get("delete_after_load", False),
+        )
+
+    @property
+    def encoding(self) -> str | None:
+        """Return the text encoding of the files, or None: a byte order mark decides, else UTF-8."""
+        return self.entry.get("encoding")
+
+    def layout(self, skip_rows: int = 0) -> Layout:
+        """Return how the next file is to be read."""
+        return replace(super().layout(skip_rows), encoding=self.encoding)
+
+    def make_run(self) -> Run:
+        """Return a run that creates jobs, or with `mode: collect` one that reads those of others."""
+        reader = self.guarded(self.reader())
+        if self.entry.get("mode") == "collect" and isinstance(self.api, Collects):
+            return CollectRun(self.export(), self.api, reader, self.ledger, self._tap.clock)
+        return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self._tap.clock)
+
+    def reader(self) -> FileReader:
+        """Return what reads the files of a job."""
+        tap, http = self._tap, settings.http_settings(self.config)
+        fetch = partial(download, transport=tap.transport, spool=tap.spool, settings=http, clock=tap.clock)
+        tolerated = settings.limits(self.config, self.verify_counts)
+        return self.reader_class(
+            self.api,
+            fetch,
+            self.layout,
+            tolerated,
+            tap.clock,
+            resumes=self.replication_key is not None,
+            prefetch=Prefetch(lambda: tap.spool.has_room, tap.prefetchers),
+        )
+
+
+def list_run(
+    stream: EventStream,
+    pages: Callable[[Window | None], Iterable[Page]],
+    is_open: Callable[[Row], bool] | None = None,
+    verify_counts: str = "fail",
+    *,
+    ordered: bool = False,
+) -> ListRun:
+    """Return a run over a list; `verify_counts` is the provider's default of that setting."""
+    span = stream.tap.date_range
+    listing = Listing(
+        stream=stream.name,
+        pages=pages,
+        replication_key=stream.replication_key if stream.replication_method == "INCREMENTAL" else None,
+        is_open=is_open,
+        start=span.start,
+        until=span.until,
+        settling_seconds=span.settling_seconds,
+        ordered=ordered,
+    )
+    return ListRun(
+        listing, stream.layout, settings.limits(stream.config, verify_counts), stream.ledger, stream.tap.clock
+    )

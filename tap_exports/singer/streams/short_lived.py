@@ -1,0 +1,103 @@
+"""Streams of providers that cut instants to whole seconds, keep jobs for a while only, or define no columns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import ClassVar, Protocol
+
+from tap_exports.engine.api import Delivers
+from tap_exports.engine.clock import to_text
+from tap_exports.engine.decode import Layout
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.ledger.seconds import WholeSeconds
+from tap_exports.engine.model import Column, Job, Request
+from tap_exports.engine.read.samples import SamplingReader, sample_columns
+from tap_exports.singer.streams.kinds import ExportStream
+from tap_exports.singer.streams.stream import EventStream, Run
+
+LOGGER = logging.getLogger("tap-exports")
+
+
+class WholeSecondStream(EventStream):
+    """A stream whose instants are whole seconds.
+
+    Attributes:
+        retention: How long the provider keeps what the stream lists, or None.
+    """
+
+    retention: ClassVar[timedelta | None] = None
+
+    @property
+    def overlaps(self) -> bool:
+        """Return whether windows end so close to now that the last second has to be read again."""
+        return bool(self.config["settling_seconds"] < 1)
+
+    @property
+    def ledger(self) -> StreamState:
+        """Return the stream's bookmark and ledger over the live STATE.
+
+        Raises:
+            StateError: It cannot be read.
+        """
+        return WholeSeconds(self.name, self.stream_state, self._tap.changes, overlaps=self.overlaps)
+
+    @property
+    def lists_jobs(self) -> bool:
+        """Return whether the stream reads what others left, which may vanish."""
+        return True
+
+    def make_run(self) -> Run:
+        """Return the run, with a warning where jobs may have vanished since the last one."""
+        bookmark, now = self.ledger.instant, self.tap.clock.now()
+        if self.lists_jobs and self.retention and bookmark and now - bookmark > self.retention:
+            hours = self.retention.total_seconds() / 3600
+            LOGGER.warning(
+                "%s: the bookmark %s is older than the %.0f hours for which the provider keeps jobs: jobs made in "
+                "between may have vanished unread; run more often",
+                self.name,
+                to_text(bookmark),
+                hours,
+            )
+        return super().make_run()
+
+
+class Samples(Delivers, Protocol):
+    """An api that shows completed jobs of a kind."""
+
+    def samples(self, request: Request) -> Iterable[Job]:
+        """Yield a few completed jobs that resemble a request, the best one first; creates nothing."""
+
+
+class SampledExportStream(WholeSecondStream, ExportStream):
+    """Rows of export files whose columns nobody defines: they come from a completed export, if there is one.
+
+    Attributes:
+        instants: Columns that hold seconds since 1970 in JSON, written as date-time.
+    """
+
+    instants: ClassVar[frozenset[str]] = frozenset()
+    reader_class = SamplingReader
+    api: Samples
+
+    @property
+    def mended(self) -> frozenset[str]:
+        """Return the instants that the entry's `schema` leaves to the tap."""
+        return self.instants - frozenset(self.entry.get("schema", {}))
+
+    def columns_of_provider(self) -> dict[str, Column]:
+        """Return the columns of a completed export."""
+        request = Request(self.provider, self.name, self.params())
+        layout = Layout(encoding=self.encoding, instants=self.mended)
+        return sample_columns(self.reader(), self.api.samples(request), layout)
+
+    def layout(self, skip_rows: int = 0) -> Layout:
+        """Return how the next file is to be read."""
+        return replace(super().layout(skip_rows), instants=self.mended)
+
+    @property
+    def lists_jobs(self) -> bool:
+        """Return whether the stream reads jobs that others made."""
+        return self.entry.get("mode") == "collect"

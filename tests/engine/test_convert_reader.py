@@ -1,0 +1,276 @@
+"""Jobs whose files are converted elsewhere: order, proof and STATE are those of the reader of rows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_exports.engine.convert.reader import Converter, ConvertingReader
+from tap_exports.engine.convert.task import Host, Result, Task, layout_values
+from tap_exports.engine.decode import Layout
+from tap_exports.engine.http import HttpSettings
+from tap_exports.engine.jobs import Journal, Outcome
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Column, Event, Kind, RemoteFile, Request
+from tap_exports.engine.publish.form import Published
+from tap_exports.engine.read.tally import Limits, Tally
+from tap_exports.errors import BadContentError, CountError, JobLostError, RejectLimitError, StopError, TapError
+from tests.engine.fakes import FakeClock
+from tests.engine.scripted import COLUMNS, NOW, Files, ScriptedApi, job, reader, sha256, shown
+
+REQUEST = Request("p", "s", {})
+BODY = b"a\nx\ny\n"
+LATE = [{"name": "late", "kind": "string", "schema": None}]
+
+
+def result(*counts: int, **changes: object) -> Result:
+    """Return what the work answers for a file whose parts have these rows."""
+    parts = [{"stream": "s", "url": f"part-{number}", "rows": rows} for number, rows in enumerate(counts, 1)]
+    made: Result = {"parts": parts, "rejects": [], "new_columns": [], "rows": sum(counts), "last_row": sum(counts)}
+    return {**made, "bytes": 6, "sha256": sha256(BODY), "etag": None, "error": None, **changes}
+
+
+def reject(row: int) -> dict[str, Any]:
+    return {"file": "export.csv", "row": row, "column": "a", "code": "type", "message": "no", "raw": "z"}
+
+
+class Bench:
+    """A reader over scripted answers: of the api, and of the work by job."""
+
+    def __init__(self, folder: Path, answers: Mapping[str, Any], size: int = 2, **more: Any) -> None:  # noqa: ANN401 - JSON
+        self.clock, self.columns, self.tasks = FakeClock(), dict(COLUMNS), list[Task]()
+        self.api = ScriptedApi(opens=more.pop("opens", {}))
+        self.files = Files(folder, dict.fromkeys(("j1", "j2", "j3", "j4"), BODY))
+        self._answers = {name: list(each) for name, each in answers.items()}
+        limits = more.pop("limits", Limits())
+        self.plain = replace(reader(self.api, self.files, self.clock, limits), layout=self.layout, **more)
+        converter = Converter(self.work, size, HttpSettings(), {"folder": None, "max_mb": 1})
+        self.reader = ConvertingReader(self.plain, self.shape, converter, Journal(), self.clock)
+        self.bookmark: dict[str, Any] = {}
+        self.tally = Tally()
+
+    def layout(self, skip_rows: int = 0) -> Layout:
+        return Layout(columns=self.columns, skip_rows=skip_rows)
+
+    def shape(self) -> dict[str, Any]:
+        return {"layout": layout_values(self.layout()), "before": {}, "behind": {}, "part": {"stream": "s", "rows": 10}}
+
+    def work(self, task: Task, host: Host) -> Result:
+        self.tasks.append(task)
+        answers = self._answers[task["part"]["scope"]]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        made: Result = answer(task, host) if callable(answer) else answer
+        return made
+
+    def outcome(self, job_id: str = "j1", attempts: int = 1, rows: int | None = None) -> Outcome:
+        outcome = Outcome(REQUEST, job(job_id, rows=rows), NOW, 0.0, attempts)
+        state = StreamState.detached("s", self.bookmark)
+        if state.entry(REQUEST.fingerprint) is None:
+            state.opened(REQUEST, outcome.job, NOW)
+        return outcome
+
+    def play(self, outcome: Outcome) -> list[Any]:
+        """Read a job; columns that are new are known from then on."""
+        log: list[Any] = []
+        for event in self.reader.read(outcome, StreamState.detached("s", self.bookmark), self.tally):
+            log.append(self.told(event))
+            if log[-1][0] == "columns":
+                self.columns |= {name: Column(name, Kind.STRING) for name in log[-1][1]}
+        return log
+
+    def told(self, event: Event) -> tuple[Any, ...]:
+        if isinstance(event, Published):
+            return "part", event.url, len(event)
+        said = shown(event, self.bookmark)
+        return ("state", done(said[1])) if said[0] == "state" else said
+
+
+def done(bookmark: Mapping[str, Any]) -> int:
+    """Return the rows that STATE covers."""
+    return int(bookmark["ledger"]["jobs"][0].get("files", {}).get("export.csv", {}).get("rows", 0))
+
+
+Benches = Callable[..., Bench]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Benches:
+    return lambda answers, **more: Bench(tmp_path, answers, **more)
+
+
+def test_state_follows_each_part(bench: Benches) -> None:
+    """It covers the rows that were announced; those of the last part are covered by the proof of the window."""
+    ran = bench({"j1": [result(10, 10, 3)]})
+    log = ran.play(ran.outcome(rows=23))
+    assert log == [
+        ("part", "part-1", 10),
+        ("state", 10),
+        ("part", "part-2", 10),
+        ("state", 20),
+        ("part", "part-3", 3),
+    ]
+    assert (ran.tally.rows, ran.tally.bytes, ran.tally.sha256) == (23, 6, sha256(BODY))
+
+
+def test_full_table_has_no_progress(bench: Benches) -> None:
+    ran = bench({"j1": [result(10, 3)]}, resumes=False)
+    assert ran.play(ran.outcome()) == [("part", "part-1", 10), ("part", "part-2", 3)]
+
+
+def test_count_is_proven(bench: Benches) -> None:
+    """Fewer rows than the provider counts stop the stream, though all of them are announced."""
+    ran = bench({"j1": [result(3)]})
+    with pytest.raises(CountError, match="3 rows read, the provider counts 4"):
+        ran.play(ran.outcome(rows=4))
+
+
+def test_rows_that_are_in_no_part(bench: Benches) -> None:
+    """An engine that lost a part does not close a window."""
+    ran = bench({"j1": [result(3, rows=5)]})
+    with pytest.raises(StopError, match="5 rows were read, its parts hold 3"):
+        ran.play(ran.outcome())
+
+
+@pytest.mark.parametrize("kind", ["BadContentError", "StopError", "NoSuchError", "Terminated"])
+def test_error_value_is_raised(bench: Benches, kind: str) -> None:
+    """After the parts before it, as RECORD messages come before an error; a strange kind stops the stream too."""
+    ran = bench({"j1": [result(3, error={"kind": kind, "message": "the words"})]})
+    log: list[Any] = []
+    with pytest.raises(TapError, match="the words") as stopped:
+        log.extend(map(ran.told, ran.reader.read(ran.outcome(), StreamState.detached("s", ran.bookmark), ran.tally)))
+    assert isinstance(stopped.value, StopError)
+    assert isinstance(stopped.value, BadContentError) == (kind == "BadContentError")
+    assert ran.tally.rows == 3
+
+
+def test_rejects_come_and_count(bench: Benches) -> None:
+    """With rejects no progress is noted: rows are not ordinals any more. One too many stops the stream."""
+    answer = result(2, 1, rejects=[reject(2)])
+    ran = bench({"j1": [answer]}, limits=Limits(rejects_max_count=1))
+    assert ran.play(ran.outcome(rows=4)) == [("part", "part-1", 2), ("part", "part-2", 1), ("reject", "j1", 2, "a")]
+    ran = bench({"j1": [answer]})
+    with pytest.raises(RejectLimitError, match="row 2, column"):
+        ran.play(ran.outcome())
+
+
+def test_windows_run_ahead(bench: Benches) -> None:
+    """From the stream's turn on as many files as the executor takes are converted, and no more until one is read."""
+    ended = {name: threading.Event() for name in ("j2", "j3", "j4")}
+
+    def noted(task: Task, host: Host) -> Result:
+        ended[task["part"]["scope"]].set()
+        return result(1)
+
+    ran = bench({"j1": [result(1)], "j2": [noted], "j3": [noted], "j4": [noted]})
+    outcomes = [ran.outcome(f"j{number}") for number in (1, 2, 3, 4)]
+    for outcome in outcomes[1:]:
+        ran.reader.run_ahead(outcome)
+    assert ran.tasks == []
+    ran.play(outcomes[0])
+    assert ended["j2"].wait(5)
+    assert ended["j3"].wait(5)
+    assert not ended["j4"].wait(0.2)
+    assert ran.play(outcomes[1]) == [("part", "part-1", 1)]
+    assert ended["j4"].wait(5)
+    assert [ran.play(outcome) for outcome in outcomes[2:]] == [[("part", "part-1", 1)]] * 2
+    assert sorted(task["part"]["scope"] for task in ran.tasks) == ["j1", "j2", "j3", "j4"]
+
+
+def test_new_columns_are_announced_and_handed_in_again(bench: Benches) -> None:
+    """SCHEMA comes before the parts that hold them; windows that were converted without them are converted anew."""
+    first = result(rows=0, last_row=0, new_columns=LATE)
+    ran = bench({"j1": [first, result(2)], "j2": [result(7), result(2)]})
+    ran.reader.run_ahead(ahead := ran.outcome("j2"))
+    assert ran.play(ran.outcome()) == [("columns", ["late"]), ("part", "part-1", 2)]
+    assert ran.play(ahead) == [("part", "part-1", 2)]
+    names = [[column["name"] for column in task["layout"]["columns"]] for task in ran.tasks]
+    assert sorted(names) == [["a"], ["a"], ["a", "late"], ["a", "late"]]
+
+
+def test_new_columns_inside_a_file_leave_the_rest_to_rows(bench: Benches) -> None:
+    """Parts before them stay, and every row comes once: the reader of rows goes on behind them."""
+    ran = bench({"j1": [result(1, new_columns=LATE)]})
+    log = ran.play(ran.outcome(rows=2))
+    assert log[:2] == [("part", "part-1", 1), ("columns", ["late"])]
+    assert [row["a"] for row in log[2][1]] == ["y"]
+    assert ran.tally.rows == 2
+
+
+def test_new_columns_behind_rejects(bench: Benches) -> None:
+    """The ordinal of the last row is known to the work only: the file is handed in again, behind it."""
+    first = result(1, 1, rejects=[reject(2)], last_row=3, new_columns=LATE)
+    ran = bench({"j1": [first, result(5)]}, limits=Limits(rejects_max_count=1))
+    assert [event[0] for event in ran.play(ran.outcome(rows=8))] == ["part", "part", "reject", "columns", "part"]
+    assert [(t["layout"]["skip_rows"], t["part"]["first"]) for t in ran.tasks] == [(0, 1), (3, 3)]
+
+
+def test_rest_of_another_file(bench: Benches) -> None:
+    ran = bench({"j1": [result(1, new_columns=LATE, sha256="other")]})
+    with pytest.raises(BadContentError, match="changed between two downloads"):
+        ran.play(ran.outcome())
+
+
+def test_expired_url_is_renewed(bench: Benches) -> None:
+    """Three times; then its error stands."""
+    refused = result(error={"kind": "UrlExpiredError", "message": "refused"})
+    opens = {"j1": [[RemoteFile("export.csv", f"url-{number}")] for number in range(9)]}
+    ran = bench({"j1": [refused, refused, refused, result(1)]}, opens=opens)
+    assert ran.play(ran.outcome()) == [("part", "part-1", 1)]
+    assert [task["file"]["url"] for task in ran.tasks] == ["url-0", "url-1", "url-2", "url-3"]
+    ran = bench({"j1": [refused]})
+    with pytest.raises(TapError, match="refused"):
+        ran.play(ran.outcome())
+    assert len(ran.tasks) == 4
+
+
+PLAIN: dict[str, dict[str, Any]] = {
+    "a job of an earlier run, which may be read in part": {"attempts": 0},
+    "two files": {"opens": {"j1": [[RemoteFile("x.csv", "j1"), RemoteFile("y.csv", "j2")]]}},
+    "an archive": {"opens": {"j1": [[RemoteFile("x.zip", "j1", "zip")], [RemoteFile("x.csv", "j1")]]}},
+    "no column known": {"columns": {}},
+}
+
+
+@pytest.mark.parametrize("case", PLAIN.values(), ids=PLAIN)
+def test_left_to_the_reader_of_rows(bench: Benches, case: dict[str, Any]) -> None:
+    ran = bench({"j1": [result(1)]}, opens=case.get("opens", {}))
+    ran.columns = case.get("columns", ran.columns)
+    log = ran.play(ran.outcome(attempts=case.get("attempts", 1)))
+    assert [row["a"] for event in log if event[0] == "rows" for row in event[1]][:2] == ["x", "y"]
+    assert ran.tasks == []
+
+
+def test_lost_job(bench: Benches) -> None:
+    """What the provider says when the file's URL is asked for is told at the job's turn."""
+    ran = bench({"j1": [result(1)]}, opens={"j1": [JobLostError("gone")]})
+    with pytest.raises(JobLostError, match="gone"):
+        ran.play(ran.outcome())
+
+
+def test_release_ends_the_workers(bench: Benches) -> None:
+    """Those at work are told, those that wait never begin, and nobody is waited for much longer than they take."""
+    started, seen = threading.Event(), list[bool]()
+
+    def long(task: Task, host: Host) -> Result:
+        started.set()
+        for _ in range(1000):
+            if host.ended():
+                break
+            threading.Event().wait(0.01)
+        seen.append(host.ended())
+        return result(1)
+
+    ran = bench({"j1": [result(1)], "j2": [long], "j3": [long], "j4": [long]}, size=1)
+    for name in ("j2", "j3", "j4"):
+        ran.reader.run_ahead(ran.outcome(name))
+    ran.play(ran.outcome())
+    assert started.wait(5)
+    ran.reader.release()
+    assert seen == [True]
+    assert [task["part"]["scope"] for task in ran.tasks] == ["j1", "j2"]
+    assert ran.api.calls == ["open j1", "open j2"]

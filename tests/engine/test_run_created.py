@@ -1,0 +1,573 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import (
+    FILE,
+    JOB_ID,
+    ROW,
+    WINDOW_END,
+    WINDOW_START,
+    Job,
+    LocalFile,
+    RemoteFile,
+    Request,
+    Status,
+    Window,
+)
+from tap_exports.engine.read import files as files_module
+from tap_exports.engine.read.tally import Limits
+from tap_exports.engine.run.created import Export, ExportRun
+from tap_exports.errors import BadContentError, JobLostError, LostReplyError, NotReadyError, RefusedError
+from tests.engine.fakes import FakeClock
+from tests.engine.scripted import (
+    NOW,
+    Files,
+    FindingApi,
+    Log,
+    ScriptedApi,
+    at,
+    bookmarks,
+    job,
+    lifecycle,
+    message,
+    play,
+    reader,
+    receipts,
+    sha256,
+    states,
+    values,
+    window,
+)
+
+PARAMS = {"schema_id": "x"}
+JULY_1 = window("2026-07-01", "2026-07-01T23:59:59.999Z")
+JULY_2 = window("2026-07-02", "2026-07-02T23:59:59.999Z")
+LAST = window("2026-07-03", "2026-07-03")  # NOW minus settling_seconds
+ROWS = b"a\n1\n2\n3\n"
+GONE = JobLostError("job j1 is gone")
+
+
+def export(**more: Any) -> Export:  # noqa: ANN401 - of `Export`, or JSON
+    given = {"replication_key": "created_at", "start": at("2026-07-01"), "until": JULY_1.end}
+    return Export("exelensia", "s", PARAMS, **{**given, **more})
+
+
+def days(**more: Any) -> Export:  # noqa: ANN401 - of `Export`, or JSON
+    return export(until=None, max_window_days=1, **more)
+
+
+def fingerprint(asked: Window | None = JULY_1, **params: Any) -> str:  # noqa: ANN401 - JSON
+    return Request("exelensia", "s", {**PARAMS, **params}, asked).fingerprint
+
+
+def raw(job_id: str | None = None, asked: Window = JULY_1, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - of `Export`, or JSON
+    bounds = [f"{i:%Y-%m-%dT%H:%M:%S}.{i.microsecond // 1000:03d}Z" for i in (asked.start or NOW, asked.end)]
+    entry = {"fingerprint": fingerprint(asked), "window": bounds, "requested_at": "2026-07-03T00:01:00.000Z"}
+    return {**({"id": job_id} if job_id else {}), **entry, **({"files": {}} if job_id else {}), **more}
+
+
+def left(*jobs: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - of `Export`, or JSON
+    """Return the bookmark that a run left behind with these jobs open."""
+    return {"ledger": {"version": 1, "jobs": list(jobs), "delete": []}, **more}
+
+
+def proven(end: str = "2026-07-01T23:59:59.999Z", **ledger: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    empty = {"version": 1, "jobs": [], "delete": []}
+    return {"ledger": {**empty, **ledger}, "replication_key": "created_at", "replication_key_value": end}
+
+
+class Stage:
+    """An api, its files, and a run over both."""
+
+    def __init__(self, folder: Path, api: ScriptedApi, contents: dict[str, bytes | Exception] | None = None) -> None:
+        self.api = api
+        self.folder = folder
+        self.files = Files(folder, contents or {"j1": ROWS})
+        self.clock = FakeClock(NOW)
+
+    def play(
+        self,
+        bookmark: dict[str, Any],
+        asked: Export | None = None,
+        limits: Limits | None = None,
+        **settings: Any,  # noqa: ANN401 - of `JobSettings`
+    ) -> tuple[Log, str]:
+        chased = lifecycle(self.api, self.clock, **settings)
+        read = reader(self.api, self.files, self.clock, limits)
+        run = ExportRun(asked or export(), chased, read, StreamState.detached("s", bookmark), self.clock)
+        log, error = play(run, bookmark)
+        assert list(self.folder.iterdir()) == []
+        return log, message(error) if error else ""
+
+
+# One window -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_window_from_its_plan_to_its_proof(tmp_path: Path) -> None:
+    """Intent, job, rows with their lineage, then bookmark and empty ledger in one STATE, and the receipt."""
+    bookmark: dict[str, Any] = {}
+    stage = Stage(tmp_path, ScriptedApi([job(status=Status.PENDING)]))
+    log, error = stage.play(bookmark)
+    lineage = {
+        JOB_ID: "j1",
+        FILE: "export.csv",
+        WINDOW_START: "2026-07-01T00:00:00.000Z",
+        WINDOW_END: "2026-07-01T23:59:59.999Z",
+    }
+    assert log == [
+        ("state", {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}}),
+        ("state", left(raw("j1"))),
+        ("rows", [{"a": str(n), ROW: n, **lineage} for n in (1, 2, 3)]),
+        ("state", proven()),
+        ("receipt", "j1", "completed", 3),
+    ]
+    assert error == ""
+    assert stage.api.calls == ["submit", "poll j1", "open j1"]
+
+
+def test_a_full_export_has_no_bookmark(tmp_path: Path) -> None:
+    """Without a replication key one job covers everything, and its rows carry no window."""
+    bookmark: dict[str, Any] = {}
+    log, _ = Stage(tmp_path, ScriptedApi([job(status=Status.PENDING)])).play(bookmark, export(replication_key=None))
+    assert [event for event in log if event[0] == "rows"] == [
+        ("rows", [{"a": str(n), ROW: n, JOB_ID: "j1", FILE: "export.csv"} for n in (1, 2, 3)])
+    ]
+    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": [], "closed": ["j1"]}}
+
+
+def test_a_lost_full_export_is_not_the_one_before(tmp_path: Path) -> None:
+    """The last full export asked for the same a minute ago; it would bring old rows."""
+    known: dict[str, Any] = {"ledger": {"version": 1, "jobs": [], "delete": [], "closed": ["j9"]}}
+    api = FindingApi([LostReplyError("no reply"), job(status=Status.PENDING)], finds=[job("j9")])
+    log, _ = Stage(tmp_path, api).play(known, export(replication_key=None))
+    assert (api.calls.count("submit"), values(log)) == (2, ["1", "2", "3"])
+    assert "poll j9" not in api.calls
+    assert known["ledger"]["closed"] == ["j9", "j1"]
+
+
+def test_a_lost_full_export_is_younger_than_all_before(tmp_path: Path) -> None:
+    """STATE keeps few ids of what is done with: the provider's own instant of the last one rules out the rest."""
+    known: dict[str, Any] = {}
+    api = FindingApi([job(status=Status.PENDING)], polls={"j1": [job(created_at=at("2026-07-02T23:59:30Z"))]})
+    Stage(tmp_path, api).play(known, export(replication_key=None))
+    assert known["ledger"]["closed_created_at"] == "2026-07-02T23:59:30.000Z"
+    api = FindingApi([LostReplyError("no reply"), job(status=Status.PENDING)])
+    Stage(tmp_path, api).play(known, export(replication_key=None))
+    assert set(api.since) == {at("2026-07-02T23:59:30Z")}  # else five minutes before NOW
+
+
+def test_a_job_let_go_for_its_bytes_is_not_found_again(tmp_path: Path) -> None:
+    """A full export whose file was bad twice is done with, though nothing of it was proven."""
+    known: dict[str, Any] = {}
+    for _ in range(2):
+        api = ScriptedApi([job(status=Status.PENDING)])
+        Stage(tmp_path, api, {"j1": b"<html>"}).play(known, export(replication_key=None))
+    assert known["ledger"]["closed"] == ["j1"]
+
+
+def test_a_second_run_asks_for_what_is_new(tmp_path: Path) -> None:
+    """The next window starts one millisecond after the bookmark and ends at now minus the settling time."""
+    stage = Stage(tmp_path, ScriptedApi([job(status=Status.PENDING)]))
+    stage.play(proven(), export(until=None))
+    assert [r.window for r in stage.api.requests] == [Window(at("2026-07-02"), LAST.end)]
+
+
+def test_nothing_due_writes_nothing(tmp_path: Path) -> None:
+    """A run whose bookmark stands at the end asks for nothing and leaves STATE as it is."""
+    bookmark = proven()
+    assert Stage(tmp_path, ScriptedApi()).play(bookmark) == ([], "")
+    assert bookmark == proven()
+
+
+# Open jobs ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_open_job_is_collected(tmp_path: Path) -> None:
+    """The job of an earlier run is read; none is created."""
+    stage = Stage(tmp_path, ScriptedApi())
+    log, _ = stage.play(left(raw("j1")))
+    assert log[-2:] == [("state", proven()), ("receipt", "j1", "completed", 3)]
+    assert stage.api.calls == ["poll j1", "open j1"]
+
+
+def test_an_open_job_survives_bounds_below_a_millisecond(tmp_path: Path) -> None:
+    """STATE holds milliseconds, so a `start_date` with more digits still names the same window."""
+    stage = Stage(tmp_path, ScriptedApi())
+    stage.play(
+        left(raw("j1")), export(start=at("2026-07-01T00:00:00.000900Z"), until=at("2026-07-01T23:59:59.999999Z"))
+    )
+    assert stage.api.calls == ["poll j1", "open j1"]
+
+
+def test_a_reader_goes_on_inside_a_file(tmp_path: Path) -> None:
+    """Rows that STATE covers are not written again when the bytes are the same, and they count as read."""
+    covered = {"export.csv": {"etag": None, "sha256": sha256(ROWS), "rows": 2}}
+    log, error = Stage(tmp_path, ScriptedApi(polls={"j1": [job(rows=3)]})).play(left(raw("j1", files=covered)))
+    assert values(log) == ["3"]
+    assert (receipts(log), error) == ([("receipt", "j1", "completed", 3)], "")
+
+
+def test_a_reader_starts_over_when_the_bytes_differ(tmp_path: Path) -> None:
+    """Another digest proves nothing, so all rows come again."""
+    covered = {"export.csv": {"etag": None, "sha256": "other", "rows": 2}}
+    log, _ = Stage(tmp_path, ScriptedApi()).play(left(raw("j1", files=covered)))
+    assert values(log) == ["1", "2", "3"]
+
+
+def test_state_follows_a_long_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every so many rows the ledger says how far the file was written, and never further, however large a batch is."""
+    monkeypatch.setattr(files_module, "ROWS_PER_CHECKPOINT", 2)
+    stage = Stage(tmp_path, ScriptedApi())
+    log, _ = stage.play(left(raw("j1")))
+    covered = {"export.csv": {"etag": None, "sha256": sha256(ROWS), "rows": 2}}
+    assert [event[0] for event in log] == ["rows", "state", "rows", "state", "receipt"]
+    assert states(log) == [left(raw("j1", files=covered)), proven()]
+
+
+def test_a_stranger_is_left_alone(tmp_path: Path) -> None:
+    """A job that the configuration does not ask for any more leaves the ledger; it is neither read nor deleted."""
+    other = {**raw("j9"), "fingerprint": fingerprint(schema_id="other")}
+    stage = Stage(tmp_path, FindingApi([job(status=Status.PENDING)]))
+    log, _ = stage.play(left(other))
+    assert states(log)[0] == {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}}
+    assert stage.api.calls == ["submit", "poll j1", "open j1"]
+
+
+def test_an_open_job_past_a_new_end_date_is_not_read(tmp_path: Path) -> None:
+    """`end_date` bounds the rows, also where a job was asked for before it was set."""
+    stage = Stage(tmp_path, ScriptedApi([job(status=Status.PENDING)]))
+    stage.play(left(raw("j9", Window(JULY_1.start, JULY_2.end))))
+    assert [r.window for r in stage.api.requests] == [JULY_1]
+    assert stage.api.calls == ["submit", "poll j1", "open j1"]
+
+
+# Several windows ------------------------------------------------------------------------------------------------------
+
+
+def test_windows_are_proven_in_their_order(tmp_path: Path) -> None:
+    """The bookmark takes the end of each window in turn, whichever job ends first."""
+    created = [job(i, Status.PENDING) for i in ("j1", "j2", "j3")]
+    stage = Stage(tmp_path, ScriptedApi(created), {"j1": b"a\n1\n", "j2": b"a\n2\n", "j3": b"a\n3\n"})
+    bookmark: dict[str, Any] = {}
+    log, error = stage.play(bookmark, days())
+    assert values(log) == ["1", "2", "3"]
+    assert bookmarks(log) == ["2026-07-01T23:59:59.999Z", "2026-07-02T23:59:59.999Z", "2026-07-03T00:00:00.000Z"]
+    assert [r.window for r in stage.api.requests] == [JULY_1, JULY_2, LAST]
+    assert (bookmark, error) == (proven("2026-07-03T00:00:00.000Z"), "")
+
+
+def test_windows_around_open_jobs(tmp_path: Path) -> None:
+    """An open job keeps its window, and what lies before and after is asked for."""
+    stage = Stage(
+        tmp_path,
+        ScriptedApi([job("j1", Status.PENDING), job("j3", Status.PENDING)]),
+        {"j1": b"a\n1\n", "j2": b"a\n2\n", "j3": b"a\n3\n"},
+    )
+    log, _ = stage.play(left(raw("j2", JULY_2)), days())
+    assert values(log) == ["1", "2", "3"]
+    assert [r.window for r in stage.api.requests] == [JULY_1, LAST]
+
+
+def test_a_failed_window_keeps_the_bookmark_before_it(tmp_path: Path) -> None:
+    """Later windows stay open, however well their jobs end; the next run asks for the failed one alone."""
+    created = [job(i, Status.PENDING) for i in ("j1", "j2", "j3")]
+    api = ScriptedApi(created, polls={"j2": [job("j2", Status.FAILED, reason="out of paper")]})
+    stage = Stage(tmp_path, api, dict.fromkeys(("j1", "j3", "j4"), b"a\n1\n"))
+    bookmark: dict[str, Any] = {}
+    log, error = stage.play(bookmark, days())
+    assert error == (
+        "JobFailedError: s 2026-07-02T00:00:00.000Z…2026-07-02T23:59:59.999Z, job j2: "
+        'ended as "failed": out of paper; the window stays open, the next run asks again'
+    )
+    assert bookmarks(log) == ["2026-07-01T23:59:59.999Z"]
+    assert receipts(log) == [("receipt", "j1", "completed", 1), ("receipt", "j2", "failed", 0)]
+    kept = proven(jobs=[raw("j3", LAST)])
+    again = Stage(tmp_path, ScriptedApi([job("j4", Status.PENDING)]), stage.files.contents)
+    log, error = again.play(kept, days())
+    assert [r.window for r in again.api.requests] == [JULY_2]
+    assert bookmarks(log)[-1] == "2026-07-03T00:00:00.000Z"
+    assert receipts(log) == [("receipt", "j4", "completed", 1), ("receipt", "j3", "completed", 1)]
+    assert (error, bookmark["replication_key_value"]) == ("", "2026-07-01T23:59:59.999Z")
+
+
+@pytest.mark.parametrize("end", [Status.FAILED, Status.CANCELLED, Status.TIMED_OUT])
+def test_a_job_that_ends_badly_leaves_the_ledger(tmp_path: Path, end: Status) -> None:
+    """Its window stays open with a receipt, and the next run asks for a new job."""
+    stage = Stage(tmp_path, ScriptedApi(polls={"j1": [job(status=end)]}))
+    log, error = stage.play(left(raw("j1")))
+    assert log == [("state", left()), ("receipt", "j1", end.value, 0)]
+    assert error == (
+        "JobFailedError: s 2026-07-01T00:00:00.000Z…2026-07-01T23:59:59.999Z, job j1: "
+        f'ended as "{end.value}"; the window stays open, the next run asks again'
+    )
+
+
+def test_the_ledger_is_bounded(tmp_path: Path) -> None:
+    """Of many windows no more than twice the allowed jobs are in flight."""
+    created = [job(f"j{n}", Status.PENDING) for n in range(40)]
+    stage = Stage(tmp_path, ScriptedApi(created), {f"j{n}": b"a\n1\n" for n in range(40)})
+    log, error = stage.play({}, days(start=at("2026-06-01")), max_concurrent_jobs=2)
+    most = max(len(s["ledger"]["jobs"]) + len(s["ledger"].get("intents", ())) for s in states(log))
+    assert (len(receipts(log)), error) == (33, "")
+    assert 2 <= most <= 4
+
+
+# Detached -------------------------------------------------------------------------------------------------------------
+
+
+def test_detached_jobs_are_left_in_the_ledger(tmp_path: Path) -> None:
+    """The first run only submits; the next one collects, and creates nothing for the same windows."""
+    created = [job(i, Status.PENDING) for i in ("j1", "j2", "j3")]
+    bookmark: dict[str, Any] = {}
+    stage = Stage(tmp_path, ScriptedApi(created), dict.fromkeys(("j1", "j2", "j3"), b"a\n1\n"))
+    log, error = stage.play(bookmark, days(), detach=True, max_concurrent_jobs=2)
+    assert (values(log), receipts(log), error) == ([], [], "")
+    assert sorted(entry["id"] for entry in bookmark["ledger"]["jobs"]) == ["j1", "j2", "j3"]
+    stage.api.calls.clear()
+    log, error = stage.play(bookmark, days(), detach=True, max_concurrent_jobs=2)
+    assert (len(receipts(log)), error, bookmark) == (3, "", proven("2026-07-03T00:00:00.000Z"))
+    assert "submit" not in stage.api.calls
+
+
+def test_the_bookmark_never_passes_a_detached_job(tmp_path: Path) -> None:
+    """A later window whose job ended first waits in the ledger until the earlier one is proven."""
+    jobs = [raw("j1", JULY_1), raw("j2", JULY_2)]
+    until = export(until=JULY_2.end, max_window_days=1)
+    stage = Stage(tmp_path, ScriptedApi(polls={"j1": [job("j1", Status.RUNNING), job("j1")]}), {"j1": ROWS, "j2": ROWS})
+    bookmark = left(*jobs)
+    assert stage.play(bookmark, until, detach=True) == ([("unfinished",)] * 2, "")
+    assert bookmark == left(*jobs)
+    log, _ = stage.play(bookmark, until, detach=True)
+    assert bookmarks(log) == ["2026-07-01T23:59:59.999Z", "2026-07-02T23:59:59.999Z"]
+
+
+def test_a_detached_job_that_replaces_a_lost_one_is_not_a_failure(tmp_path: Path) -> None:
+    """A job that was lost while it was read is submitted again, and the next run collects the new one."""
+    api = ScriptedApi([job("j2", Status.PENDING)], opens={"j1": [GONE]})
+    bookmark = left(raw("j1"))
+    log, error = Stage(tmp_path, api).play(bookmark, detach=True)
+    assert receipts(log) == [("receipt", "j1", "lost", 0)]
+    assert (error, bookmark) == ("", left(raw("j2")))
+
+
+# Lost jobs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_lost_while_it_is_read_is_asked_for_again(tmp_path: Path) -> None:
+    """The lost job leaves the ledger, gets a receipt, and the same window is submitted again."""
+    api = ScriptedApi([job("j2", Status.PENDING)], opens={"j1": [GONE]})
+    stage = Stage(tmp_path, api, {"j2": ROWS})
+    log, error = stage.play(left(raw("j1")))
+    assert [event for event in log if event[0] != "rows"] == [
+        ("receipt", "j1", "lost", 0),
+        ("state", left()),
+        ("state", {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}}),
+        ("state", left(raw("j2"))),
+        ("state", proven()),
+        ("receipt", "j2", "completed", 3),
+    ]
+    assert (values(log), error) == (["1", "2", "3"], "")
+
+
+@pytest.mark.parametrize(
+    ("polls", "opens"),
+    [
+        ({}, {"j1": [GONE], "j2": [GONE]}),
+        ({"j1": [GONE]}, {"j2": [GONE]}),
+        ({"j2": [GONE]}, {"j1": [GONE]}),
+        ({"j1": [GONE], "j2": [GONE]}, {}),
+    ],
+)
+def test_a_window_is_asked_for_again_once(tmp_path: Path, polls: dict[str, Any], opens: dict[str, Any]) -> None:
+    """Two losses in one run stop the stream, whether they show while waiting or while reading."""
+    api = ScriptedApi([job("j2", Status.PENDING)], polls=polls, opens=opens)
+    log, error = Stage(tmp_path, api).play(left(raw("j1")))
+    assert error == "JobLostError: job j1 is gone"
+    assert api.calls.count("submit") == 1
+    assert bookmarks(log) == []
+
+
+def test_a_job_lost_while_it_is_waited_for_gets_a_receipt(tmp_path: Path) -> None:
+    """Every job that ended has one."""
+    api = ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE]})
+    log, _ = Stage(tmp_path, api, {"j2": ROWS}).play(left(raw("j1")))
+    assert receipts(log) == [("receipt", "j1", "lost", 0), ("receipt", "j2", "completed", 3)]
+
+
+def test_a_file_that_is_gone_is_a_lost_job(tmp_path: Path) -> None:
+    """A job that no longer holds the file whose URL expired is submitted again."""
+
+    class Expired(Files):
+        def download(self, remote: RemoteFile, again: Callable[[], RemoteFile]) -> LocalFile:
+            return super().download(again() if remote.url == "j1" else remote, again)
+
+    api = ScriptedApi([job("j2", Status.PENDING)], opens={"j1": [[RemoteFile("export.csv", "j1")], []]})
+    stage = Stage(tmp_path, api)
+    stage.files = Expired(tmp_path, {"j2": ROWS})
+    log, error = stage.play(left(raw("j1")))
+    assert (values(log), error, api.calls.count("submit")) == (["1", "2", "3"], "", 1)
+
+
+# Bad content ----------------------------------------------------------------------------------------------------------
+
+
+def test_bad_bytes_are_read_twice_and_then_let_go(tmp_path: Path) -> None:
+    """A completed job keeps its place for one more read; after the second bad one the next run asks for a new job."""
+    bookmark = left(raw("j1"))
+    stage = Stage(tmp_path, ScriptedApi(), {"j1": BadContentError("export.csv: an HTML page")})
+    first, error = stage.play(bookmark)
+    assert first == [("state", left(raw("j1", bad_reads=1))), ("receipt", "j1", "failed", 0)]
+    assert error == "BadContentError: export.csv: an HTML page"
+    second, _ = stage.play(bookmark)
+    assert second == [("state", left()), ("receipt", "j1", "failed", 0)]
+
+
+@pytest.mark.parametrize(("declared", "files"), [(4, None), (None, 4)])
+def test_a_wrong_count_closes_no_window(tmp_path: Path, declared: int | None, files: int | None) -> None:
+    """The rows of the file must be as many as the provider counts, for the job or for each file."""
+    opens = {"j1": [[RemoteFile("export.csv", "j1", rows=files)]]}
+    stage = Stage(tmp_path, ScriptedApi(polls={"j1": [job(rows=declared)]}, opens=opens))
+    log, error = stage.play(left(raw("j1")))
+    assert error == (
+        "CountError: s 2026-07-01T00:00:00.000Z…2026-07-01T23:59:59.999Z, job j1: "
+        "3 rows read, the provider counts 4 (verify_counts: fail)"
+    )
+    assert log[1:] == [("state", left(raw("j1", bad_reads=1))), ("receipt", "j1", "failed", 3)]
+
+
+@pytest.mark.parametrize("verify", ["warn", "off"])
+def test_a_wrong_count_may_be_tolerated(tmp_path: Path, verify: str, caplog: pytest.LogCaptureFixture) -> None:
+    """`warn` says it, `off` does not; both prove the window."""
+    stage = Stage(tmp_path, ScriptedApi(polls={"j1": [job(rows=4)]}))
+    log, _ = stage.play(left(raw("j1")), limits=Limits(verify_counts=verify))
+    assert bookmarks(log) == ["2026-07-01T23:59:59.999Z"]
+    assert ("3 rows read, the provider counts 4 (verify_counts: warn)" in caplog.text) == (verify == "warn")
+
+
+def test_a_job_that_is_not_ready_stays_open(tmp_path: Path) -> None:
+    """Any other error of a read counts against nothing: the next run reads the same job."""
+    bookmark = left(raw("j1"))
+    log, error = Stage(tmp_path, ScriptedApi(opens={"j1": [NotReadyError("409")]})).play(bookmark)
+    assert (log, error, bookmark) == ([("receipt", "j1", "failed", 0)], "NotReadyError: 409", left(raw("j1")))
+
+
+def test_rejects_count_against_the_limit_and_for_the_count(tmp_path: Path) -> None:
+    """A ragged row is quarantined while the limit allows it, and it is one of the rows that the provider counts."""
+    stage = Stage(tmp_path, ScriptedApi(polls={"j1": [job(rows=3)]}), {"j1": b"a\n1\n2,2\n3\n"})
+    log, error = stage.play(left(raw("j1")), limits=Limits(rejects_max_count=1))
+    assert log[0] == ("reject", "j1", 2, "")
+    assert ([row[ROW] for row in log[1][1]], error) == ([1, 3], "")
+    log, error = stage.play(left(raw("j1")))
+    assert error.startswith("RejectLimitError: s: file export.csv, row 2: ")
+    assert log == [("receipt", "j1", "failed", 0)]
+
+
+def test_no_state_inside_a_file_with_rejects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed read could not count the rejects before it, so such a file is read from its start."""
+    monkeypatch.setattr(files_module, "ROWS_PER_CHECKPOINT", 1)
+    stage = Stage(tmp_path, ScriptedApi(), {"j1": b"a\n1\n2,2\n3\n"})
+    log, _ = stage.play(left(raw("j1")), limits=Limits(rejects_max_ratio=0.5))
+    assert states(log) == [proven()]
+
+
+# Deleting -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_loaded_job_is_deleted_by_the_next_run(tmp_path: Path) -> None:
+    """Proof notes the job; the next run, whose STATE shows that the target kept the rows, deletes it first."""
+    bookmark = left(raw("j1"))
+    stage = Stage(tmp_path, FindingApi([job("j2", Status.PENDING)]), {"j1": ROWS, "j2": ROWS})
+    log, _ = stage.play(bookmark, export(delete_after_load=True))
+    assert (bookmark, "delete j1" in stage.api.calls) == (proven(delete=["j1"]), False)
+    log, _ = stage.play(bookmark, export(delete_after_load=True))
+    assert (log, bookmark) == ([("state", proven())], proven())
+    assert stage.api.calls[-1] == "delete j1"
+
+
+def test_nothing_is_deleted_once_the_setting_is_off(tmp_path: Path) -> None:
+    """What an earlier run noted is struck off, and stays at the provider."""
+    bookmark = proven(delete=["j1"])
+    stage = Stage(tmp_path, FindingApi())
+    assert stage.play(bookmark) == ([("state", proven())], "")
+    assert stage.api.calls == []
+
+
+def test_a_refused_deletion_stops_the_stream(tmp_path: Path) -> None:
+    """The job stays on the list, and no job that waits is read."""
+
+    class Refusing(FindingApi):
+        def delete(self, job_id: str) -> None:
+            raise RefusedError("no")
+
+    bookmark = proven(delete=["j0"], jobs=[raw("j2", JULY_2)])
+    log, error = Stage(tmp_path, Refusing()).play(bookmark, export(until=JULY_2.end, delete_after_load=True))
+    assert (log, error) == ([], "RefusedError: no")
+    assert bookmark["ledger"]["delete"] == ["j0"]
+
+
+# Signals --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_signal_between_proof_and_ledger_asks_for_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bookmark moves before the job leaves the ledger: a run that ends in between leaves a job that is passed."""
+    bookmark = left(raw("j1"))
+    monkeypatch.setattr(StreamState, "forget", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Stage(tmp_path, ScriptedApi()).play(bookmark)
+    monkeypatch.undo()
+    assert bookmark == proven(jobs=[raw("j1")])
+    stage = Stage(tmp_path, ScriptedApi())
+    assert stage.play(bookmark) == ([], "")
+    assert stage.api.calls == []
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_a_job_warns_of_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A capped export says so."""
+    Stage(tmp_path, ScriptedApi(polls={"j1": [job(warnings=("capped at 10,000",))]})).play(left(raw("j1")))
+    assert "s: job j1: capped at 10,000" in caplog.text
+
+
+def test_receipts_hold_the_facts_of_a_job(tmp_path: Path) -> None:
+    """Times, counts, bytes, digest and charge are those of this job."""
+    stage = Stage(tmp_path, ScriptedApi([Job("j1", Status.PENDING, "pending", credits=5)]))
+    chased, state = lifecycle(stage.api, stage.clock), StreamState.detached("s", {})
+    run = ExportRun(export(), chased, reader(stage.api, stage.files, stage.clock), state, stage.clock)
+    run.start()
+    last = list(run.events())[-1]
+    assert vars_of(last) == {
+        "provider": "exelensia",
+        "job_id": "j1",
+        "stream": "s",
+        "fingerprint": fingerprint(),
+        "status": "completed",
+        "window_start": "2026-07-01T00:00:00.000Z",
+        "window_end": "2026-07-01T23:59:59.999Z",
+        "requested_at": "2026-07-03T00:01:00.000Z",
+        "completed_at": "2026-07-03T00:01:00.000Z",
+        "wait_seconds": 0.0,
+        "read_seconds": 0.0,
+        "attempts": 1,
+        "rows": 3,
+        "rejects": 0,
+        "bytes": len(ROWS),
+        "sha256": sha256(ROWS),
+        "credits_charged": 5,
+        "reason": None,
+        "warnings": (),
+    }
+
+
+def vars_of(value: object) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in type(value).__slots__}  # type: ignore[attr-defined] # a slotted value

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tap_exports.engine import decode
+from tap_exports.engine.decode import Layout
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Column, Kind, Page, Row, Window
+from tap_exports.engine.read.tally import Limits
+from tap_exports.engine.run.listed import Listing, ListRun
+from tap_exports.errors import TryAgainError
+from tests.engine.fakes import FakeClock
+from tests.engine.scripted import NOW, Log, at, bookmarks, layout, message, play, states, values
+
+START, END = at("2026-07-01"), "2026-07-03T00:00:00.000Z"
+FAULT = TryAgainError("502")
+
+
+def row(a: str, created: object, status: str = "DONE") -> Row:
+    return {"a": a, "c": created, "s": status}
+
+
+def hour(number: int, millis: str = "000") -> str:
+    return f"2026-07-01T{number:02d}:00:00.{millis}Z"
+
+
+def page(*rows: Row, total: int | None = None) -> Page:
+    return Page(list(rows), total=total)
+
+
+def read(pages: Sequence[Page | Exception], bookmark: dict[str, Any], **more: Any) -> tuple[Log, str, list[Any]]:  # noqa: ANN401 - of `Listing`
+    asked: list[Window | None] = []
+    limits = more.pop("limits", Limits())
+
+    def serve(window: Window | None) -> Iterable[Page]:
+        asked.append(window)
+        for each in pages:
+            if isinstance(each, Exception):
+                raise each
+            yield each
+
+    listing = Listing("s", serve, **{"replication_key": "c", "start": START, **more})
+    run = ListRun(listing, plain, limits, StreamState.detached("s", bookmark), FakeClock(NOW))
+    log, error = play(run, bookmark)
+    return log, message(error) if error else "", asked
+
+
+def plain(skip_rows: int = 0) -> Layout:
+    return layout(skip_rows).extended([])
+
+
+def open_rows(found: Row) -> bool:
+    return bool(found["s"] == "OPEN")
+
+
+def state(value: str) -> dict[str, Any]:
+    return {"replication_key": "c", "replication_key_value": value}
+
+
+def test_a_list_is_read_and_then_proven() -> None:
+    """Rows come in the provider's order, with ordinals; the bookmark is the end of the window, not the last value."""
+    log, error, asked = read([page(row("1", hour(5))), page(row("2", hour(2)))], {})
+    assert [event for event in log if event[0] != "columns"] == [
+        ("rows", [{**row("1", hour(5)), "_sdc_row": 1}]),
+        ("rows", [{**row("2", hour(2)), "_sdc_row": 2}]),
+        ("state", state(END)),
+    ]
+    assert (error, asked) == ("", [Window(START, at(END))])
+
+
+def test_a_full_read_has_no_bookmark() -> None:
+    """Without a replication key everything is read, whatever its age."""
+    bookmark: dict[str, Any] = {}
+    log, _, asked = read([page(row("1", "1999-01-01"), row("2", None))], bookmark, replication_key=None)
+    assert (values(log), bookmark, asked) == (["1", "2"], {}, [None])
+
+
+def test_the_window_is_cut_to_the_millisecond() -> None:
+    """What the server sends beyond the bounds is dropped: no record comes twice, none is missed between two runs."""
+    rows = [
+        row("old", "2026-06-30T23:59:59.999999Z"),
+        row("first", "2026-07-01T00:00:00.0004Z"),
+        row("last", "2026-07-03T00:00:00.0009Z"),
+        row("next", "2026-07-03T00:00:00.001Z"),
+    ]
+    bookmark: dict[str, Any] = {}
+    log, _, _ = read([page(*rows)], bookmark)
+    assert (values(log), bookmarks(log)) == (["first", "last"], [END])
+    _, _, asked = read([], bookmark, settling_seconds=0)
+    assert asked == [Window(at("2026-07-03T00:00:00.001Z"), NOW)]
+
+
+def test_nothing_due_asks_for_nothing() -> None:
+    """A bookmark at the end of the window makes no request; `end_date` is such an end."""
+    assert read([page()], state(END)) == ([], "", [])
+    assert read([page()], state("2026-07-02T00:00:00.000Z"), until=at("2026-07-02")) == ([], "", [])
+
+
+def test_an_open_beginning() -> None:
+    """Without `start_date` the first window has no start."""
+    log, _, asked = read([page(row("1", "1999-01-01"))], {}, start=None)
+    assert (values(log), asked, bookmarks(log)) == (["1"], [Window(None, at(END))], [END])
+
+
+# Page by page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_bookmark_follows_an_ordered_list() -> None:
+    """It stays one millisecond before the newest row written: more rows of that instant may be on the next page."""
+    first, second = page(row("1", hour(1)), row("2", hour(2))), page(row("3", hour(2)), row("4", hour(3)))
+    bookmark: dict[str, Any] = {}
+    log, error, _ = read([first, second, FAULT], bookmark, ordered=True)
+    assert bookmarks(log) == ["2026-07-01T01:59:59.999Z", "2026-07-01T02:59:59.999Z"]
+    assert error == "TryAgainError: 502"
+    log, _, asked = read([page(row("4", hour(3)))], bookmark, ordered=True)
+    assert (values(log), asked) == (["4"], [Window(at(hour(3)), at(END))])
+
+
+def test_the_bookmark_waits_for_the_end_of_an_unordered_list() -> None:
+    """Without the provider's promise an older row may follow, so a broken read proves nothing."""
+    bookmark: dict[str, Any] = {}
+    log, error, _ = read([page(row("1", hour(1))), page(row("2", hour(2))), FAULT], bookmark)
+    assert (values(log), states(log), bookmark, error) == (["1", "2"], [], {}, "TryAgainError: 502")
+
+
+def test_a_broken_promise_of_order_stops_the_following() -> None:
+    """Once a row is older than one before it, the bookmark moves at the end only."""
+    pages: list[Page | Exception] = [page(row("1", hour(3)), row("2", hour(2))), page(row("3", hour(4))), FAULT]
+    log, _, _ = read(pages, {}, ordered=True)
+    assert (values(log), states(log)) == (["1", "2", "3"], [])
+
+
+def test_the_bookmark_never_moves_back() -> None:
+    """Rows at the very start of the window leave it where it is."""
+    log, _, _ = read([page(row("1", hour(0))), FAULT], state("2026-06-30T23:59:59.999Z"), ordered=True)
+    assert states(log) == []
+
+
+# Open records ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_the_bookmark_never_passes_an_open_record(ordered: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    """It stays just before the first record that will still change, and the next run brings that one again."""
+    rows = [row("1", hour(1)), row("2", hour(2), "OPEN"), row("3", hour(3)), row("4", hour(4), "OPEN")]
+    bookmark: dict[str, Any] = {}
+    log, _, _ = read([page(each) for each in rows], bookmark, ordered=ordered, is_open=open_rows)
+    assert (values(log), bookmarks(log)[-1]) == (["1", "2", "3", "4"], "2026-07-01T01:59:59.999Z")
+    log, _, asked = read([page(row("2", hour(2)), row("3", hour(3)))], bookmark, is_open=open_rows)
+    assert (bookmarks(log), asked) == ([END], [Window(at(hour(2)), at(END))])
+
+
+def test_an_open_record_at_the_start_holds_the_bookmark() -> None:
+    """Where the first record of the window is open nothing is proven, and STATE stays as it is."""
+    bookmark = state("2026-06-30T23:59:59.999Z")
+    log, _, _ = read([page(row("1", hour(0), "OPEN"), row("2", hour(2)))], bookmark, is_open=open_rows)
+    assert (states(log), bookmark) == ([], state("2026-06-30T23:59:59.999Z"))
+
+
+def test_an_open_record_outside_the_window_holds_nothing() -> None:
+    """What the run does not emit does not bound its bookmark."""
+    rows = [row("0", "2026-06-01", "OPEN"), row("1", hour(1)), row("9", "2026-07-04", "OPEN")]
+    log, _, _ = read([page(*rows)], {}, is_open=open_rows)
+    assert (values(log), bookmarks(log)) == (["1"], [END])
+
+
+# Counts and rejects ---------------------------------------------------------------------------------------------------
+
+
+def test_fewer_rows_than_counted_prove_nothing() -> None:
+    """All rows that the server sent are held against its latest count, those outside the window included."""
+    rows = [row("0", "2026-06-01"), row("1", hour(1))]
+    assert read([page(*rows, total=2)], {})[1] == ""
+    bookmark: dict[str, Any] = {}
+    log, error, _ = read([page(*rows, total=3)], bookmark)
+    assert error == "CountError: s: 2 rows read, the provider counts 3 (verify_counts: fail)"
+    assert (values(log), bookmark) == (["1"], {})
+    log, error, _ = read([page(*rows, total=3)], {}, limits=Limits(verify_counts="warn"))
+    assert (bookmarks(log), error) == ([END], "")
+
+
+def test_a_list_that_grows_while_it_is_read_is_complete() -> None:
+    """More rows than the first page counted are no fault: the last page's count holds."""
+    pages = [page(row("1", hour(1)), total=1), page(row("2", hour(2)), total=2), page(row("3", hour(3)), total=2)]
+    assert bookmarks(read(pages, {})[0]) == [END]
+
+
+def test_a_row_without_an_instant_always_comes() -> None:
+    """Null cannot be placed in a window: the row is written rather than lost, and bounds nothing."""
+    log, error, _ = read([page(row("1", None), row("2", hour(2)))], {}, ordered=True)
+    assert (values(log), bookmarks(log)[-1], error) == (["1", "2"], END, "")
+
+
+@pytest.mark.parametrize("bad", ["soon", 1751328000, ["2026"]])
+def test_an_instant_that_cannot_be_read_is_a_reject(bad: object) -> None:
+    """It counts against the limit; under it the other rows are written, with ordinals of their own."""
+    rows = [row("1", hour(1)), row("2", bad), row("3", hour(3))]
+    log, error, _ = read([page(*rows)], {}, limits=Limits(rejects_max_count=1))
+    assert log[0] == ("reject", "", 1, "c")
+    assert [each["_sdc_row"] for event in log if event[0] == "rows" for each in event[1]] == [2, 3]
+    assert (bookmarks(log), error) == ([END], "")
+    _, error, _ = read([page(*rows)], {})
+    assert error.startswith(f's: file s, row 1, column "c": "{bad}" is not an ISO 8601 date-time; 1 rows', 18)
+
+
+def test_ordinals_stay_different_when_rows_are_rejected() -> None:
+    """They are part of the key of full reads: a rejected row uses one up."""
+    pages = [page(row("1", None), {"a": 5}), page(row("2", None))]
+    log, _, _ = read(pages, {}, replication_key=None, limits=Limits(rejects_max_count=1))
+    assert [event for event in log if event[0] == "reject"] == [("reject", "", 2, "a")]
+    assert [each["_sdc_row"] for event in log if event[0] == "rows" for each in event[1]] == [1, 3]
+
+
+def test_a_list_with_rejects_is_proven_at_its_end_only() -> None:
+    """A share of rejects is known at the end, so until then no bookmark passes a rejected row."""
+    pages = [page({"a": 5, "c": hour(1), "s": "x"}), page(row("2", hour(2)))]
+    limits = Limits(rejects_max_ratio=0.4)
+    bookmark: dict[str, Any] = {}
+    log, error, _ = read(pages, bookmark, ordered=True, limits=limits)
+    assert error.startswith("RejectLimitError: ")
+    assert (values(log), bookmark) == (["2"], {})
+    log, error, _ = read([*pages, page(row("3", hour(3)))], {}, ordered=True, limits=limits)
+    assert (bookmarks(log), error) == ([END], "")
+
+
+TIMES = [f"2026-06-30T23:59:59.{n:03d}Z" for n in (998, 999)] + [hour(n, m) for n in (0, 1, 2) for m in ("000", "001")]
+TIMES += ["2026-07-01T01:00:00.0004Z", "2026-07-03T00:00:00.000Z", "2026-07-03T00:00:00.001Z", "2026-07-01T03:00:00Z"]
+dated = st.builds(
+    row, st.just("x"), st.sampled_from([*TIMES, "2026-07-01T03:00:00"]), st.sampled_from(["OPEN", "DONE"])
+)
+records = st.one_of(dated, st.builds(row, st.just("x"), st.sampled_from(["soon", None, 7])))
+
+
+@given(
+    pages=st.lists(st.lists(records, max_size=4), max_size=3),
+    ordered=st.booleans(),
+    ascending=st.booleans(),
+    kind=st.sampled_from([Kind.DATETIME, Kind.ANY]),
+)
+@example(pages=[[row("x", hour(n))] for n in (2, 1, 3)], ordered=True, ascending=False, kind=Kind.DATETIME)
+def test_pages_that_fit_as_a_whole_are_read_like_others(
+    pages: list[list[Row]], *, ordered: bool, ascending: bool, kind: Kind
+) -> None:
+    """The check of a whole page is a shortcut: rows, rejects and every STATE are those of the look at each record."""
+    if ascending:
+        found = sorted((each for each in chain(*pages) if isinstance(each["c"], str)), key=lambda each: str(each["c"]))
+        pages = [found[:3], found[3:]]
+    columns = {"a": Column("a", Kind.STRING), "c": Column("c", kind), "s": Column("s", Kind.STRING)}
+
+    def run() -> Log:
+        bookmark: dict[str, Any] = {}
+        listing = Listing("s", lambda _: [page(*each) for each in pages], "c", open_rows, START, ordered=ordered)
+        limits = Limits(rejects_max_count=9)
+        state = StreamState.detached("s", bookmark)
+        return play(ListRun(listing, lambda _=0: Layout(columns), limits, state, FakeClock(NOW)), bookmark)[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode, "fit", lambda *_: None)
+        slow = run()
+    assert run() == slow

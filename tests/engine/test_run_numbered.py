@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tap_exports.engine.decode import Layout
+from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import OPERATION_ID, ROW, Column, Job, Kind, Page, Request, Row, Status
+from tap_exports.engine.read.tally import Limits, Tally
+from tap_exports.engine.run.numbered import GivenRun, PageReader, StatusRun
+from tap_exports.errors import AuthError, LostReplyError, StopError
+from tests.engine.fakes import FakeClock
+from tests.engine.scripted import (
+    NOW,
+    Log,
+    ScriptedApi,
+    bookmarks,
+    job,
+    layout,
+    lifecycle,
+    message,
+    play,
+    receipts,
+    shown,
+    states,
+    values,
+)
+
+BEGIN = Request("cension", "s", {"endpoint": "horizontal/create", "body": {"feedId": 1}})
+OTHER = Request("cension", "s", {"endpoint": "horizontal/create", "body": {"feedId": 2}})
+RUNNING = job("30", Status.RUNNING)
+
+
+def rows_of(job: Job) -> Iterator[Page]:
+    return iter([Page([{"a": f"{job.id}a"}], total=2), Page([{"a": f"{job.id}b"}], total=2)])
+
+
+class Stage:
+    """Runs of one export; `pages` gives their rows."""
+
+    def __init__(self, api: ScriptedApi, pages: Callable[[Job], Iterator[Page]] = rows_of) -> None:
+        self.api, self.clock, self.pages = api, FakeClock(NOW), pages
+
+    def play(self, numbers: list[int], bookmark: dict[str, Any], **more: Any) -> tuple[Log, str]:  # noqa: ANN401 - of `JobSettings`
+        on_failed, begin = more.pop("on_failed", "stop"), more.pop("begin", None)
+        read = PageReader(self.pages, layout, Limits(), self.clock)
+        chased, state = lifecycle(self.api, self.clock, **more), StreamState.detached("s", bookmark)
+        run = GivenRun("s", "cension", numbers, "operationId", on_failed, begin, chased, read, state, self.clock)
+        log, error = play(run, bookmark)
+        return log, message(error) if error else ""
+
+
+def at(value: int, **ledger: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    bookmark = {"replication_key": "operationId", "replication_key_value": value}
+    return {**bookmark, "ledger": {"version": 1, "jobs": [], "delete": [], **ledger}} if ledger else bookmark
+
+
+def raw(job_id: str | None = None, request: Request = BEGIN) -> dict[str, Any]:
+    entry = {"fingerprint": request.fingerprint, "window": None, "requested_at": "2026-07-03T00:01:00.000Z"}
+    return {"id": job_id, **entry, "files": {}} if job_id else entry
+
+
+def test_runs_are_read_in_ascending_order() -> None:
+    """Each number once, those at or below the bookmark not at all; the bookmark takes each proven number in turn."""
+    log, error = Stage(ScriptedApi()).play([20, 10, 5, 20], at(5))
+    assert log == [
+        ("rows", [{"a": "10a", ROW: 1, OPERATION_ID: 10}]),
+        ("rows", [{"a": "10b", ROW: 2, OPERATION_ID: 10}]),
+        ("state", at(10)),
+        ("receipt", "10", "completed", 2),
+        ("rows", [{"a": "20a", ROW: 1, OPERATION_ID: 20}]),
+        ("rows", [{"a": "20b", ROW: 2, OPERATION_ID: 20}]),
+        ("state", at(20)),
+        ("receipt", "20", "completed", 2),
+    ]
+    assert error == ""
+
+
+def test_nothing_new_does_nothing() -> None:
+    """With every number at or below the bookmark no request is made."""
+    stage = Stage(ScriptedApi())
+    assert (stage.play([5, 4], at(5)), stage.api.calls) == (([], ""), [])
+
+
+def test_the_bookmark_never_passes_a_run_that_goes_on() -> None:
+    """With `detach` a run that is not terminal holds back all after it."""
+    stage = Stage(ScriptedApi(polls={"10": [job("10", Status.RUNNING)]}))
+    log, error = stage.play([5, 10, 20], {}, detach=True)
+    assert (values(log), bookmarks(log), error) == (["5a", "5b"], [5], "")
+
+
+def test_a_run_that_stalls_stops_the_stream() -> None:
+    """A status that is not known is never success; the bookmark stays before that run."""
+    odd = job("10", Status.UNKNOWN, raw_status="archived")
+    log, error = Stage(ScriptedApi(polls={"10": [odd]})).play([5, 10, 20], {}, job_stall_timeout_seconds=60)
+    assert bookmarks(log) == [5]
+    assert error == (
+        'JobStalledError: s, job 10: status "archived" is not in STATUSES (providers/cension/api.py) and made no '
+        "progress for 60 s (job_stall_timeout_seconds); the bookmark stays"
+    )
+
+
+# Failed runs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [Status.FAILED, Status.CANCELLED, Status.TIMED_OUT])
+def test_a_failed_run_stops_the_stream(end: Status) -> None:
+    """By default the bookmark stays before it, with a receipt and a message that names the way out."""
+    api = ScriptedApi(polls={"10": [job("10", end, reason="no credits")]})
+    log, error = Stage(api).play([5, 10, 20], {})
+    assert (bookmarks(log), receipts(log)[-1]) == ([5], ("receipt", "10", end.value, 0))
+    assert error == (
+        f'JobFailedError: s, job 10: ended as "{end.value}": no credits; the bookmark stays. '
+        "on_failed_run: skip goes past it, pull reads what it did process"
+    )
+
+
+@pytest.mark.parametrize(("on_failed", "rows"), [("skip", 0), ("pull", 2)])
+def test_a_failed_run_may_be_passed(on_failed: str, rows: int, caplog: pytest.LogCaptureFixture) -> None:
+    """`skip` goes past with a warning, `pull` reads what the run did process; both keep its true status."""
+    api = ScriptedApi(polls={"10": [job("10", Status.FAILED)]})
+    log, error = Stage(api).play([10, 20], {}, on_failed=on_failed)
+    assert receipts(log) == [("receipt", "10", "failed", rows), ("receipt", "20", "completed", 2)]
+    assert (bookmarks(log), error, len(values(log))) == ([10, 20], "", rows + 2)
+    assert f's: job 10 ended as "failed"; on_failed_run: {on_failed}' in caplog.text
+
+
+def test_a_wrong_count_stops_the_stream() -> None:
+    """The pages of a run must hold as many rows as the provider counts."""
+    stage = Stage(ScriptedApi(), lambda _: iter([Page([{"a": "1"}], total=2)]))
+    log, error = stage.play([10], {})
+    assert log[1:] == [("receipt", "10", "failed", 1)]
+    assert error == "CountError: s, job 10: 1 rows read, the provider counts 2 (verify_counts: fail)"
+
+
+# Begin ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_begun_and_read_last() -> None:
+    """Intent and number are in STATE before what follows; proof empties the ledger."""
+    bookmark: dict[str, Any] = {}
+    log, error = Stage(ScriptedApi([RUNNING])).play([], bookmark, begin=BEGIN)
+    assert states(log) == [
+        {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}},
+        {"ledger": {"version": 1, "jobs": [raw("30")], "delete": []}},
+        at(30, jobs=[]),
+    ]
+    assert (values(log), receipts(log), error) == (["30a", "30b"], [("receipt", "30", "completed", 2)], "")
+
+
+def test_a_begun_run_is_taken_up_again() -> None:
+    """A run that the ledger names is read at its place among the configured ones; none is begun and paid again."""
+    stage = Stage(ScriptedApi([RUNNING]))
+    log, error = stage.play([20, 40], at(10, jobs=[raw("30")]), begin=BEGIN)
+    assert (bookmarks(log), error) == ([20, 30, 40], "")
+    assert "submit" not in stage.api.calls
+    assert states(log)[-1] == at(40, jobs=[])
+
+
+def test_the_bookmark_does_not_move_back_to_a_begun_run() -> None:
+    """A run that the ledger still names below the bookmark is read all the same."""
+    log, error = Stage(ScriptedApi()).play([20], at(40, jobs=[raw("30")]), begin=BEGIN)
+    assert (values(log), states(log), error) == (["30a", "30b"], [at(40, jobs=[])], "")
+
+
+@pytest.mark.parametrize("begin", [None, OTHER])
+def test_a_begun_run_is_read_whatever_the_configuration_says_now(begin: Request | None) -> None:
+    """It was paid for: its rows are read and it leaves the ledger, also when `start` is gone or has changed."""
+    stage = Stage(ScriptedApi([job("50", Status.RUNNING)]))
+    log, _ = stage.play([20], at(10, jobs=[raw("30")]), begin=begin)
+    assert values(log)[:4] == ["20a", "20b", "30a", "30b"]
+    assert stage.api.calls.count("submit") == (1 if begin else 0)
+    assert states(log)[-1] == at(50 if begin else 30, jobs=[])
+
+
+def test_a_detached_begin_is_submitted_behind_an_open_run() -> None:
+    """A configured run that goes on holds back the rows, not the submission; the number gets into the ledger."""
+    stage = Stage(ScriptedApi([RUNNING], polls={"10": [job("10", Status.RUNNING)]}))
+    bookmark: dict[str, Any] = {}
+    log, error = stage.play([10], bookmark, begin=BEGIN, detach=True)
+    assert (values(log), error) == ([], "")
+    assert bookmark == {"ledger": {"version": 1, "jobs": [raw("30")], "delete": []}}
+
+
+def test_a_refused_begin_leaves_no_intent() -> None:
+    """What was refused was not begun."""
+    log, error = Stage(ScriptedApi([AuthError("no")])).play([], {}, begin=BEGIN)
+    assert states(log)[-1] == {"ledger": {"version": 1, "jobs": [], "delete": []}}
+    assert error == "AuthError: no"
+
+
+NEVER_AGAIN = (
+    "StopError: s: a job may have been created at 2026-07-03 00:01:00 UTC, its reply was lost and cension offers no "
+    "way to find it: nothing is created again. See docs/state.md, “Lost replies”"
+)
+
+
+def test_a_lost_begin_is_never_repeated() -> None:
+    """A run costs credits: without an answer the stream stops, in this run and in every later one."""
+    bookmark: dict[str, Any] = {}
+    stage = Stage(ScriptedApi([LostReplyError("reset")]))
+    assert stage.play([], bookmark, begin=BEGIN)[1] == NEVER_AGAIN
+    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}}
+    assert stage.play([], bookmark, begin=BEGIN) == ([], NEVER_AGAIN)
+    assert stage.api.calls == ["submit"]
+
+
+def test_a_configured_run_answers_a_lost_begin() -> None:
+    """A number that began after the intent is the run that was paid for: it is read, and none is begun in this run."""
+    stage = Stage(ScriptedApi(polls={"30": [job("30", created_at=NOW + timedelta(seconds=2))]}))
+    log, error = stage.play([30], at(10, intents=[raw()]), begin=BEGIN)
+    assert (states(log), error) == ([at(30, intents=[raw()]), at(30, jobs=[])], "")
+    assert stage.api.calls == ["poll 30"]
+
+
+@pytest.mark.parametrize("began", [None, NOW - timedelta(minutes=6)])
+def test_an_older_run_answers_nothing(began: datetime | None) -> None:
+    """A number that began before the intent, or nobody knows when, says nothing of it: the stream stops after it."""
+    stage = Stage(ScriptedApi(polls={"20": [job("20", created_at=began)]}))
+    log, error = stage.play([20], at(10, intents=[raw()]), begin=BEGIN)
+    assert (bookmarks(log), error) == ([20], NEVER_AGAIN)
+    assert stage.api.calls == ["poll 20"]
+
+
+def test_a_lost_begin_of_another_configuration_is_left_alone() -> None:
+    """An intent that nothing asks for any more leaves the ledger; it is not looked for."""
+    log, error = Stage(ScriptedApi([RUNNING])).play([], at(10, intents=[raw(None, OTHER)]), begin=BEGIN)
+    assert states(log)[0] == at(10, intents=[raw()])
+    assert (bookmarks(log)[-1], error) == (30, "")
+
+
+def test_a_ledger_with_a_text_for_a_number_is_refused() -> None:
+    """STATE from elsewhere stops the stream with a message."""
+    _, error = Stage(ScriptedApi()).play([], at(10, jobs=[raw("abc")]))
+    assert error == 'StateError: STATE of s is malformed: job "abc" of its ledger is not a number'
+
+
+# Pages and records ----------------------------------------------------------------------------------------------------
+
+
+def pages_read(pages: list[Page], limits: Limits) -> tuple[Log, Tally]:
+    tally = Tally()
+    outcome = Outcome(BEGIN, job("7"), NOW, 0.0, 0)
+    read = PageReader(lambda _: iter(pages), layout, limits, FakeClock())
+    return [shown(event, {}) for event in read.read(outcome, StreamState.detached("s", {}), tally)], tally
+
+
+def test_rejects_use_up_ordinals_and_count_as_read() -> None:
+    """The ordinals of a run are part of its rows' key; a rejected row is one that the provider counts."""
+    log, tally = pages_read([Page([{"a": "1"}, {"a": 2}], total=3), Page([{"a": "3"}], total=3)], Limits("fail", 1))
+    assert [event for event in log if event[0] == "reject"] == [("reject", "7", 2, "a")]
+    assert [row[ROW] for event in log if event[0] == "rows" for row in event[1]] == [1, 3]
+    assert (tally.rows, tally.rejects) == (2, 1)
+
+
+def test_new_columns_come_before_their_rows() -> None:
+    """A key that appears on a later page is announced first."""
+    log, _ = pages_read([Page([{"a": "1"}]), Page([{"a": "2", "b": True}])], Limits())
+    assert [event[0] for event in log] == ["rows", "columns", "rows"]
+
+
+@pytest.mark.parametrize(("verify", "proves"), [("fail", False), ("warn", True), ("off", True)])
+def test_the_last_count_holds(verify: str, proves: bool) -> None:  # noqa: FBT001 - a parameter of the table above
+    """The count of the last page is held against all rows, as strictly as the setting says."""
+    pages = [Page([{"a": "1"}], total=1), Page([{"a": "2"}], total=3)]
+    if proves:
+        assert pages_read(pages, Limits(verify))[1].rows == 2
+        return
+    with pytest.raises(StopError, match=r"^s, job 7: 2 rows read, the provider counts 3"):
+        pages_read(pages, Limits(verify))
+
+
+def records(jobs: dict[int, Job], bookmark: dict[str, Any], limits: Limits | None = None) -> tuple[Log, str]:
+    def fetch(number: int) -> tuple[Row, Job]:
+        found = jobs[number]
+        return {"operationId": number, "status": found.raw_status or None}, found
+
+    def columns(skip_rows: int = 0) -> Layout:
+        return Layout({"operationId": Column("operationId", Kind.INTEGER), "status": Column("status", Kind.STRING)})
+
+    state = StreamState.detached("s", bookmark)
+    run = StatusRun("s", list(jobs), "operationId", fetch, columns, state, limits or Limits())
+    log, error = play(run, bookmark)
+    return log, message(error) if error else ""
+
+
+def test_records_of_runs_up_to_the_first_open_one() -> None:
+    """Every record comes; the bookmark stops before the first run that is not terminal, so that one comes again."""
+    jobs = {n: job(str(n), status) for n, status in [(1, Status.FAILED), (3, Status.COMPLETED), (2, Status.RUNNING)]}
+    bookmark: dict[str, Any] = {}
+    log, error = records(jobs, bookmark)
+    assert log == [
+        ("rows", [{"operationId": 1, "status": "failed", ROW: 1}]),
+        ("state", at(1)),
+        ("rows", [{"operationId": 2, "status": "running", ROW: 2}]),
+        ("rows", [{"operationId": 3, "status": "completed", ROW: 3}]),
+    ]
+    assert (error, bookmark) == ("", at(1))
+    log, _ = records({n: job(str(n)) for n in jobs}, bookmark)
+    assert bookmarks(log) == [2, 3]
+
+
+def test_a_record_that_does_not_fit_counts_against_the_limit() -> None:
+    """Past the limit the stream stops, and the bookmark stays before that record."""
+    jobs = {1: job("1"), 2: Job("2", Status.COMPLETED, 5)}  # type: ignore[arg-type] # what a provider should not send
+    bookmark: dict[str, Any] = {}
+    log, error = records(jobs, bookmark)
+    assert (bookmark, error[:37]) == (at(1), "RejectLimitError: s: file s, row 2, c")
+    log, error = records(jobs, {}, Limits(rejects_max_count=1))
+    assert (log[-2:], error) == ([("reject", "2", 2, "status"), ("state", at(2))], "")
