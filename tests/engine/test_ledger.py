@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_exports.engine.ledger import Closed, Entry, StreamState, check
-from tap_exports.engine.model import LocalFile, Request
+from tap_exports.engine.model import Job, LocalFile, Request, Status
 from tap_exports.errors import StateError
 from tests.engine.scripted import NOW, job, window
 
@@ -159,19 +159,27 @@ FULL_EXPORTS = st.lists(
 
 @given(FULL_EXPORTS | OPERATIONS)
 def test_the_last_full_exports_are_remembered(operations: list[tuple[str, int, int]]) -> None:
-    """The next full export asks for the same as those that are done with: the last are known, and when they began."""
+    """The next full export asks for the same as those that are done with: the last are known, and when they began.
+
+    So are all that the provider dates like the latest, however quickly they followed each other.
+    """
     state, full = StreamState.detached("s", {}), REQUESTS[2].fingerprint
     done: list[str] = []
     began: list[datetime] = []
+    alike: set[str] = set()
     for name, index, number in operations:
         before = state.entry(full)
         transition(state, name, index, number)
         if name == "close" and REQUESTS[index].window is None:
             done += [f"j{index}-{number}"]
-            began += [NOW + timedelta(seconds=number)] if number % 2 else []
+            if number % 2:
+                at = NOW + timedelta(seconds=number)
+                alike = {*alike, done[-1]} if at == max(began, default=at) else {done[-1]} if at > max(began) else alike
+                began += [at]
         if name == "bad" and before and not state.entry(full):
             done += ["j2"]
-        assert state.closed == Closed(frozenset(done[-5:]), max(began, default=None))
+        assert state.closed.created_at == max(began, default=None)
+        assert {*done[-5:], *alike} <= state.closed.ids <= set(done)
 
 
 def test_deletion_is_noted_and_struck_off() -> None:
@@ -256,3 +264,16 @@ def test_what_earlier_runs_wrote_is_accepted() -> None:
     check("s", {"replication_key": "created_at", "replication_key_value": "2026-07-01T00:00:00.000Z"})
     check("s", {"ledger": {"version": 1}})
     check("s", {"ledger": {"version": 1, "jobs": [ENTRY], "intents": [ENTRY], "delete": ["j0"]}})
+
+
+def test_exports_within_one_second_are_all_remembered() -> None:
+    """A provider that counts whole seconds dates a dozen quick exports alike: only their ids tell them apart."""
+    state, request = StreamState.detached("s", {}), REQUESTS[2]
+    for second, count in ((0, 12), (1, 1)):
+        for number in range(count):
+            state.close(
+                request, Job(f"{second}-{number}", Status.COMPLETED, created_at=NOW + timedelta(seconds=second))
+            )
+        if second == 0:
+            assert state.closed.ids == {f"0-{number}" for number in range(12)}
+    assert state.closed == Closed(frozenset({"0-8", "0-9", "0-10", "0-11", "1-0"}), NOW + timedelta(seconds=1))

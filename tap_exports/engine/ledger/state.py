@@ -16,7 +16,8 @@ from tap_exports.engine.ledger.entries import VERSION, Closed, Entry, entry_of, 
 from tap_exports.engine.model import Job, LocalFile, Request
 from tap_exports.errors import StateError
 
-CLOSED_KEPT = 5  # as many as a provider that counts whole seconds could date like the last one
+CLOSED_KEPT = 5  # once a later creation instant rules out the others
+CLOSED_AT_ONE_INSTANT = 100  # a provider that counts whole seconds may date as many alike
 
 
 class StreamState:
@@ -133,14 +134,16 @@ class StreamState:
         """Let go of a job that is done with, proven or failed; one of a full export is remembered as such."""
         self.forget(request.fingerprint)
         if request.window is None:
-            self._remember(job.id)
             last = self.closed.created_at
+            self._remember(job.id)
             if job.created_at and (last is None or job.created_at > last):
-                self._ledger()["closed_created_at"] = to_text(job.created_at)
+                ledger = self._ledger()
+                ledger["closed_created_at"] = to_text(job.created_at)
+                ledger["closed"] = ledger["closed"][-CLOSED_KEPT:]
 
     def _remember(self, job_id: str) -> None:
         ledger = self._ledger()
-        ledger["closed"] = [*ledger.get("closed", ()), job_id][-CLOSED_KEPT:]
+        ledger["closed"] = [*ledger.get("closed", ()), job_id][-CLOSED_AT_ONE_INSTANT:]
 
     def _drop_intent(self, fingerprint: str) -> None:
         ledger = self._ledger()
