@@ -43,6 +43,7 @@ LINEAGE: dict[str, Schema] = {
         "description": "Columns that the catalog does not know (schema_contract: discard)",
     },
 }
+VERSION = "_sdc_table_version"  # of a full read, in parts; RECORD messages have it outside the record
 FILE_LINEAGE = (JOB_ID, FILE, ROW, EXTRA)
 WINDOW_LINEAGE = (*FILE_LINEAGE, WINDOW_START, WINDOW_END)
 PAGE_LINEAGE = (OPERATION_ID, ROW, EXTRA)
@@ -92,3 +93,6 @@ def _required(prop: Schema) -> Schema:
     types = prop.get("type", [])
     kept = [t for t in ([types] if isinstance(types, str) else types) if t != "null"]
     return {**prop, "type": kept}
+
+
+VERSION_COLUMN = to_column(VERSION, {"type": ["integer", "null"]})

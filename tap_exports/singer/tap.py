@@ -180,15 +180,15 @@ class BaseTap(Tap):
         except TapError as error:
             stream.failed_start = error
 
-    def fail(self, stream: EventStream, error: Exception) -> None:
+    def fail(self, stream: str, error: Exception) -> None:
         """Note that a stream failed; the others still run, and the exit code tells."""
-        LOGGER.debug("%s failed", stream.name, exc_info=error)
+        LOGGER.debug("%s failed", stream, exc_info=error)
         message = explain(error)
         everywhere = isinstance(error, (AuthError, UnreachableError))  # stops many streams, and is said once
         if not everywhere or message not in self.failures.values():
-            where = "" if everywhere or stream.name in message else f"{stream.name}: "
+            where = "" if everywhere or stream in message else f"{stream}: "
             LOGGER.error("%s%s", where, self.redactor.clean(message))
-        self.failures[stream.name] = message
+        self.failures[stream] = message
 
     def end(self) -> None:
         """Let workers go, write the last true STATE and remove the spool; never fails.

@@ -12,11 +12,11 @@ from tap_exports.providers.cension import schemas
 from tap_exports.providers.cension.api import API_URL, CensionApi, parse_error
 from tap_exports.singer.columns import FULL_PAGE_LINEAGE, PAGE_LINEAGE, to_columns
 from tap_exports.singer.streams.kinds import PAGE_KEY, Entry, PagedStream
+from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
 
 if TYPE_CHECKING:
     from tap_exports.engine.jobs import Lifecycle
-    from tap_exports.singer.tap import BaseTap
 
 
 class Operations(EventStream):
@@ -31,7 +31,7 @@ class Operations(EventStream):
     primary_keys = ("operationId",)
     replication_key = "operationId"
 
-    def __init__(self, tap: BaseTap, api: CensionApi, numbers: Sequence[int]) -> None:
+    def __init__(self, tap: Services, api: CensionApi, numbers: Sequence[int]) -> None:
         """Keep the api and the numbers of the runs."""
         super().__init__(tap)
         self.api, self.numbers = api, numbers
@@ -62,7 +62,7 @@ class ExportRows(PagedStream):
     bookmark_kind = Kind.INTEGER
 
     def __init__(
-        self, tap: BaseTap, api: CensionApi, lifecycle: Lifecycle, entry: Entry, numbers: Sequence[int]
+        self, tap: Services, api: CensionApi, lifecycle: Lifecycle, entry: Entry, numbers: Sequence[int]
     ) -> None:
         """Keep the parts and take keys and bookmark from the entry."""
         self.api, self.lifecycle, self.numbers = api, lifecycle, numbers
@@ -86,7 +86,7 @@ class ExportRows(PagedStream):
             lambda job: self.api.export(export_id, int(job.id)),
             self.layout,
             settings.limits(self.config),
-            self._tap.clock,
+            self.tap.clock,
         )
         return GivenRun(
             stream=self.name,
@@ -98,7 +98,7 @@ class ExportRows(PagedStream):
             lifecycle=self.lifecycle,
             reader=self.guarded(reader),
             state=self.ledger,
-            clock=self._tap.clock,
+            clock=self.tap.clock,
         )
 
 
@@ -110,7 +110,7 @@ class Query(PagedStream):
     Caveats: beta; the SQL cannot take parameters. Incremental rows without primary_keys have no key: they are appended.
     """
 
-    def __init__(self, tap: BaseTap, api: CensionApi, entry: Entry) -> None:
+    def __init__(self, tap: Services, api: CensionApi, entry: Entry) -> None:
         """Keep the api and take keys and bookmark from the entry."""
         self.api = api
         super().__init__(tap, "cension_query", entry.get("name") or entry["query_id"], entry)
@@ -124,7 +124,7 @@ class Query(PagedStream):
         return self.api.query(self.entry["query_id"])
 
 
-def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
+def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     """Yield the streams of the block; an export's own key opens that export only, not the runs."""
     shared = connect(tap, block, block["api_key"])
     lifecycle, known = tap.lifecycle(shared), [*block.get("operation_ids", ())]
@@ -139,7 +139,7 @@ def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
     yield Operations(tap, shared, known)
 
 
-def connect(tap: BaseTap, block: Entry, key: str, setting: str = "api_key") -> CensionApi:
+def connect(tap: Services, block: Entry, key: str, setting: str = "api_key") -> CensionApi:
     """Return the api with one key; `setting` names it in messages."""
     headers = {"Authorization": key}
     client = tap.client("cension", block, API_URL, headers=headers, parse_error=parse_error, credential=setting)

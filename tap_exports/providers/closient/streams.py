@@ -15,11 +15,11 @@ from tap_exports.providers.closient import schemas
 from tap_exports.providers.closient.api import API_URL, ClosientApi, export_row, normalised, parse_error
 from tap_exports.singer.columns import FILE_LINEAGE
 from tap_exports.singer.streams.archives import ArchiveStream, archive_limits, shared_jobs
+from tap_exports.singer.streams.services import Services
 
 if TYPE_CHECKING:
     from tap_exports.singer.streams.kinds import Entry
     from tap_exports.singer.streams.stream import EventStream
-    from tap_exports.singer.tap import BaseTap
 
 LEDGER = "closient_exports"
 
@@ -31,7 +31,7 @@ class ClosientStream(ArchiveStream):
         api: The provider's verbs.
     """
 
-    def __init__(self, tap: BaseTap, shared: SharedJobs, api: ClosientApi, block: Entry) -> None:
+    def __init__(self, tap: Services, shared: SharedJobs, api: ClosientApi, block: Entry) -> None:
         """Keep the parts."""
         super().__init__(tap, shared)
         self.api, self.block = api, block
@@ -114,7 +114,7 @@ class Files(ClosientStream):
         return AssetReader(archive_limits(self.tap), store)
 
 
-def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
+def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     """Yield the streams of the block.
 
     Raises:

@@ -17,12 +17,12 @@ from tap_exports.errors import ConfigError
 from tap_exports.providers.cornect import schemas
 from tap_exports.providers.cornect.api import API_URL, EMPTY, STATUSES, CornectApi, parse_error
 from tap_exports.singer.streams.kinds import Entry, ListStream
+from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.short_lived import SampledExportStream, WholeSecondStream
 from tap_exports.singer.streams.stream import EventStream, Run
 
 if TYPE_CHECKING:
     from tap_exports.engine.jobs import Lifecycle
-    from tap_exports.singer.tap import BaseTap
 
 LOGGER = logging.getLogger("tap-exports")
 # No country has a name of three letters; some states have (Goa).
@@ -34,7 +34,7 @@ class CornectStream(WholeSecondStream, ListStream):
 
     verify_counts = "warn"
 
-    def __init__(self, tap: BaseTap, api: CornectApi) -> None:
+    def __init__(self, tap: Services, api: CornectApi) -> None:
         """Keep the api."""
         EventStream.__init__(self, tap)
         self.cornect = api
@@ -108,7 +108,7 @@ class Companies(CornectStream):
     name = "cornect_companies"
     properties = schemas.COMPANY
 
-    def __init__(self, tap: BaseTap, api: CornectApi, searches: Sequence[Entry]) -> None:
+    def __init__(self, tap: Services, api: CornectApi, searches: Sequence[Entry]) -> None:
         """Keep the searches; a company that several of them find is a row of each."""
         super().__init__(tap, api)
         self.searches = searches
@@ -156,7 +156,7 @@ class Exports(CornectStream):
     replication_key = "created_at"
     open_statuses = frozenset({"pending", "processing"})
 
-    def __init__(self, tap: BaseTap, api: CornectApi, ids: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, tap: Services, api: CornectApi, ids: Callable[[], Sequence[str]]) -> None:
         """Keep what gives the ids of the configuration and the ledger."""
         super().__init__(tap, api)
         self.ids = ids
@@ -208,7 +208,7 @@ class ExportRows(SampledExportStream):
         return super().make_run()
 
 
-def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
+def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     """Yield the streams of the block.
 
     Raises:
@@ -226,7 +226,7 @@ def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
     yield from rows
 
 
-def make_rows(tap: BaseTap, api: CornectApi, lifecycle: Lifecycle, entry: Entry) -> ExportRows:
+def make_rows(tap: Services, api: CornectApi, lifecycle: Lifecycle, entry: Entry) -> ExportRows:
     """Return the stream of an entry.
 
     Raises:

@@ -16,11 +16,11 @@ from tap_exports.providers.exelensia import schemas
 from tap_exports.providers.exelensia.api import API_URL, KINDS, ExelensiaApi, parse_columns, parse_error
 from tap_exports.singer.columns import to_property
 from tap_exports.singer.streams.kinds import Entry, ExportStream, ListStream
+from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream
 
 if TYPE_CHECKING:
     from tap_exports.engine.run.created import Export
-    from tap_exports.singer.tap import BaseTap
 
 
 class Schemas(ListStream):
@@ -176,7 +176,7 @@ class ExportRows(ExportStream):
 LISTS = (Schemas, Templates, Files, Processes, Results, Exports)
 
 
-def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
+def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     """Yield the streams of the block."""
     client = tap.client("exelensia", block, API_URL, headers={"x-api-key": block["api_key"]}, parse_error=parse_error)
     api = ExelensiaApi(client, tap.config["max_concurrent_requests"])

@@ -25,13 +25,13 @@ from tap_exports.providers.packagex.api import (
     parse_error,
 )
 from tap_exports.singer.streams.kinds import Entry, ListStream
+from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.short_lived import SampledExportStream, WholeSecondStream
 from tap_exports.singer.streams.stream import EventStream, Run
 
 if TYPE_CHECKING:
     from tap_exports.engine.http import Client
     from tap_exports.engine.jobs import Lifecycle
-    from tap_exports.singer.tap import BaseTap
 
 
 class Exports(WholeSecondStream, ListStream):
@@ -70,7 +70,7 @@ class ExportRows(SampledExportStream):
     retention = RETENTION
     suffix: ClassVar[str] = ""
 
-    def __init__(self, tap: BaseTap, client: Client, lifecycle: Lifecycle, entry: Entry) -> None:
+    def __init__(self, tap: Services, client: Client, lifecycle: Lifecycle, entry: Entry) -> None:
         """Keep the parts; the label names the stream."""
         label = f"{entry.get('name') or entry['resource']} {self.suffix}".strip()
         super().__init__(tap, PackagexApi(client, self.wanted(entry)), lifecycle, entry, label)
@@ -155,7 +155,7 @@ class ExportSanitized(ExportErrors):
         return (SANITIZED,)
 
 
-def discover(tap: BaseTap, block: Entry) -> Iterator[EventStream]:
+def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     """Yield the streams of the block.
 
     Raises:

@@ -18,18 +18,15 @@ from tap_exports.engine.publish.form import Part, PartForm, Published, part_name
 from tap_exports.engine.publish.jsonl import JsonLinesPart
 from tap_exports.engine.publish.lines import ENCODER, record_lines
 from tap_exports.engine.publish.storage import Storage
-from tap_exports.singer.columns import to_column
+from tap_exports.singer.columns import VERSION, VERSION_COLUMN, to_column
 from tap_exports.singer.messages.batch_settings import BatchSettings
 from tap_exports.singer.messages.held_state import HeldState
+from tap_exports.singer.messages.protocols import BatchedStream
 from tap_exports.singer.messages.writer import MessageWriter
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from tap_exports.singer.streams.stream import EventStream
-
-VERSION = "_sdc_table_version"
-VERSION_COLUMN = to_column(VERSION, {"type": ["integer", "null"]})
 _SCOPES = (JOB_ID, OPERATION_ID, "job_id")
 
 
@@ -45,7 +42,7 @@ class Batches:
         version: Of a full read, or None.
     """
 
-    def __init__(self, settings: BatchSettings, stream: EventStream, version: int | None) -> None:
+    def __init__(self, settings: BatchSettings, stream: BatchedStream, version: int | None) -> None:
         """Open the storage."""
         self._stream = stream
         self._held = HeldState(stream.name, stream.tap.covered)

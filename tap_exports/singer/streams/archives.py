@@ -15,12 +15,12 @@ from tap_exports.engine.read.members import Reader
 from tap_exports.engine.run.archived import ArchiveRun
 from tap_exports.engine.run.shared import Archives, SharedJobs
 from tap_exports.singer.columns import to_columns
+from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_exports.singer.tap import BaseTap
     from tap_exports.singer.typing import PropertiesList
 
 
@@ -33,7 +33,7 @@ class ArchiveStream(EventStream):
 
     properties: ClassVar[PropertiesList]
 
-    def __init__(self, tap: BaseTap, shared: SharedJobs) -> None:
+    def __init__(self, tap: Services, shared: SharedJobs) -> None:
         """Keep the jobs."""
         super().__init__(tap)
         self.shared = shared
@@ -52,7 +52,7 @@ class ArchiveStream(EventStream):
 
 
 def shared_jobs(
-    tap: BaseTap,
+    tap: Services,
     api: Archives,
     stream: str,
     requests: Sequence[Request],
@@ -81,7 +81,7 @@ def shared_jobs(
     )
 
 
-def ledger_of(tap: BaseTap, stream: str) -> Callable[[], StreamState]:
+def ledger_of(tap: Services, stream: str) -> Callable[[], StreamState]:
     """Return what gives the ledger of a stream over the live STATE, whether the stream is selected or not."""
 
     def ledger() -> StreamState:
@@ -91,7 +91,7 @@ def ledger_of(tap: BaseTap, stream: str) -> Callable[[], StreamState]:
     return ledger
 
 
-def into_spool(tap: BaseTap) -> Download:
+def into_spool(tap: Services) -> Download:
     """Return what brings a file into the spool, which is made at the first one."""
 
     def fetch(remote: RemoteFile, renew: Callable[[], RemoteFile]) -> LocalFile:
@@ -100,6 +100,6 @@ def into_spool(tap: BaseTap) -> Download:
     return fetch
 
 
-def archive_limits(tap: BaseTap) -> ArchiveLimits:
+def archive_limits(tap: Services) -> ArchiveLimits:
     """Return what an archive may hold."""
     return ArchiveLimits(max_mb=tap.config["archive_max_mb"], max_ratio=tap.config["archive_max_ratio"])

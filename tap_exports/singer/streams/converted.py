@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tap_exports import settings
 from tap_exports.engine.convert.executors import ExecutorSetting
@@ -15,17 +15,20 @@ from tap_exports.engine.read.files import FileReader, Reads
 from tap_exports.engine.read.guards import GuardedReader
 from tap_exports.engine.read.samples import SamplingReader
 from tap_exports.engine.run.created import ExportRun
-from tap_exports.singer.columns import to_column
+from tap_exports.singer.columns import VERSION, VERSION_COLUMN, to_column
 from tap_exports.singer.messages.batch_settings import BatchSettings
-from tap_exports.singer.messages.batches import VERSION, VERSION_COLUMN
-
-if TYPE_CHECKING:
-    from tap_exports.singer.streams.stream import EventStream, Run
+from tap_exports.singer.streams.catalog import CatalogStream
 
 MOST_REJECTS = 1000  # that a result may hold: it is in memory, rows are not
 
 
-def convert_elsewhere(run: Run, stream: EventStream, batches: BatchSettings, executor: ExecutorSetting) -> None:
+def convert_elsewhere(
+    run: object,
+    stream: CatalogStream,
+    batches: BatchSettings,
+    executor: ExecutorSetting,
+    version: Callable[[], int | None],
+) -> None:
     """Let the executor read the files of a run, unless only the reader of rows can.
 
     Args:
@@ -33,12 +36,13 @@ def convert_elsewhere(run: Run, stream: EventStream, batches: BatchSettings, exe
         stream: The stream.
         batches: What parts are.
         executor: Who does the work.
+        version: Gives the version of a full read where the rows of parts carry it, else None.
     """
     if isinstance(run, ExportRun) and _can(stream):
-        run.reader = _converting(run.reader, stream, batches, executor)
+        run.reader = _converting(run.reader, _Shape(stream, batches, version), executor)
 
 
-def _can(stream: EventStream) -> bool:
+def _can(stream: CatalogStream) -> bool:
     """Tell whether rows go to parts as they are, and what goes wrong with them fits into a result."""
     config = stream.config
     mapped = config.get("stream_maps") or config.get("flattening_enabled") or stream.deselects_nested
@@ -46,31 +50,33 @@ def _can(stream: EventStream) -> bool:
     return bounded and not mapped and config["job_wait"] != "detach"
 
 
-def _converting(reader: Reads, stream: EventStream, batches: BatchSettings, executor: ExecutorSetting) -> Reads:
+def _converting(reader: Reads, shape: _Shape, executor: ExecutorSetting) -> Reads:
     """Return a reader that converts; expected columns are looked for in rows, so these stay rows."""
     if isinstance(reader, GuardedReader) and not reader.guards.expect_columns:
-        return replace(reader, reader=_converting(reader.reader, stream, batches, executor))
+        return replace(reader, reader=_converting(reader.reader, shape, executor))
     if not isinstance(reader, FileReader):
         return reader
-    tap, max_mb = stream.tap, stream.config["spool_max_mb"]
-    folder = stream.config.get("spool_dir") if executor.factory else str(tap.spool.directory)
-    http, spool = settings.http_settings(stream.config), {"folder": folder, "max_mb": max_mb}
-    converter = Converter(executor.work(), executor.size, http, spool, batches.options, lambda: tap.spool.has_room)
+    tap, config = shape.stream.tap, shape.stream.config
+    folder = config.get("spool_dir") if executor.factory else str(tap.spool.directory)
+    http, spool = settings.http_settings(config), {"folder": folder, "max_mb": config["spool_max_mb"]}
+    converter = Converter(
+        executor.work(), executor.size, http, spool, shape.batches.options, lambda: tap.spool.has_room
+    )
     samples = isinstance(reader, SamplingReader)
-    return ConvertingReader(reader, _Shape(stream, batches), converter, tap.journal, tap.clock, samples=samples)
+    return ConvertingReader(reader, shape, converter, tap.journal, tap.clock, samples=samples)
 
 
 class _Shape:
     """What a stream gives to every task, as JSON values."""
 
-    def __init__(self, stream: EventStream, batches: BatchSettings) -> None:
+    def __init__(self, stream: CatalogStream, batches: BatchSettings, version: Callable[[], int | None]) -> None:
         """Keep where it comes from."""
-        self._stream, self._batches = stream, batches
+        self.stream, self.batches, self._version = stream, batches, version
 
     def __call__(self) -> Mapping[str, Any]:
         """Return it as of now."""
-        stream, batches = self._stream, self._batches
-        names, version = stream.selected_names, stream.part_version
+        stream, batches = self.stream, self.batches
+        names, version = stream.selected_names, self._version()
         columns = [to_column(n, p) for n, p in stream.schema["properties"].items() if n in names]
         versioned = [VERSION_COLUMN] if version is not None else []
         return {

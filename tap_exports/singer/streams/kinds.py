@@ -19,11 +19,11 @@ from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import Export, ExportRun
 from tap_exports.engine.run.listed import Listing, ListRun
 from tap_exports.singer.columns import FILE_LINEAGE, WINDOW_LINEAGE, to_columns, to_property
+from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
 
 if TYPE_CHECKING:
     from tap_exports.engine.jobs import Lifecycle
-    from tap_exports.singer.tap import BaseTap
     from tap_exports.singer.typing import PropertiesList
 
 FILE_KEY = (JOB_ID, FILE, ROW)
@@ -56,7 +56,7 @@ class ListStream(EventStream):
     open_statuses: ClassVar[frozenset[str]] = frozenset()
     ordered: ClassVar[bool] = False
 
-    def __init__(self, tap: BaseTap, api: Lists) -> None:
+    def __init__(self, tap: Services, api: Lists) -> None:
         """Keep the api."""
         super().__init__(tap)
         self.api = api
@@ -92,7 +92,7 @@ class EntryStream(EventStream):
 
     bookmark_kind: ClassVar[Kind] = Kind.DATETIME
 
-    def __init__(self, tap: BaseTap, prefix: str, label: object, entry: Entry) -> None:
+    def __init__(self, tap: Services, prefix: str, label: object, entry: Entry) -> None:
         """Name the stream and keep the entry."""
         super().__init__(tap, name=f"{prefix}_{settings.slug(label)}")
         self.entry = entry
@@ -108,7 +108,7 @@ class EntryStream(EventStream):
         guards = Guards(
             tuple(self.entry.get("expect_columns", ())), self.entry.get("min_rows"), self.entry.get("max_age_hours")
         )
-        return reader if guards == Guards() else GuardedReader(reader, guards, self._tap.clock)
+        return reader if guards == Guards() else GuardedReader(reader, guards, self.tap.clock)
 
     def columns_of_provider(self) -> dict[str, Column]:
         """Return the data columns as the provider defines or shows them.
@@ -167,7 +167,7 @@ class ExportStream(EntryStream):
 
     api: Delivers
 
-    def __init__(self, tap: BaseTap, api: Delivers, lifecycle: Lifecycle, entry: Entry, label: str) -> None:
+    def __init__(self, tap: Services, api: Delivers, lifecycle: Lifecycle, entry: Entry, label: str) -> None:
         """Keep the parts and take keys and types from the entry."""
         self.api, self.lifecycle = api, lifecycle
         super().__init__(tap, f"{self.provider}_export", label, entry)
@@ -185,7 +185,7 @@ class ExportStream(EntryStream):
 
     def export(self) -> Export:
         """Return what the stream asks for."""
-        span = self._tap.date_range
+        span = self.tap.date_range
         return Export(
             provider=self.provider,
             stream=self.name,
@@ -211,12 +211,12 @@ class ExportStream(EntryStream):
         """Return a run that creates jobs, or with `mode: collect` one that reads those of others."""
         reader = self.guarded(self.reader())
         if self.entry.get("mode") == "collect" and isinstance(self.api, Collects):
-            return CollectRun(self.export(), self.api, reader, self.ledger, self._tap.clock)
-        return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self._tap.clock)
+            return CollectRun(self.export(), self.api, reader, self.ledger, self.tap.clock)
+        return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.tap.clock)
 
     def reader(self) -> FileReader:
         """Return what reads the files of a job."""
-        tap, http = self._tap, settings.http_settings(self.config)
+        tap, http = self.tap, settings.http_settings(self.config)
         fetch = partial(download, transport=tap.transport, spool=tap.spool, settings=http, clock=tap.clock)
         tolerated = settings.limits(self.config, self.verify_counts)
         return self.reader_class(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Column, Event, Receipt, Row, Rows
 from tap_exports.singer import typing as th
 from tap_exports.singer.columns import to_columns
+from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
-
-if TYPE_CHECKING:
-    from tap_exports.singer.tap import BaseTap
 
 JOB = th.PropertiesList(
     th.Property("provider", th.StringType, description="Provider"),
@@ -111,6 +108,6 @@ class ExportRejects(EventStream):
         return ReceiptRun(self.tap.rejects.batches, self.ledger)
 
 
-def receipt_streams(tap: BaseTap) -> list[EventStream]:
+def receipt_streams(tap: Services) -> list[EventStream]:
     """Return the two streams; they are synced last."""
     return [ExportJobs(tap), ExportRejects(tap)]

@@ -42,7 +42,7 @@ class WholeSecondStream(EventStream):
         Raises:
             StateError: It cannot be read.
         """
-        return WholeSeconds(self.name, self.stream_state, self._tap.changes, overlaps=self.overlaps)
+        return WholeSeconds(self.name, self.stream_state, self.tap.changes, overlaps=self.overlaps)
 
     @property
     def lists_jobs(self) -> bool:

@@ -1,0 +1,47 @@
+"""What batches need of their stream and of the tap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tap_exports.singer.columns import Schema
+from tap_exports.singer.messages.held_state import Covered
+from tap_exports.singer.messages.writer import MessageWriter
+
+
+class WritesMessages(Protocol):
+    """A tap that writes messages and STATE."""
+
+    @property
+    def writer(self) -> MessageWriter:
+        """Return the one place that writes messages."""
+
+    @property
+    def covered(self) -> Covered:
+        """Return the STATE that the rows in announced parts allow."""
+
+    def write_state(self) -> None:
+        """Write STATE when it changed."""
+
+
+class BatchedStream(Protocol):
+    """A stream whose rows go to parts."""
+
+    name: str
+
+    @property
+    def tap(self) -> WritesMessages:
+        """Return the tap."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Return the settings."""
+
+    @property
+    def schema(self) -> Schema:
+        """Return the schema as it is now."""
+
+    @property
+    def selected_names(self) -> frozenset[str]:
+        """Return the selected top-level properties."""

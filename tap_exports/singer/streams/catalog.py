@@ -1,0 +1,161 @@
+"""Identity and schema of a stream: its columns, from the catalog or the provider, and what is selected of them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+from singer_sdk import Stream
+from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.singerlib.messages import SchemaMessage
+
+from tap_exports.engine.decode import Layout
+from tap_exports.engine.model import ROW, Column, Contract
+from tap_exports.errors import ConfigError, TapError
+from tap_exports.singer.columns import Schema, to_columns, to_schema
+from tap_exports.singer.streams.services import Services
+
+if TYPE_CHECKING:
+    from singer_sdk import Tap
+    from singer_sdk.singerlib import SelectionMask
+    from singer_sdk.singerlib.catalog import Catalog
+
+TOP_LEVEL = 2  # the length of a top-level property's breadcrumb
+
+
+class CatalogStream(Stream):
+    """A stream as the catalog describes it.
+
+    Attributes:
+        lineage: Lineage columns that its rows carry.
+        free_texts: Fields with words of the provider's own, which may quote a key or an URL that it signed.
+    """
+
+    lineage: Sequence[str] = ()
+    free_texts: frozenset[str] = frozenset()
+
+    def __init__(self, tap: Services, name: str | None = None) -> None:
+        """Leave the columns to the first look at the schema."""
+        self.tap = tap
+        super().__init__(cast("Tap", tap), schema=None, name=name)
+        self._columns: dict[str, Column] | None = None
+        self._discovery_error: TapError | None = None
+        self._found: tuple[dict[str, Column], SelectionMask, tuple[frozenset[str], frozenset[str]]] | None = None
+
+    @property
+    def label(self) -> str:
+        """Return the name that the configuration gives to the stream."""
+        return self.name
+
+    def discover_columns(self) -> dict[str, Column]:
+        """Return the data columns, from the provider where it must be asked.
+
+        Raises:
+            TapError: The provider could not be asked.
+        """
+        raise NotImplementedError
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """Return the names in files that stand for other property names."""
+        return {}
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """Return the data columns known so far; the catalog's where one was given."""
+        if self._columns is None:
+            entry = self._catalog_entry()
+            self._columns = to_columns(entry) if entry else self._discovered()
+        return self._columns
+
+    def _discovered(self) -> dict[str, Column]:
+        try:
+            return self.discover_columns()
+        except TapError as error:
+            self._discovery_error = error
+            return {}
+
+    def _catalog_entry(self) -> Schema | None:
+        if self._input_schema is not None:
+            return self._input_schema
+        catalog: Catalog | None = self.tap.input_catalog
+        entry = catalog.get_stream(self.name) if catalog else None
+        return entry.schema.to_dict() if entry else None
+
+    @property
+    def schema(self) -> Schema:
+        """Return the schema: data columns, then lineage."""
+        return to_schema(self.columns.values(), self.lineage, self.primary_keys)
+
+    @property
+    def discovery_error(self) -> TapError | None:
+        """Return why the columns could not be discovered, or None."""
+        _ = self.columns
+        return self._discovery_error
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take selection and schema from a catalog; its keys must be among the columns."""
+        super().apply_catalog(catalog)
+        if self._input_schema is None:  # not in the catalog, so not selected: no provider is asked about it
+            return
+        known = {*self.columns, *self.lineage}
+        if missing := [key for key in self.primary_keys if key not in known]:
+            msg = f'catalog: {self.name}: key "{missing[0]}" is not among its columns; discover the catalog anew'
+            raise ConfigError(msg)
+
+    @property
+    def selected_names(self) -> frozenset[str]:
+        """Return the selected top-level properties."""
+        return self._split()[0]
+
+    def _split(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return selected and deselected properties, found anew only where columns or selection changed."""
+        columns, mask = self.columns, self.mask
+        if self._found is None or self._found[0] is not columns or self._found[1] is not mask:
+            names = frozenset(n for n in (*columns, *self.lineage) if mask.get(("properties", n), True))
+            self._found = columns, mask, (names, frozenset(columns.keys() - names))
+        return self._found[2]
+
+    def layout(self, skip_rows: int = 0) -> Layout:
+        """Return how the next file or page is to be read."""
+        return Layout(
+            columns=self.columns,
+            deselected=self._split()[1],
+            aliases=self.aliases,
+            contract=Contract(self.config["schema_contract"]),
+            skip_rows=skip_rows,
+            optional=frozenset({self.replication_key} if self.replication_key else ()),
+            numbered=ROW in self.lineage,
+        )
+
+    @cached_property
+    def deselects_nested(self) -> bool:
+        """Tell whether a property within an object is deselected, so that objects must be opened."""
+        return any(len(breadcrumb) > TOP_LEVEL and not selected for breadcrumb, selected in self.mask.items())
+
+    def evolve(self, columns: Iterable[Column]) -> None:
+        """Add columns to the schema; the SDK's stream maps are made anew."""
+        added = {c.name: c for c in columns}
+        self._columns = {**self.columns, **added}
+        self.logger.info("%s: new columns %s (schema_contract: evolve)", self.name, ", ".join(added))
+        if self._input_schema is not None:
+            self._input_schema = self.schema
+        selected = get_selected_schema(self.name, self.schema, self.mask)
+        self.tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
+        self._stream_maps = None
+
+    def write_schema(self) -> None:
+        """Write the SCHEMA messages."""
+        self._write_schema_message()
+
+    def stop_at_limit(self, rows: int) -> None:
+        """End the sync where the SDK's limit of records is reached."""
+        self._check_max_record_limit(rows)
+
+    def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
+        """Yield SCHEMA messages; a bookmark property that the schema does not hold is left out."""
+        for message in super()._generate_schema_messages():
+            known = message.schema.get("properties", {})
+            message.bookmark_properties = [k for k in message.bookmark_properties or () if k in known] or None
+            yield message

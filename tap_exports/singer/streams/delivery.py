@@ -1,0 +1,115 @@
+"""From the events of a run to messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tap_exports.engine.model import (
+    EXTRA,
+    Checkpoint,
+    Column,
+    Event,
+    NewColumns,
+    Rejected,
+    Row,
+    Rows,
+    Unfinished,
+)
+from tap_exports.singer.messages.emitter import Emitter
+from tap_exports.singer.progress import Bar
+from tap_exports.singer.streams.catalog import CatalogStream
+
+if TYPE_CHECKING:
+    from tap_exports.singer.messages.batches import Batches
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a stream brought."""
+
+    rows: int = 0
+    rejects: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Delivery:
+    """Writes what the run of one stream yields.
+
+    Attributes:
+        stream: The stream.
+        version: Of a full read, or None.
+        batches: Where rows go in batch mode, else None.
+        bar: Counts rows for people.
+        counts: What was written so far.
+        is_finished: Whether nothing was left to the next run on purpose.
+    """
+
+    stream: CatalogStream
+    version: int | None
+    batches: Batches | None
+    bar: Bar
+    counts: Counts = field(default_factory=Counts)
+    is_finished: bool = True
+
+    def deliver(self, events: Iterable[Event]) -> None:
+        """Write all events in their order."""
+        with self.batches or nullcontext():
+            for event in self.stream.tap.journal.along(iter(events)):
+                self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, Rows):
+            self._write_rows(event)
+        elif isinstance(event, Checkpoint):
+            (self.batches or self.stream.tap).write_state()
+        elif isinstance(event, NewColumns):
+            self._evolve(event.columns)
+        elif isinstance(event, Unfinished):
+            self.is_finished = False
+        elif isinstance(event, Rejected):
+            self.counts.rejects += 1
+            self.stream.tap.rejects.add(self.stream.name, event)
+        else:
+            self.counts.bytes += event.bytes
+            self.stream.tap.receipts.append(event)
+
+    def _evolve(self, columns: Iterable[Column]) -> None:
+        """Announce new columns before the first row that holds them."""
+        self.stream.evolve(columns)
+        if self.batches:
+            self.batches.evolve()
+        self.stream.write_schema()
+
+    def _write_rows(self, rows: Rows) -> None:
+        limit = self.stream.ABORT_AT_RECORD_COUNT
+        room = None if limit is None else limit - self.counts.rows
+        if room is not None and len(rows) > room:
+            self._emit(Rows(rows.data[:room], rows.constants))
+            self.counts.rows += room
+            self.stream.stop_at_limit(self.counts.rows)
+        self._emit(rows)
+        self.bar.update(len(rows))
+        self.counts.rows += len(rows)
+
+    def _emit(self, rows: Rows) -> None:
+        stream = self.stream
+        if self.batches and self.batches.take(rows, self.version):
+            return
+        if stream.free_texts and isinstance(rows.data, list):
+            rows = Rows([self._clean(row) for row in rows.data], rows.constants)
+        if EXTRA in stream.lineage:
+            rows = Rows(rows.data, {EXTRA: None, **rows.constants})
+        if self.batches:
+            self.batches.writer.enter(rows)
+        writer = self.batches.writer if self.batches else stream.tap.writer
+        Emitter(writer, stream.name, stream.selected_names, self.version).emit(
+            rows, stream.stream_maps, stream.schema if stream.deselects_nested else None, stream.mask
+        )
+
+    def _clean(self, row: Row) -> Row:
+        said = {name: row[name] for name in self.stream.free_texts if isinstance(row.get(name), str)}
+        return {**row, **{name: self.stream.tap.redactor.clean(text) for name, text in said.items()}}

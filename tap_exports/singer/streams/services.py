@@ -1,0 +1,97 @@
+"""What the streams use of the tap, and share through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tap_exports import settings
+from tap_exports.engine.api import Polls
+from tap_exports.engine.changes import Changes
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.http import Client, Transport
+from tap_exports.engine.jobs import Journal, Lifecycle
+from tap_exports.engine.model import Receipt
+from tap_exports.engine.read import prefetch
+from tap_exports.engine.secrets import Redactor
+from tap_exports.engine.spool import Spool
+from tap_exports.engine.workers import Workers
+from tap_exports.singer.messages.protocols import WritesMessages
+from tap_exports.singer.streams.rejects import RejectLog
+
+if TYPE_CHECKING:
+    from singer_sdk import Stream
+    from singer_sdk.mapper import PluginMapper
+    from singer_sdk.singerlib.catalog import Catalog
+
+
+class Services(WritesMessages, Protocol):
+    """The tap, as its streams see it."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the time."""
+
+    @property
+    def changes(self) -> Changes:
+        """Return what names the bookmarks that may have changed."""
+
+    @property
+    def journal(self) -> Journal:
+        """Return what carries changes of STATE from workers to the main thread."""
+
+    @property
+    def redactor(self) -> Redactor:
+        """Return what removes secrets from text."""
+
+    @property
+    def spool(self) -> Spool:
+        """Return the place where downloads wait."""
+
+    @property
+    def transport(self) -> Transport:
+        """Return what opens signed URLs; it carries no credential."""
+
+    @property
+    def prefetchers(self) -> Workers[prefetch.Files]:
+        """Return the threads that download files ahead of their turn."""
+
+    @property
+    def date_range(self) -> settings.Range:
+        """Return the range of creation instants that the run covers."""
+
+    @property
+    def rejects(self) -> RejectLog:
+        """Return the rejected rows of the run."""
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """Return the receipts of the run."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Return the settings."""
+
+    @property
+    def streams(self) -> Mapping[str, Stream]:
+        """Return the streams by name."""
+
+    @property
+    def mapper(self) -> PluginMapper:
+        """Return the SDK's stream maps."""
+
+    @property
+    def input_catalog(self) -> Catalog | None:
+        """Return the catalog that was given, or None."""
+
+    def client(self, provider: str, block: Mapping[str, Any], api_url: str, **options: Any) -> Client:  # noqa: ANN401 - of `Client`
+        """Return the HTTP client of a provider; `api_url` is the default of that setting."""
+
+    def lifecycle(self, api: Polls) -> Lifecycle:
+        """Return what creates and waits for the jobs of a provider."""
+
+    def start_runs(self) -> None:
+        """Begin the runs of all selected streams, so that their jobs wait side by side."""
+
+    def fail(self, stream: str, error: Exception) -> None:
+        """Note that a stream failed; the others still run."""
