@@ -1,7 +1,8 @@
-"""Windows of creation instants: pure functions that cut a range without gap or overlap.
+"""Windows of creation instants: pure functions that cut a range without gap.
 
-Providers take both bounds as inclusive at millisecond resolution, so a window ends one millisecond before the next
-starts.
+Both bounds of a window are inclusive and written in milliseconds, while providers may keep finer instants. So a window
+begins at the very instant at which the one before it ends: no instant lies in none, whatever the precision. Rows of
+that one millisecond may come in both.
 """
 
 from __future__ import annotations
@@ -19,53 +20,53 @@ def floor_millisecond(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond - finer) if finer else instant
 
 
-def after(bookmark: datetime) -> datetime:
-    """Return the start of the window that follows a proven one."""
-    return bookmark + MILLISECOND
-
-
 def due(
     bookmark: datetime | None, start: datetime | None, until: datetime | None, now: datetime, settling_seconds: float
-) -> tuple[datetime | None, datetime]:
-    """Return the first and the last instant that a run has to cover, in whole milliseconds as STATE holds them.
+) -> Window | None:
+    """Return the range that a run has to cover, in whole milliseconds as STATE holds them; None where nothing is due.
 
     Args:
-        bookmark: End of what is proven, or None.
+        bookmark: End of what is proven, or None; the range touches it.
         start: Where to begin without a bookmark; None for an open beginning.
         until: Upper bound (`end_date`), or None.
         now: The present.
         settling_seconds: What was created later than `now` minus this may still be missing at the provider.
-
-    Returns:
-        Both instants; nothing is due where the last lies before the first.
     """
-    first = after(bookmark) if bookmark else start
     settled = now - timedelta(seconds=settling_seconds)
-    last = min(settled, until) if until else settled
-    return floor_millisecond(first) if first else None, floor_millisecond(last)
+    last = floor_millisecond(min(settled, until) if until else settled)
+    begin = bookmark or start
+    first = floor_millisecond(begin) if begin else None
+    if first and (last < first or (bookmark and last == first)):
+        return None
+    return Window(first, last)
 
 
 def plan(
-    start: datetime | None, end: datetime, max_days: float | None = None, taken: Sequence[Window] = ()
+    span: Window | None, max_days: float | None = None, taken: Sequence[Window] = (), *, follows: bool = False
 ) -> list[Window]:
-    """Cut `start…end` into windows, keeping those already taken by open jobs.
+    """Cut a range into windows, keeping those already taken by open jobs.
 
     Args:
-        start: First instant that is not proven yet; None for an open beginning (one window).
-        end: Last instant to cover; nothing is planned when it lies before `start`.
+        span: What is due; None where nothing is, beside the open jobs.
         max_days: Longest span of a window in days, or None for one window.
         taken: Windows of open jobs, which are kept as they are; the rest of the range is cut around them.
+        follows: Whether the range touches a proven window: then it is cut as in the run before.
 
     Returns:
-        Windows in ascending order that cover the range exactly once.
+        Windows in ascending order that cover the range; each begins at the instant at which the one before it ends.
     """
+    if span is None:
+        return sorted(taken, key=_order)
     windows: list[Window] = []
+    start = span.start
     for window in sorted(taken, key=_order):
         if window.start is not None and (start is None or window.start > start):
-            windows += _cut(start, window.start - MILLISECOND, max_days)
+            windows += _cut(start, window.start, max_days, follows=follows)
         windows.append(window)
-        start = after(window.end)
-    return windows + list(_cut(start, end, max_days))
+        start, follows = window.end, True
+    if not windows or windows[-1].end < span.end:
+        windows += _cut(start, span.end, max_days, follows=follows)
+    return windows
 
 
 def usable(taken: Iterable[Window], start: datetime | None, until: datetime | None = None) -> list[Window]:
@@ -77,7 +78,7 @@ def usable(taken: Iterable[Window], start: datetime | None, until: datetime | No
         begins_late_enough = start is None or (window.start is not None and window.start >= start)
         if begins_late_enough and window.end >= (window.start or window.end):
             kept.append(window)
-            start = after(window.end)
+            start = window.end
     return kept
 
 
@@ -86,14 +87,18 @@ def _order(window: Window) -> tuple[bool, datetime]:
     return window.start is not None, window.start or window.end
 
 
-def _cut(start: datetime | None, end: datetime, max_days: float | None) -> Iterator[Window]:
-    """Yield windows of at most `max_days` that cover `start…end`."""
+def _cut(start: datetime | None, end: datetime, max_days: float | None, *, follows: bool) -> Iterator[Window]:
+    """Yield windows of at most `max_days` that cover `start…end`, at least one.
+
+    The first of all ends a millisecond before its span is full, and so do those that follow it: instants that many rows
+    share, such as midnight, lie in one window only.
+    """
     if start is None or max_days is None:
-        if start is None or start <= end:
-            yield Window(start, end)
+        yield Window(start, end)
         return
     span = max(MILLISECOND, timedelta(days=max_days) // MILLISECOND * MILLISECOND)
-    while start <= end:
-        last = min(start + span - MILLISECOND, end)
+    last = min(start + span if follows else start + span - MILLISECOND, end)
+    yield Window(start, last)
+    while last < end:
+        start, last = last, min(last + span, end)
         yield Window(start, last)
-        start = after(last)

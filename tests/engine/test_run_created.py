@@ -47,8 +47,8 @@ from tests.engine.scripted import (
 
 PARAMS = {"schema_id": "x"}
 JULY_1 = window("2026-07-01", "2026-07-01T23:59:59.999Z")
-JULY_2 = window("2026-07-02", "2026-07-02T23:59:59.999Z")
-LAST = window("2026-07-03", "2026-07-03")  # NOW minus settling_seconds
+JULY_2 = window("2026-07-01T23:59:59.999Z", "2026-07-02T23:59:59.999Z")
+LAST = window("2026-07-02T23:59:59.999Z", "2026-07-03")  # NOW minus settling_seconds
 ROWS = b"a\n1\n2\n3\n"
 GONE = JobLostError("job j1 is gone")
 
@@ -175,7 +175,7 @@ def test_a_second_run_asks_for_what_is_new(tmp_path: Path) -> None:
     """The next window starts one millisecond after the bookmark and ends at now minus the settling time."""
     stage = Stage(tmp_path, ScriptedApi([job(status=Status.PENDING)]))
     stage.play(proven(), export(until=None))
-    assert [r.window for r in stage.api.requests] == [Window(at("2026-07-02"), LAST.end)]
+    assert [r.window for r in stage.api.requests] == [Window(JULY_1.end, LAST.end)]
 
 
 def test_nothing_due_writes_nothing(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_a_failed_window_keeps_the_bookmark_before_it(tmp_path: Path) -> None:
     bookmark: dict[str, Any] = {}
     log, error = stage.play(bookmark, days())
     assert error == (
-        "JobFailedError: s 2026-07-02T00:00:00.000Z…2026-07-02T23:59:59.999Z, job j2: "
+        "JobFailedError: s 2026-07-01T23:59:59.999Z…2026-07-02T23:59:59.999Z, job j2: "
         'ended as "failed": out of paper; the window stays open, the next run asks again'
     )
     assert bookmarks(log) == ["2026-07-01T23:59:59.999Z"]

@@ -24,69 +24,82 @@ def open_windows(draw: st.DrawFn) -> list[Window]:
 
 
 def test_a_range_is_cut_into_windows_of_the_longest_span() -> None:
-    """Each window starts one millisecond after the one before it ends, since both ends are inclusive."""
-    assert windows.plan(at("2026-01-01"), at("2026-01-05T11:59:59.999Z"), 2) == [
+    """Each window begins where the one before it ends: instants finer than a millisecond lie in no gap.
+
+    The bound lies just before the full span: midnight, which many rows share, is in one window only.
+    """
+    assert windows.plan(window("2026-01-01", "2026-01-05T11:59:59.999Z"), 2) == [
         window("2026-01-01", "2026-01-02T23:59:59.999Z"),
-        window("2026-01-03", "2026-01-04T23:59:59.999Z"),
-        window("2026-01-05", "2026-01-05T11:59:59.999Z"),
+        window("2026-01-02T23:59:59.999Z", "2026-01-04T23:59:59.999Z"),
+        window("2026-01-04T23:59:59.999Z", "2026-01-05T11:59:59.999Z"),
     ]
 
 
 def test_open_jobs_keep_their_windows() -> None:
     """The window of an open job stays as it is, and the rest is cut around it: nothing is asked for twice."""
     taken = [window("2026-01-02T12:00:00Z", "2026-01-03T11:59:59.999Z")]
-    assert windows.plan(at("2026-01-01"), at("2026-01-04"), 2, taken) == [
-        window("2026-01-01", "2026-01-02T11:59:59.999Z"),
+    assert windows.plan(window("2026-01-01", "2026-01-04"), 2, taken) == [
+        window("2026-01-01", "2026-01-02T12:00:00Z"),
         window("2026-01-02T12:00:00Z", "2026-01-03T11:59:59.999Z"),
-        window("2026-01-03T12:00:00Z", "2026-01-04"),
+        window("2026-01-03T11:59:59.999Z", "2026-01-04"),
+    ]
+
+
+def test_the_instants_between_windows_of_an_earlier_version_are_asked_for() -> None:
+    """Version 0.1.0 began each window a millisecond late: the gap before the window of its open job is due."""
+    taken = [window("2026-01-02T00:00:00.001Z", "2026-01-03")]
+    assert windows.plan(window("2026-01-02", "2026-01-03"), 2, taken) == [
+        window("2026-01-02", "2026-01-02T00:00:00.001Z"),
+        *taken,
     ]
 
 
 def test_an_open_beginning_is_one_window() -> None:
     """Without a first instant there is nothing to cut by."""
-    assert windows.plan(None, at("2026-01-04"), 2) == [window(None, "2026-01-04")]
+    assert windows.plan(window(None, "2026-01-04"), 2) == [window(None, "2026-01-04")]
 
 
-def test_nothing_is_planned_past_the_end() -> None:
-    """A bookmark at or after the end leaves nothing to ask for; one millisecond leaves one window."""
-    end = at("2026-01-04")
-    assert windows.plan(end + MILLISECOND, end, 2) == []
-    assert windows.plan(end, end, 2) == [Window(end, end)]
+def test_where_nothing_is_due_only_open_jobs_are_planned() -> None:
+    """A bookmark at the end leaves nothing to ask for; jobs of an earlier run are still collected."""
+    taken = [window("2026-01-03", "2026-01-04"), window("2026-01-01", "2026-01-02")]
+    assert windows.plan(None, 2) == []
+    assert windows.plan(None, 2, taken) == taken[::-1]
 
 
 def test_a_span_below_a_millisecond_still_moves_on() -> None:
     """The shortest window is one millisecond, so a span of nearly nothing ends all the same."""
     start = at("2026-01-01")
-    assert windows.plan(start, start + MILLISECOND, 1e-12) == [
+    assert windows.plan(Window(start, start + MILLISECOND), 1e-12) == [
         Window(start, start),
-        Window(start + MILLISECOND, start + MILLISECOND),
+        Window(start, start + MILLISECOND),
     ]
 
 
 @given(INSTANTS, INSTANTS, SPANS, open_windows())
-def test_windows_cover_the_range_without_gap_or_overlap(
+def test_windows_touch_and_cover_the_range(
     start: datetime, end: datetime, days: float | None, open_jobs: list[Window]
 ) -> None:
-    """Whatever jobs are open, the windows begin at the start, follow each other, and reach the end."""
+    """Whatever jobs are open, the windows begin at the start, touch each other, and reach the end."""
+    start, end = sorted((start, end))
     taken = windows.usable(open_jobs, start)
-    planned = windows.plan(start, end, days, taken)
+    planned = windows.plan(Window(start, end), days, taken)
     assert [w for w in planned if w in taken] == taken
     expected = start
     for each in planned:
         assert each.start == expected
         assert each.end >= each.start
-        expected = windows.after(each.end)
-    assert expected == max([start, windows.after(end), *(windows.after(w.end) for w in taken)])
+        expected = each.end
+    assert expected == max([end, *(w.end for w in taken)])
     longest = timedelta.max if days is None else timedelta(days=days)
-    assert all(windows.after(w.end) - (w.start or start) <= longest for w in planned if w not in taken)
+    assert all(w.end - (w.start or start) <= longest for w in planned if w not in taken)
 
 
 @given(INSTANTS, SPANS, open_windows())
 def test_an_open_beginning_is_covered_too(end: datetime, days: float | None, open_jobs: list[Window]) -> None:
-    """From the beginning on, the windows follow each other."""
-    planned = windows.plan(None, end, days, windows.usable(open_jobs, None))
+    """From the beginning on, the windows touch each other."""
+    planned = windows.plan(Window(None, end), days, windows.usable(open_jobs, None))
     assert planned[0].start is None
-    assert [w.start for w in planned[1:]] == [windows.after(w.end) for w in planned[:-1]]
+    assert [w.start for w in planned[1:]] == [w.end for w in planned[:-1]]
     assert planned[-1].end >= end
 
 
@@ -109,11 +122,19 @@ def test_windows_that_cannot_be_used() -> None:
 
 
 def test_what_is_due() -> None:
-    """From after the bookmark, else from the start, up to the settled past or `end_date`, in whole milliseconds."""
+    """From the bookmark, else from the start, up to the settled past or `end_date`, in whole milliseconds."""
     now, start = at("2026-01-09T00:01:00.123456Z"), at("2026-01-01T00:00:00.0009Z")
-    assert windows.due(None, start, None, now, 60) == (at("2026-01-01"), at("2026-01-09T00:00:00.123Z"))
-    assert windows.due(at("2026-01-02T23:59:59.999Z"), start, at("2026-01-04T00:00:00.9999Z"), now, 60) == (
-        at("2026-01-03"),
-        at("2026-01-04T00:00:00.999Z"),
+    assert windows.due(None, start, None, now, 60) == window("2026-01-01", "2026-01-09T00:00:00.123Z")
+    assert windows.due(at("2026-01-02T23:59:59.999Z"), start, at("2026-01-04T00:00:00.9999Z"), now, 60) == window(
+        "2026-01-02T23:59:59.999Z", "2026-01-04T00:00:00.999Z"
     )
-    assert windows.due(None, None, at("2027-01-01"), now, 0) == (None, at("2026-01-09T00:01:00.123Z"))
+    assert windows.due(None, None, at("2027-01-01"), now, 0) == window(None, "2026-01-09T00:01:00.123Z")
+
+
+def test_nothing_is_due_at_or_after_the_end() -> None:
+    """A bookmark at the end is proven up to there; a start at the end leaves that one instant."""
+    end, now = at("2026-01-04"), at("2026-01-09")
+    assert windows.due(end, None, end, now, 0) is None
+    assert windows.due(end + MILLISECOND, None, end, now, 0) is None
+    assert windows.due(None, end + MILLISECOND, end, now, 0) is None
+    assert windows.due(None, end, end, now, 0) == Window(end, end)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from tap_exports.engine.changes import Changes
-from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.ledger import StreamState
 
 
@@ -38,4 +37,4 @@ class WholeSeconds(StreamState):
         proven = super().instant
         if proven is None or not self._overlaps:
             return proven
-        return (proven + MILLISECOND).replace(microsecond=0) - MILLISECOND
+        return proven.replace(microsecond=0)

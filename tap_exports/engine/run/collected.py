@@ -40,11 +40,11 @@ class CollectRun:
         Raises:
             TapError: What stopped the stream; the bookmark stands at the last job that was proven.
         """
-        start, end = self._due()
-        if start is not None and start > end:
+        window = self._due()
+        if window is None:
             return
         request = Request(self.export.provider, self.export.stream, self.export.params)
-        for job in self.api.completed(request, Window(start, end)):
+        for job in self.api.completed(request, window):
             if job.created_at:
                 yield from self._advance(windows.floor_millisecond(job.created_at) - MILLISECOND)
             if not job.status.is_terminal:
@@ -52,9 +52,9 @@ class CollectRun:
                 return
             yield from self._read(request, job)
         self._keep_only(None)
-        yield from self._advance(end)
+        yield from self._advance(window.end)
 
-    def _due(self) -> tuple[datetime | None, datetime]:
+    def _due(self) -> Window | None:
         export = self.export
         return windows.due(self.state.instant, export.start, export.until, self.clock.now(), export.settling_seconds)
 

@@ -83,11 +83,12 @@ class ExportRun:
         export = self.export
         if export.replication_key is None:
             return [self._request(None)]
-        start, end = windows.due(
-            self.state.instant, export.start, export.until, self.clock.now(), export.settling_seconds
-        )
-        taken = windows.usable(self._open_windows(), start, export.until)
-        return [self._request(w) for w in windows.plan(start, end, export.max_window_days, taken)]
+        bookmark = self.state.instant
+        span = windows.due(bookmark, export.start, export.until, self.clock.now(), export.settling_seconds)
+        taken = windows.usable(self._open_windows(), bookmark or export.start, export.until)
+        return [
+            self._request(w) for w in windows.plan(span, export.max_window_days, taken, follows=bookmark is not None)
+        ]
 
     def _request(self, window: Window | None) -> Request:
         return Request(self.export.provider, self.export.stream, self.export.params, window)

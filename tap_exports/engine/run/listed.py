@@ -70,7 +70,7 @@ class ListRun:
             TapError: What stopped the stream.
         """
         window = self._window() if self.listing.replication_key else None
-        if window and window.start and window.start > window.end:
+        if self.listing.replication_key and window is None:
             return
         total = None
         for page in self.listing.pages(window):
@@ -83,9 +83,9 @@ class ListRun:
         if window is not None:
             yield from self._advance(window.end)
 
-    def _window(self) -> Window:
+    def _window(self) -> Window | None:
         of = self.listing
-        return Window(*windows.due(self.state.instant, of.start, of.until, self.clock.now(), of.settling_seconds))
+        return windows.due(self.state.instant, of.start, of.until, self.clock.now(), of.settling_seconds)
 
     def _page(self, page: Page, window: Window | None) -> Iterator[Event]:
         layout = self.layout()
