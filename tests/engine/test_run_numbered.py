@@ -115,7 +115,7 @@ def test_a_failed_run_stops_the_stream(end: Status) -> None:
     assert (bookmarks(log), receipts(log)[-1]) == ([5], ("receipt", "10", end.value, 0))
     assert error == (
         f'JobFailedError: s, job 10: ended as "{end.value}": no credits; the bookmark stays. '
-        "on_failed_run: skip goes past it, pull reads what it did process"
+        "on_failed_run: skip moves past it, pull reads the rows that it processed"
     )
 
 

@@ -317,14 +317,14 @@ def test_job_and_manifest_must_agree(tmp_path: Path) -> None:
     stage = Stage(tmp_path, ArchiveApi(NEW), {"j1": zipped(YAML)})
     stage.api.own = (SECTIONS[0], Section("b", "completed", 9, 0))
     assert message(stage.play("records")["records"][1]) == (
-        "CountError: exports, job j1: job and manifest.yaml count differently: b (verify_counts: fail)"
+        "CountError: exports, job j1: row counts of job and manifest.yaml differ: b (verify_counts: fail)"
     )
 
 
 def test_another_size_than_announced_stops(tmp_path: Path) -> None:
     stage = Stage(tmp_path, ArchiveApi(NEW), {"j1": zipped(YAML)})
     stage.api.size = 7
-    assert "bytes came, the provider counts 7" in message(stage.play("records")["records"][1])
+    assert "bytes, the provider declares 7" in message(stage.play("records")["records"][1])
 
 
 def test_a_failed_section_is_a_row_and_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -149,7 +149,7 @@ def test_a_failed_run_stops_by_default(tmp_path: Path) -> None:
         ran = tap(tmp_path, config(box, [4836, FAILED, 4840]))
     assert ran.errors[0] == (
         f'{ROWS}, job {FAILED}: ended as "failed": Model quota exceeded; the bookmark stays. '
-        "on_failed_run: skip goes past it, pull reads what it did process"
+        "on_failed_run: skip moves past it, pull reads the rows that it processed"
     )
     assert (ran.code, last_run(ran)) == (1, 4836)
     assert receipts(ran) == [("4836", "completed", 50), (str(FAILED), "failed", 0)]

@@ -1,1 +1,1 @@
-"""The work on one file in batch mode, and who does it: threads, or an executor elsewhere."""
+"""Batch mode: a file is downloaded and converted to parts, by threads of the tap or by an external executor."""

@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 MOST_THREADS = 64
-TASKS_ELSEWHERE = 4  # at once: an executor does not tell how many it takes
+TASKS_ELSEWHERE = 4  # in flight: the executor protocol does not say how many workers there are
 _FORMS = "threads:N, dask:ADDRESS or module:factory"
 
 
 class Submits(Protocol):
-    """An executor as `concurrent.futures` knows it."""
+    """An executor with the `submit` of `concurrent.futures`."""
 
     def submit(self, work: Callable[[Task], Result], task: Task) -> Future[Result]:
-        """Have the work done and return its future."""
+        """Schedule the work and return its future."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSetting:
-    """The setting, understood.
+    """The parsed setting.
 
     Attributes:
-        size: Files at once.
+        size: Most files in flight.
         factory: Returns the executor, or None for threads of this process.
     """
 
@@ -41,9 +41,9 @@ class ExecutorSetting:
     factory: Callable[[], Submits] | None = None
 
     def work(self) -> Work:
-        """Return what does the work on one file; an executor is made at the first file.
+        """Return the callable that converts one file; an external executor is created at the first file.
 
-        Only threads of this process are handed more than the task.
+        Only threads of this process get a `Host` beside the task.
         """
         from tap_exports.engine.convert.work import work  # noqa: PLC0415 - RECORD messages do without it
 
@@ -51,10 +51,10 @@ class ExecutorSetting:
 
 
 class _Elsewhere:
-    """Has the work done by an executor, which gets the task and nothing else."""
+    """Runs the work on an external executor, which gets the task and nothing else."""
 
     def __init__(self, factory: Callable[[], Submits]) -> None:
-        """Make no executor yet."""
+        """Keep the factory; it is called at the first file."""
         self._factory, self._made = factory, list[Submits]()
 
     def __call__(self, task: Task, host: Host) -> Result:

@@ -1,6 +1,6 @@
-"""Jobs whose files become parts of batches by the work on one file, several at once, announced in their order.
+"""Reads jobs by converting their files to parts of batches, several at once; parts are announced in job order.
 
-docs/decisions/0008-executor.md says what is left to the reader of rows, and why.
+docs/decisions/0008-executor.md says which jobs are still read as rows, and why.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ from tap_exports.errors import BadContentError, StopError, UrlExpiredError
 LOGGER = logging.getLogger("tap-exports.run")
 FORMATS = frozenset({"csv", "json"})
 MAX_RENEWALS = 3
-LETTING_GO_SECONDS = 1  # for those at work to remove what they had not finished
+LETTING_GO_SECONDS = 1  # for running conversions to remove their unfinished parts
 
 Shape = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """Who does the work, and what it needs beside the stream's shape.
+    """The callable that converts files, and the settings that each task needs beside the stream's shape.
 
     Attributes:
-        work: Does the work on one file.
-        size: Files at once.
-        http: How requests are made.
+        work: Converts one file.
+        size: Most files in flight.
+        http: Settings of the download.
         spool: `folder` and `max_mb` of the workers' spools.
         options: Arguments of fsspec's file system; never in a task.
-        has_room: Whether the spool takes another file ahead of its turn.
+        has_room: Returns whether the spool takes another file ahead of its turn.
     """
 
     work: Work
@@ -68,12 +68,12 @@ class Converter:
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """The work on a job's file, done.
+    """A finished conversion of a job's file.
 
     Attributes:
-        shape: What was known of the stream when it began.
+        shape: The stream's shape when the conversion began; the result is stale once the shape has changed.
         remote: The file.
-        result: What the work answered.
+        result: The result of the work.
     """
 
     shape: Shape
@@ -83,20 +83,20 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where in a job's file the work begins: behind a row, with a number of a part."""
+    """Where a conversion starts: after `skip_rows` rows of the file, with `first` as the number of its first part."""
 
     skip_rows: int = 0
     first: int = 1
 
 
 class ConvertingReader:
-    """Reads jobs of one file by having it converted; everything else is left to the reader of rows.
+    """Reads jobs of one file by converting it to parts; all other jobs go to the reader of rows.
 
     Args:
         plain: Reads rows.
-        shape: Returns what the stream gives to every task, as JSON values; may be called in any thread.
-        converter: Who does the work.
-        journal: Changes of STATE that are made while a conversion is waited for.
+        shape: Returns the part of a task that is the same for all files of the stream, as JSON values; thread-safe.
+        converter: Converts files.
+        journal: Applies changes of STATE while a conversion is awaited.
         clock: Measures and waits.
         samples: Whether unknown columns get their types from a sample of the file.
     """
@@ -111,7 +111,7 @@ class ConvertingReader:
         *,
         samples: bool = False,
     ) -> None:
-        """Start no thread before the stream's turn."""
+        """Start nothing: conversions begin with the stream's first `read`."""
         self._plain, self._shape, self._converter = plain, shape, converter
         self._journal, self._clock, self._samples = journal, clock, samples
         self._workers: Workers[_Done | None] = Workers(converter.size, "convert")
@@ -125,7 +125,7 @@ class ConvertingReader:
     # In any thread
 
     def run_ahead(self, outcome: Outcome) -> None:
-        """Note a job that is completed; its file is converted once it is the stream's turn and others leave room."""
+        """Queue a completed job; its file is converted once the stream is being read and the spool has room."""
         with self._lock:
             self._waiting.append(outcome)
             if self._turn:
@@ -144,17 +144,17 @@ class ConvertingReader:
         return future
 
     def _suits(self, outcome: Outcome) -> bool:
-        """Tell whether STATE covers none of a job's rows, and columns are known.
+        """Return whether a job can be converted: STATE covers none of its rows, and columns are known.
 
-        A job of an earlier run may be read in part: its reader goes on behind those rows. Without any column there is
-        nothing yet to convert to.
+        An earlier run may have read part of the job; the reader of rows then resumes after those rows. Without
+        columns, parts have no schema.
         """
         return (not self._plain.resumes or outcome.attempts > 0) and bool(self._plain.layout().columns)
 
     # In a worker
 
     def _converted(self, outcome: Outcome, place: _Place) -> _Done | None:
-        """Return the work on a job's file, done; None where the job is not one file of rows."""
+        """Convert a job's file; return None if the job is not a single CSV or JSON file, or the run is ending."""
         files = self._plain.api.open(outcome.job)
         if self._ending.is_set() or len(files) != 1 or files[0].format not in FORMATS:
             return None
@@ -185,10 +185,10 @@ class ConvertingReader:
     # In the main thread
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
-        """Yield the parts of a job; code after the last event runs only when all of it was announced and counted.
+        """Yield the parts of a job; the iterator ends only after every part was announced and the counts agree.
 
         Raises:
-            TapError: As the reader of rows.
+            TapError: The same errors as the reader of rows raises.
         """
         began = self._clock.monotonic()
         try:
@@ -206,7 +206,7 @@ class ConvertingReader:
             tally.read_seconds = self._clock.monotonic() - began
 
     def _taken(self, outcome: Outcome) -> Future[_Done | None]:
-        """Return the conversion of a job, begun by now at the latest, and begin those of the next ones."""
+        """Return the conversion of a job, submitting it unless it is running; submit those of the next jobs."""
         with self._lock:
             self._turn = True
             self._waiting = deque(each for each in self._waiting if each.job.id != outcome.job.id)
@@ -217,7 +217,7 @@ class ConvertingReader:
     def _fitting(
         self, outcome: Outcome, future: Future[_Done | None], place: _Place
     ) -> Generator[Event, None, _Done | None]:
-        """Wait for a conversion that knew the columns of now; one that began before they changed is made again."""
+        """Wait for a conversion with the stream's current shape; submit a stale one again."""
         while True:
             yield from self._journal.until(future)
             done = future.result()
@@ -226,7 +226,7 @@ class ConvertingReader:
             future = self._submit(outcome, place)
 
     def _delivered(self, outcome: Outcome, state: StreamState, tally: Tally, done: _Done) -> Iterator[Event]:
-        """Yield what conversions bring, one after the other where a file holds new columns."""
+        """Yield the events of a conversion; where it stopped at new columns, convert the rest of the file with them."""
         first = 1
         while True:
             yield from self._announced(outcome, state, tally, done)
@@ -244,7 +244,7 @@ class ConvertingReader:
             done = again
 
     def _announced(self, outcome: Outcome, state: StreamState, tally: Tally, done: _Done) -> Iterator[Event]:
-        """Yield parts and rejects; a crash in between goes on behind the last part that was announced."""
+        """Yield parts and rejects; after a crash in between, the next run resumes after the last announced part."""
         result, job_id = done.result, outcome.job.id
         local = LocalFile(done.remote.name, Path(), result["bytes"], result["sha256"] or "", result["etag"])
         for number, part in enumerate(result["parts"], 1):
@@ -265,14 +265,14 @@ class ConvertingReader:
             )
 
     def _prove(self, outcome: Outcome, tally: Tally, done: _Done) -> None:
-        """Hold what was read against the limits and the provider's own count."""
+        """Compare the counts with the reject limits and the provider's own row count."""
         request = outcome.request
         tally.end_file(request.stream, self._plain.limits)
         where = describe(request.stream, outcome.job, request.window)
         tally.verify(where, declared([done.remote], outcome.job), self._plain.limits)
 
     def release(self) -> None:
-        """Let go of what nobody read; those at work stop at their next batch and remove what is not whole."""
+        """Discard conversions that were not read; running ones stop at their next batch and remove unfinished parts."""
         self._ending.set()
         with self._lock:
             self._begun.clear()

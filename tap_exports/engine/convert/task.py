@@ -1,4 +1,4 @@
-"""What the work on one file is told and answers, and the values in it as JSON has them."""
+"""Input and output of the work on one file (`Task`, `Result`), and the conversion of model values to and from JSON."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the work finds in the tap's own process, and nowhere else.
+    """Services that the work gets only in the tap's own process, not on an external executor.
 
     Attributes:
         options: Arguments of fsspec's file system, which may be credentials.
-        renew: Gives a new signed URL, so that a download goes on where it broke.
-        ended: Tells whether the run is ending.
+        renew: Returns the file with a new signed URL, so that a broken download can resume; None: not possible.
+        ended: Returns whether the run is ending.
         clock: Measures and waits.
     """
 
@@ -41,10 +41,10 @@ NOWHERE = Host()
 
 
 class Work(Protocol):
-    """Does the work on one file, here or elsewhere; returns when it is done."""
+    """Converts one file, in this process or on an executor; blocks until it is done."""
 
     def __call__(self, task: Task, host: Host) -> Result:
-        """Return the result; errors of a file are values in it."""
+        """Return the result; an error of the file is a value in it (`error`) and is not raised."""
 
 
 def values_of(column: Column) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def reject_values(reject: Reject) -> dict[str, Any]:
 
 
 def layout_values(layout: Layout) -> dict[str, Any]:
-    """Return a layout as JSON values; what types need no schema for has none."""
+    """Return a layout as JSON values; columns go without their schemas, which decoding does not need."""
     return {
         "columns": [{"name": c.name, "kind": c.kind.value, "schema": None} for c in layout.columns.values()],
         "deselected": sorted(layout.deselected),
@@ -79,7 +79,7 @@ def layout_values(layout: Layout) -> dict[str, Any]:
 
 
 def raised(error: Mapping[str, Any]) -> TapError:
-    """Return the error that a result tells of."""
+    """Return the exception for the `error` of a result; an unknown kind becomes `StopError`."""
     kind = getattr(errors, error["kind"], StopError)
     made: TapError = (kind if issubclass(kind, TapError) else StopError)(error["message"])
     return made

@@ -1,7 +1,7 @@
 """The work on one file: download, decode, type, write parts. Plain values in, plain values out; knows no Singer.
 
-A task and its result hold JSON values only, so that an engine elsewhere can run it; the signed URL is the one secret in
-a task. What goes wrong is a value too. docs/decisions/0008-executor.md shows both dicts.
+A task and its result hold JSON values only, so that an external engine can run it; the signed URL is the only secret in
+a task. Errors are values in the result. docs/decisions/0008-executor.md shows both dicts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def do_work(task: Task) -> Result:
-    """Do the work on one file; see `work`."""
+    """Do the work on one file without a host, as an external executor does; see `work`."""
     return work(task, NOWHERE)
 
 
@@ -41,13 +41,13 @@ def work(task: Task, host: Host) -> Result:
 
     Args:
         task: What to do; JSON values.
-        host: What a thread of the tap's own process has beside it.
+        host: Services of the tap's own process; `NOWHERE` on an external executor.
 
     Returns:
-        JSON values: `parts` (`stream`, `url`, `rows`), which are whole, in order; `rows` that were decoded; `rejects`;
-        `new_columns`, where the rows behind those of `parts` hold some: the task has to come again with them;
-        `last_row`, the ordinal up to which all is in `parts` and `rejects`; `bytes`, `sha256` and `etag` of the file;
-        `error`, None or `kind`, `message` and of a reject `file`, `row` and `column`.
+        JSON values: `parts` (`stream`, `url`, `rows`), published and in order; `rows`, the number decoded; `rejects`;
+        `new_columns`, set if the work stopped at rows with unknown columns: submit a task that knows them for the rest;
+        `last_row`, the ordinal up to which every row is in `parts` or `rejects`; `bytes`, `sha256` and `etag` of the
+        file; `error`, None or `kind` and `message`, with `file`, `row` and `column` where a reject caused it.
     """
     result: Result = {"parts": [], "rejects": [], "new_columns": [], "last_row": task["layout"]["skip_rows"]}
     result |= {"rows": 0, "bytes": 0, "sha256": None, "etag": None, "error": None}
@@ -64,7 +64,7 @@ def work(task: Task, host: Host) -> Result:
 
 
 class _TooManyRejectsError(RejectLimitError):
-    """More rows were rejected than may be."""
+    """More rows were rejected than `rejects_max_count` allows."""
 
     def __init__(self, reject: Reject) -> None:
         super().__init__(f"file {reject.file}, row {reject.row}: {reject.message}")
@@ -73,7 +73,7 @@ class _TooManyRejectsError(RejectLimitError):
 
 @contextmanager
 def _downloaded(task: Task, host: Host) -> Iterator[LocalFile]:
-    """Have the file in a spool of its own; nothing of it is left behind."""
+    """Download the file into a spool of its own, which is removed at exit."""
     settings, remote = HttpSettings(**task["http"]), RemoteFile(**task["file"])
     transport = Transport(settings)
     try:
@@ -100,9 +100,10 @@ def _layout(values: Mapping[str, Any]) -> decode.Layout:
 
 
 def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
-    """Write the rows up to the file's end or to the first that hold new columns.
+    """Write the rows up to the end of the file or to the first rows with new columns.
 
-    Rows before a fault are announced, as RECORD messages would have been; a run that ends leaves nothing behind.
+    Rows before an error are published, as RECORD messages would have been; if the run is ending, open parts are
+    discarded.
     """
     layout, form = _layout(task["layout"]), task["file"]["format"]
     try:
@@ -123,13 +124,13 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
 
 
 def _read_once(file: LocalFile, form: str, layout: decode.Layout) -> Generator[decode.Decoded, None, None]:
-    """Yield what a file holds, and remove it while its last rows are on their way."""
+    """Yield the decoded file; remove it from the spool once it is decoded, before its last rows are written."""
     yield from decode.read(file, form, layout)
     file.path.unlink(missing_ok=True)
 
 
 class _Parts:
-    """The parts of one file, one after the other."""
+    """Writes the parts of one file: one is open, the one before it may still be finishing."""
 
     def __init__(self, task: Task, host: Host, result: Result) -> None:
         """Open the storage."""
@@ -142,9 +143,9 @@ class _Parts:
         self._ending: Part | None = None
 
     def pieces(self, decoded: Generator[decode.Decoded, None, None]) -> Generator[decode.Decoded, None, None]:
-        """Yield what a file holds, its rows in pieces of which each goes to one part.
+        """Yield the decoded file with its rows cut into pieces, each of which goes to one part.
 
-        A thread makes the next piece meanwhile, unless parts encode in threads of their own.
+        A thread decodes the next piece meanwhile, unless parts encode in threads of their own.
         """
         pieces = self._pieces(decoded)
         return pieces if self._form.has_thread else ahead(pieces)
@@ -161,7 +162,7 @@ class _Parts:
                     written += len(piece)
 
     def _cut(self, data: Any, written: int) -> Iterator[Any]:  # noqa: ANN401 - a batch, or a list of records
-        """Yield rows in pieces that end where a part is full."""
+        """Yield rows in pieces that end where a part is full; `written` rows came before."""
         start, most = 0, self._task["part"]["rows"]
         end = most - written % most
         while start < len(data):
@@ -169,7 +170,7 @@ class _Parts:
             start, end = end, end + most
 
     def write(self, items: Iterator[decode.Decoded]) -> None:
-        """Write what a file holds, up to its end or to new columns."""
+        """Write the decoded items, up to their end or to new columns."""
         for item in items:
             if self._host.ended():
                 raise RunEndingError("the run is ending")
@@ -182,7 +183,7 @@ class _Parts:
                 self._add(item)
 
     def stop_at(self, columns: Sequence[Column]) -> None:
-        """Leave the rest to a task that knows more columns."""
+        """Publish what is open and return the new columns in the result; another task converts the rest."""
         self.close()
         self._result["new_columns"] = [values_of(column) for column in columns]
 
@@ -205,7 +206,7 @@ class _Parts:
 
     @contextmanager
     def _unharmed(self) -> Iterator[Part]:
-        """Have a part to write to; one at which a write failed is no part any more."""
+        """Yield the part to write to; discard it if the write fails."""
         part, self._part = self._open(), None
         try:
             yield part
@@ -222,14 +223,14 @@ class _Parts:
         return self._form.begin(self._storage, part_name(place["stream"], place["scope"], number))
 
     def _finish(self) -> None:
-        """Let the part that is open end while the next one begins; the one before it is published first."""
+        """Begin finishing the open part, so that the next one can be opened; publish the one before it first."""
         self._publish()
         if self._part:
             self._part.finish()
         self._part, self._ending = None, self._part
 
     def _publish(self) -> None:
-        """Publish the part that ends; where that fails, no later part may count."""
+        """Publish the part that is finishing; if that fails, discard the open part too."""
         if self._ending:
             try:
                 url = self._ending.publish()
@@ -240,12 +241,12 @@ class _Parts:
             self._result["parts"].append({"stream": self._task["part"]["stream"], "url": url, "rows": rows})
 
     def close(self) -> None:
-        """Publish all that is open."""
+        """Finish and publish all parts."""
         self._finish()
         self._publish()
 
     def discard(self) -> None:
-        """Remove what is open; never fails."""
+        """Remove the unpublished parts; raises nothing."""
         for part in (self._ending, self._part):
             if part:
                 part.discard()

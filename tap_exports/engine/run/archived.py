@@ -21,7 +21,7 @@ class ArchiveRun:
     Attributes:
         stream: The stream's name.
         shared: The jobs.
-        reader: Makes its rows.
+        reader: Makes the stream's rows from a job and its archive.
     """
 
     stream: str
@@ -29,14 +29,14 @@ class ArchiveRun:
     reader: Reader
 
     def start(self) -> None:
-        """Join the readers; the first one has the jobs asked for."""
+        """Register this stream as a reader of the jobs; the first stream to do so submits them."""
         self.shared.join(self.stream)
 
     def events(self) -> Iterator[Event]:
         """Yield the rows of all jobs in the configured order.
 
         Raises:
-            TapError: A job could not be had or read; those after it were read nevertheless.
+            TapError: The first error of any job; the jobs after it were read all the same.
         """
         first: TapError | None = None
         for job in self.shared.jobs:

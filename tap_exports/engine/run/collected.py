@@ -32,7 +32,7 @@ class CollectRun:
     clock: Clock
 
     def start(self) -> None:
-        """Do nothing ahead of time: there is nothing to create."""
+        """Do nothing: this run creates no job."""
 
     def events(self) -> Iterator[Event]:
         """Yield the rows of every completed job, oldest first; stop before the first job that is still open.
@@ -78,15 +78,15 @@ class CollectRun:
         yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
 
     def _keep_only(self, fingerprint: str | None) -> None:
-        """Drop what earlier runs left in the ledger: it holds how far one job is read, and jobs are read one by one."""
+        """Drop all ledger entries but one: the ledger holds the read position of one job, and jobs are read in turn."""
         for entry in self.state.entries:
             if entry.fingerprint != fingerprint:
                 self.state.forget(entry.fingerprint)
 
     def _advance(self, instant: datetime) -> Iterator[Checkpoint]:
-        """Move the bookmark, never back.
+        """Move the bookmark forward to an instant; do nothing if it is there or past it.
 
-        It moves to just before the next job, so that jobs created in one millisecond are passed together or not at all.
+        Before a job, that is the millisecond before its creation: jobs created in one millisecond are passed together.
         """
         bookmark = self.state.instant
         if self.export.replication_key and (bookmark is None or instant > bookmark):

@@ -26,14 +26,14 @@ READS_OF_ONE_JOB = 2
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What one export stream asks for.
+    """The request of one export stream, from its configuration.
 
     Attributes:
         provider: The provider's name.
         stream: The stream's name.
-        params: What defines the export; goes to the api as it is.
+        params: Parameters that define the export; passed to the api unchanged.
         replication_key: The bookmark's name for windowed exports, None for full ones.
-        start: Where the first window starts; None for an open beginning.
+        start: Start of the first window, or None for no lower bound.
         until: Upper bound (`end_date`), or None for now.
         settling_seconds: A window ends at now minus this.
         max_window_days: Longest span of a window.
@@ -56,11 +56,11 @@ class ExportRun:
     """One run of an export stream.
 
     Attributes:
-        export: What is asked for.
+        export: The request.
         lifecycle: Creates and waits for jobs.
         reader: Reads the files of a job.
         state: Bookmark and ledger.
-        clock: Time.
+        clock: Current time, for the end of the last window and for receipts.
     """
 
     export: Export
@@ -72,14 +72,14 @@ class ExportRun:
     _running: deque[Future[Outcome]] = field(default_factory=deque)
 
     def start(self) -> None:
-        """Plan the requests and hand in the first ones: jobs of later streams run while earlier ones are read."""
+        """Plan the requests and submit the first ones, so that jobs run while earlier streams are read."""
         requests = self.requests()
         self._forget_strangers({r.fingerprint for r in requests})
         self._waiting.extend(requests)
         self._hand_in()
 
     def requests(self) -> list[Request]:
-        """Return what there is to ask for, open jobs included, in the order of their windows."""
+        """Return one request for each unproven window, in order; windows of open jobs are kept as they are."""
         export = self.export
         if export.replication_key is None:
             return [self._request(None)]
@@ -94,7 +94,7 @@ class ExportRun:
         return Request(self.export.provider, self.export.stream, self.export.params, window)
 
     def _open_windows(self) -> list[Window]:
-        """Return the windows of open jobs whose request is still the one that the configuration asks for."""
+        """Return the windows of open jobs whose request matches the current configuration."""
         return [
             e.window
             for e in self.state.entries
@@ -102,9 +102,9 @@ class ExportRun:
         ]
 
     def events(self) -> Iterator[Event]:
-        """Yield the events of all windows in order; a window that fails ends the stream, its bookmark stays.
+        """Yield the events of all windows in order; a window that fails ends the stream before its bookmark moves.
 
-        With `detach`, a job that still runs keeps the windows after it from being read: the bookmark cannot pass it.
+        With `detach`, windows after a job that still runs are not read: the bookmark cannot pass that job.
 
         Raises:
             TapError: What stopped the stream.
@@ -129,21 +129,21 @@ class ExportRun:
                 self.reader.release()
 
     def _hand_in(self) -> None:
-        """Keep twice as many jobs in flight as may run at once, so that the ledger stays bounded."""
+        """Submit requests until twice `max_concurrent_jobs` are in flight; the limit keeps the ledger small."""
         while self._waiting and len(self._running) < 2 * self.lifecycle.settings.max_concurrent_jobs:
             future = self.lifecycle.start(self._waiting.popleft(), self.state)
             future.add_done_callback(self._run_ahead)
             self._running.append(future)
 
     def _run_ahead(self, future: Future[Outcome]) -> None:
-        """Have the files of a completed job brought before their turn; called in the worker that saw its end."""
+        """Prefetch the files of a completed job; called in the worker thread in which the job ended."""
         if isinstance(self.reader, RunsAhead) and not future.cancelled() and not future.exception():
             outcome = future.result()
             if outcome.job.status is Status.COMPLETED:
                 self.reader.run_ahead(outcome)
 
     def _collect(self, outcome: Outcome) -> Iterator[Event]:
-        """Read a job that ended."""
+        """Read a completed job; raise for one that ended otherwise."""
         tally = Tally()
         if outcome.lost:
             yield receipt(replace(outcome, job=outcome.lost), tally, LOST)
@@ -161,7 +161,7 @@ class ExportRun:
             yield from self._prove(outcome, tally)
 
     def _ask_again(self, outcome: Outcome, tally: Tally, error: JobLostError) -> Iterator[Event]:
-        """Ask again for a job that was lost while it was read, once; its place in the order stays."""
+        """Submit the window of a lost job again, once; the new job takes the lost one's place in the order."""
         yield receipt(outcome, tally, LOST, error.message)
         if outcome.resubmitted:
             raise error
@@ -181,7 +181,7 @@ class ExportRun:
         raise JobFailedError(msg)
 
     def _note_failed_read(self, outcome: Outcome, error: TapError) -> Iterator[Event]:
-        """Let go of a job whose bytes were bad twice: the next run asks for a new one."""
+        """Count a failed read of a job; after two, the ledger drops the job and the next run creates a new one."""
         if isinstance(error, (BadContentError, CountError)):
             self.state.note_bad_read(outcome.request.fingerprint, READS_OF_ONE_JOB)
             yield Checkpoint()
@@ -189,7 +189,7 @@ class ExportRun:
     def _prove(self, outcome: Outcome, tally: Tally) -> Iterator[Event]:
         """Move the bookmark over a window whose rows are all written, then close its job.
 
-        In this order: a signal in between leaves a job that the bookmark covers, never a window to be asked for twice.
+        The order matters: a signal in between leaves a job that the bookmark covers, never a window to export twice.
         """
         request, job = outcome.request, outcome.job
         for warning in job.warnings:
@@ -211,7 +211,7 @@ class ExportRun:
         yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
 
     def _delete_loaded(self) -> Iterator[Checkpoint]:
-        """Delete the jobs that the previous run proved: the incoming STATE shows that the target kept their rows."""
+        """Delete the jobs that the previous run proved: the incoming STATE shows that the target has their rows."""
         for job_id in self.state.deletions:
             if isinstance(self.lifecycle.api, Deletes) and self.export.delete_after_load:
                 self.lifecycle.api.delete(job_id)
@@ -220,9 +220,9 @@ class ExportRun:
             yield Checkpoint()
 
     def _forget_strangers(self, asked: set[str]) -> None:
-        """Drop ledger entries that neither the configuration nor the bookmark leaves to be asked for."""
+        """Drop ledger entries that match no request of this run; the jobs at the provider are not touched."""
         for entry in self.state.entries:
             if entry.fingerprint not in asked:
                 job = f"job {entry.id}" if entry.id else "a job whose creation got no reply"
-                LOGGER.warning("%s: %s is not asked for any more; left alone", self.export.stream, job)
+                LOGGER.warning("%s: %s is no longer requested; dropped from the ledger", self.export.stream, job)
                 self.state.forget(entry.fingerprint)

@@ -1,7 +1,7 @@
 """Streams that read further files of the jobs that another stream creates: one job serves them all.
 
 The leading stream writes each of its jobs into the ledgers of its followers too, in the same STATE. A follower reads a
-job once the leader has let go of it, and creates nothing.
+job once it has left the leader's ledger, and creates none itself.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class FollowRun:
         provider: The provider's name.
         stream: The stream's name.
         replication_key: The bookmark's name.
-        api: Tells where a job stands.
+        api: Polls a job.
         reader: Reads this stream's file of a job.
         state: Its bookmark and ledger; the leader adds the jobs.
-        leader: The leader's, which is only looked at.
+        leader: The leader's state; read only.
     """
 
     provider: str
@@ -80,7 +80,7 @@ class FollowRun:
     leader: StreamState
 
     def start(self) -> None:
-        """Do nothing ahead of time: the leader comes first."""
+        """Do nothing: the leader creates the jobs."""
 
     def events(self) -> Iterator[Event]:
         """Yield the rows of each job that the leader is done with, in the order of their windows.
@@ -121,18 +121,18 @@ class FollowRun:
         yield Checkpoint()
 
     def _was_proven(self, entry: Entry) -> bool:
-        """Tell whether the leader will not ask for the window again."""
+        """Return whether the leader's bookmark covers the window, so that no later run exports it again."""
         proven = self.leader.instant
         return entry.window is not None and proven is not None and proven >= entry.window.end
 
     def _loss(self, entry: Entry, error: JobLostError) -> str:
         where = f"{self.stream} {entry.window}, job {entry.id}"
-        return f"{where}: {error.message}; its rows are gone: to have them, set the leading stream's bookmark back"
+        return f"{where}: {error.message}; its rows are lost; to load them, set the bookmark of the leading stream back"
 
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """A run without its receipts: another stream gives the receipt of the same jobs."""
+    """A run that yields no receipts, for jobs whose receipts another stream yields."""
 
     run: Any
 

@@ -18,16 +18,16 @@ from tap_exports.engine.read.tally import Limits, Tally, check_count
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How one list stream works.
+    """The settings of one list stream.
 
     Attributes:
         stream: The stream's name.
         pages: Yields the pages of a window; None reads the whole list.
         replication_key: The field with the creation instant, or None for a full read.
-        is_open: Tells of a record that it will still change: the bookmark never passes it.
-        ordered: Whether the provider promises to sort by the replication key, oldest first: then the bookmark follows
-            page by page, as long as the promise holds; else it moves once the whole list was read.
-        start: Where the first window starts.
+        is_open: Returns whether a record may still change; the bookmark never passes such a record.
+        ordered: Whether the provider promises to sort by the replication key, oldest first: the bookmark then moves
+            after each page while pages come sorted; otherwise it moves once, after the whole list.
+        start: Start of the first window, or None for no lower bound.
         until: Upper bound (`end_date`), or None for now.
         settling_seconds: A window ends at now minus this.
     """
@@ -58,13 +58,13 @@ class ListRun:
     _seen: int = 0
 
     def start(self) -> None:
-        """Do nothing ahead of time."""
+        """Do nothing: a list needs no job."""
 
     def events(self) -> Iterator[Event]:
         """Yield the records of the window in the provider's order.
 
-        The server's own bounds may be inclusive or not, so the window is cut here, to the millisecond: no record twice,
-        none missed. A record without an instant is always yielded.
+        Providers differ in whether bounds are inclusive, so records are filtered here, to the millisecond: none is
+        yielded twice, none is missed. A record without an instant is always yielded.
 
         Raises:
             TapError: What stopped the stream.
@@ -98,7 +98,7 @@ class ListRun:
             yield from self._advance(self._latest - MILLISECOND)
 
     def _fits_whole(self, items: Sequence[Row], layout: decode.Layout, window: Window | None) -> bool:
-        """Tell of a page whose records all fit, lie in the window and are sorted, as nearly every page of a list."""
+        """Return whether all records of a page fit the schema, lie in the window and are sorted (the fast path)."""
         fitting = decode.fit(items, layout)
         if fitting is None or window is None:
             return fitting is not None
@@ -116,7 +116,7 @@ class ListRun:
         return True
 
     def _sifted(self, items: Sequence[Row], layout: decode.Layout, window: Window | None) -> Iterator[Event]:
-        """Yield the records of a page that need a look at each."""
+        """Yield the records of a page that must be checked one by one."""
         rows = yield from self._sift(items, window)
         for item in decode.conform(rows, layout, self._next_row(), self.listing.stream) if rows else ():
             if isinstance(item, Reject):
@@ -144,7 +144,7 @@ class ListRun:
             return self._undated(row)
 
     def _within(self, row: Row, created: datetime, window: Window) -> bool:
-        """Tell whether a record lies in the window, and take note of what bounds the bookmark."""
+        """Return whether a record lies in the window; update the instants that limit the bookmark."""
         if created > window.end or (window.start and created < window.start):
             return False
         if self.listing.is_open and self.listing.is_open(row):
@@ -167,7 +167,7 @@ class ListRun:
         return Rejected("", reject)
 
     def _advance(self, instant: datetime) -> Iterator[Checkpoint]:
-        """Move the bookmark up to an instant, never back, and not to or past an open record."""
+        """Move the bookmark forward, at most to `instant` and to just before the oldest open record."""
         if self._held is not None:
             instant = min(instant, self._held - MILLISECOND)
         bookmark = self.state.instant

@@ -24,19 +24,19 @@ LOGGER = logging.getLogger("tap-exports.run")
 
 @dataclass(slots=True)
 class GivenRun:
-    """One run over the configured jobs of a stream, and over the one that it may start itself.
+    """One run over the configured jobs of a stream, and over the job that it may begin itself.
 
     Attributes:
         stream: The stream's name.
         provider: The provider's name.
         job_ids: The configured numbers.
         replication_key: The bookmark's name.
-        on_failed: `stop`, `skip` (go past with a warning) or `pull` (read what the run did process).
-        begin: The request that begins a run, or None; opt-in, since it spends.
+        on_failed: `stop`, `skip` (warn and move past it) or `pull` (read the rows that it processed).
+        begin: The request that begins a run, or None; opt-in, since a run costs credits.
         lifecycle: Creates and waits for jobs.
         reader: Reads the rows of a job.
         state: Bookmark and ledger.
-        clock: Time.
+        clock: Current time, for receipts.
     """
 
     stream: str
@@ -55,9 +55,9 @@ class GivenRun:
     _held: bool = False
 
     def start(self) -> None:
-        """Hand in the jobs above the bookmark and those that earlier runs began, ascending, then the one to be begun.
+        """Submit the jobs above the bookmark and those in the ledger, ascending, then the job to begin, if any.
 
-        A begin that got no reply waits for the configured jobs: one of them may be the answer.
+        A begin that got no reply is settled after the configured jobs: one of them may be the job that it began.
         """
         begun = self._begun()
         bookmark = self.state.number
@@ -72,13 +72,13 @@ class GivenRun:
             self._unanswered = entry
 
     def _begun(self) -> dict[int, Entry]:
-        """Return the runs of the ledger by number; they were paid for, whatever the configuration says now."""
+        """Return the jobs in the ledger by number; they were paid for, so none is dropped whatever is configured."""
         begun = {}
         for entry in self.state.entries:
             if entry.id is not None:
                 begun[self._number(entry.id)] = entry
             elif self.begin is None or entry.fingerprint != self.begin.fingerprint:
-                LOGGER.warning("%s: a begin of another configuration, which got no reply, is left alone", self.stream)
+                LOGGER.warning("%s: dropped a begin of another configuration, which got no reply", self.stream)
                 self.state.forget(entry.fingerprint)
         return begun
 
@@ -111,7 +111,7 @@ class GivenRun:
                 future.cancel()
 
     def _ended(self) -> Iterator[Event]:
-        """Yield the rows of the jobs that were handed in."""
+        """Yield the rows of the submitted jobs, each once it is terminal."""
         while self._running:
             yield from self.lifecycle.journal.until(self._running[0])
             outcome = self._running.popleft().result()
@@ -122,9 +122,9 @@ class GivenRun:
                 yield from self._collect(outcome)
 
     def _settle(self, entry: Entry) -> Iterator[Event]:
-        """Settle a begin that got no reply: a job that began since is its answer, else it is looked for."""
+        """Settle a begin that got no reply: take a configured job that was begun since, else find or begin one."""
         if self._answered:
-            LOGGER.info("%s: the begin without a reply is answered by a configured run; none is begun now", self.stream)
+            LOGGER.info("%s: a configured run settles the begin that got no reply; no run is begun", self.stream)
             self.state.forget(entry.fingerprint)
             yield Checkpoint()
         elif self.begin:
@@ -150,7 +150,7 @@ class GivenRun:
         yield receipt(outcome, tally, job.status.value, done_at=to_text(self.clock.now()))
 
     def _prove(self, job: Job) -> None:
-        """Move the bookmark over a job, then close it; a signal in between leaves nothing that would be begun again."""
+        """Move the bookmark over a job, then drop its entry; after a signal in between, the job is not begun again."""
         number, bookmark = int(job.id), self.state.number
         self.state.advance(self.replication_key, number if bookmark is None else max(number, bookmark))
         self._forget(job)
@@ -170,6 +170,6 @@ class GivenRun:
         reason = f": {job.reason}" if job.reason else ""
         msg = (
             f'{describe(self.stream, job, None)}: ended as "{job.raw_status}"{reason}; the bookmark stays. '
-            "on_failed_run: skip goes past it, pull reads what it did process"
+            "on_failed_run: skip moves past it, pull reads the rows that it processed"
         )
         raise JobFailedError(msg)

@@ -1,7 +1,8 @@
-"""Jobs whose one archive feeds several streams: asked for once, fetched once, closed by the last stream to read them.
+"""Jobs whose archive feeds several streams: created once, downloaded once, closed by the last stream that reads them.
 
-The ledger's entries stand under one stream, selected or not, so that a run after a crash re-attaches to the same jobs
-whichever streams it syncs. A deselected stream does not join, and what only it would need is not fetched.
+The ledger of one stream holds the entries, whether it is selected or not, so that a run after a crash re-attaches to
+the same jobs whichever streams it syncs. A deselected stream does not join, and an archive that only it needs is not
+fetched.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ class Archives(Polls, Opens, Protocol):
     """An API whose completed jobs are one archive each."""
 
     def inventory(self, job: Job) -> Inventory:
-        """Return what a job says of its archive."""
+        """Return what the job's resource declares about its archive."""
 
     def manifest(self, found: Survey) -> Inventory:
-        """Return what the archive says of itself."""
+        """Return what the manifest inside the archive declares."""
 
     def constants(self, job: Job) -> Row:
         """Return the columns that every row of a job has."""
@@ -42,16 +43,16 @@ class Archives(Polls, Opens, Protocol):
 
 @dataclass(slots=True, eq=False)
 class SharedJob:
-    """One job and where its readers stand.
+    """One job and the progress of the streams that read it.
 
     Attributes:
-        request: What is asked for.
-        future: Its end.
-        readers: Streams that are not done with it.
-        tally: What all of them read.
-        local: Its archive in the spool, None before it is needed and after it was let go.
-        found: What the archive's first pass told.
-        error: What the first reader that failed met.
+        request: The request that creates it.
+        future: Its outcome, set once it is terminal or, with `detach`, handed to the next run.
+        readers: Streams that have not finished reading it.
+        tally: Counts over all readers.
+        local: Its archive in the spool; None before the first fetch and after `release`.
+        found: Result of the survey of the archive.
+        error: The error of the first reader that failed.
     """
 
     request: Request
@@ -64,7 +65,7 @@ class SharedJob:
 
     @property
     def outcome(self) -> Outcome:
-        """Return how it ended; for those who waited."""
+        """Return the outcome. Call only after `SharedJobs.wait`; it blocks until `future` is done."""
         return self.future.result()
 
     @property
@@ -79,15 +80,16 @@ class SharedJobs:
 
     Attributes:
         lifecycle: Creates and waits for jobs.
-        api: Gives URLs, and what jobs and archives say of themselves.
-        download: Brings an archive into the spool.
-        state: The ledger.
-        requests: What to ask for; ignored where jobs are given.
-        given: Jobs that the configuration names; read instead.
-        archive_limits: What an archive may hold.
-        limits: What is tolerated.
-        has_room: Whether an archive may stay in the spool for the next stream.
-        clock: Time.
+        api: Gives download URLs and the declared contents of jobs and archives.
+        download: Downloads an archive into the spool.
+        state: Returns the state that holds the ledger.
+        requests: Jobs to create; ignored where `given` holds any.
+        given: Existing jobs that the configuration names, to be read instead.
+        archive_limits: Largest size and compression ratio of an archive.
+        limits: Tolerated rejects, and what to do where counts differ.
+        has_room: Returns whether an archive may stay in the spool for the next stream.
+        clock: Measures read times and dates receipts.
+        jobs: The jobs, in the order of `requests` or `given`; empty until the first `join`.
     """
 
     lifecycle: Lifecycle
@@ -103,7 +105,7 @@ class SharedJobs:
     jobs: list[SharedJob] = field(default_factory=list)
 
     def join(self, stream: str) -> None:
-        """Have a stream read all jobs; the first one to join has them handed in."""
+        """Register a stream as a reader of all jobs; the first one to join submits them."""
         if not self.jobs:
             self.jobs = self._handed_in()
         for job in self.jobs:
@@ -115,27 +117,27 @@ class SharedJobs:
         state, asked = self.state(), {request.fingerprint for request in self.requests}
         for entry in state.entries:
             if entry.fingerprint not in asked:
-                LOGGER.warning("job %s belongs to another configuration; left alone", entry.id)
+                LOGGER.warning("dropped job %s from the ledger: it belongs to another configuration", entry.id)
                 state.forget(entry.fingerprint)
         return [SharedJob(request, self.lifecycle.start(request, state)) for request in self.requests]
 
     def wait(self, job: SharedJob) -> Generator[Event, None, Outcome]:
-        """Wait for the end of a job, other jobs going on."""
+        """Wait for a job's outcome and return it; yield the changes of STATE that other jobs make meanwhile."""
         yield from self.lifecycle.journal.until(job.future)
         return job.outcome
 
     def inventory(self, job: SharedJob) -> Inventory:
-        """Return what the job says of its archive, or the archive of itself where the job says nothing."""
+        """Return the contents that the job declares, or the fetched manifest where the job lists no section."""
         told = self.api.inventory(job.outcome.job)
         if told.sections is None and job.found is not None:
             return self.api.manifest(job.found)
         return told
 
     def fetch(self, job: SharedJob) -> Iterator[Event]:
-        """Have the archive in the spool; a job that was lost since is asked for again, once.
+        """Download the archive unless it is in the spool; a job lost meanwhile is submitted again, once.
 
         Raises:
-            TapError: It cannot be had, or is not what it should be.
+            TapError: The download failed, or the archive breaks a limit or differs from what the job declares.
         """
         if job.local is not None:
             return
@@ -162,10 +164,10 @@ class SharedJobs:
     def _check_size(self, job: SharedJob, size: int) -> None:
         declared = self.api.inventory(job.outcome.job).size
         if declared is not None and declared != size:
-            self.complain(f"{size} bytes came, the provider counts {declared}")
+            self.complain(f"received {size} bytes, the provider declares {declared}")
 
     def _check_manifest(self, job: SharedJob, found: Survey) -> None:
-        """Hold the manifest against the job; where only the manifest lists sections, its failed ones are told here."""
+        """Compare the manifest with the job; where only the manifest lists sections, log each failed one."""
         told, own = self.api.inventory(job.outcome.job), self.api.manifest(found)
         if found.manifest is None:
             LOGGER.warning("%s: the archive has no manifest", job.where)
@@ -175,13 +177,13 @@ class SharedJobs:
         elif own.sections is not None and told.counts != own.counts:
             differing = sorted({key for key, *_ in told.counts ^ own.counts})
             with located(job.where):
-                self.complain(f"job and {found.manifest} count differently: {', '.join(differing)}")
+                self.complain(f"row counts of job and {found.manifest} differ: {', '.join(differing)}")
 
     def complain(self, what: str) -> None:
-        """Raise or warn, as `verify_counts` says.
+        """Report a count that differs: raise, warn or ignore it, as `verify_counts` says.
 
         Raises:
-            CountError: It says `fail`.
+            CountError: `verify_counts` is `fail`.
         """
         msg = f"{what} (verify_counts: {self.limits.verify_counts})"
         if self.limits.verify_counts == "fail":
@@ -193,7 +195,7 @@ class SharedJobs:
         outcome = job.outcome
         if self.given or outcome.resubmitted:
             raise error
-        LOGGER.warning("%s: %s; asking again, once", job.where, error)
+        LOGGER.warning("%s: %s; submitting it again, once", job.where, error)
         yield receipt(outcome, Tally(), LOST, error.message)
         self.state().forget(job.request.fingerprint)
         yield Checkpoint()
@@ -202,10 +204,10 @@ class SharedJobs:
         self.refuse_failed(job)
 
     def refuse_failed(self, job: SharedJob) -> None:
-        """Stop at a job that ended without an archive.
+        """Raise unless a job completed.
 
         Raises:
-            JobFailedError: It did; says why.
+            JobFailedError: It ended otherwise; the message gives the provider's reason.
         """
         ended = job.outcome.job
         if ended.status is not Status.COMPLETED:
@@ -214,7 +216,7 @@ class SharedJobs:
             raise JobFailedError(f'{job.where}: ended as "{ended.raw_status}"{reason}; {then}')
 
     def leave(self, job: SharedJob, stream: str, error: TapError | None) -> Iterator[Event]:
-        """Note that a stream is done with a job, well or not; the last one closes it."""
+        """Note that a stream has finished or failed to read a job; the last one closes it."""
         job.readers.discard(stream)
         job.error = job.error or error
         if not job.readers or not self.has_room():
@@ -223,7 +225,7 @@ class SharedJobs:
             yield from self._close(job)
 
     def _close(self, job: SharedJob) -> Iterator[Event]:
-        """Let go of a job that every stream has read, keep it in the ledger where one could not."""
+        """Drop a job that every stream has read from the ledger; keep a completed one that a stream could not read."""
         outcome, error = job.outcome, job.error
         status = Status.FAILED if error else outcome.job.status
         for warning in outcome.job.warnings:
@@ -242,7 +244,7 @@ def _ended(future: Future[Outcome]) -> bool:
 
 
 def release(job: SharedJob) -> None:
-    """Remove an archive from the spool; the next stream fetches it anew."""
+    """Remove a job's archive from the spool; the next stream downloads it again."""
     if job.local is not None:
         job.local.path.unlink(missing_ok=True)
         job.local = None
@@ -250,7 +252,7 @@ def release(job: SharedJob) -> None:
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Say in which job and archive something is wrong."""
+    """Prefix the messages of content, count and limit errors with the job and archive at fault."""
     try:
         yield
     except (BadContentError, CountError, LimitError) as error:
