@@ -272,5 +272,5 @@ def test_catalog_without_its_key(tmp_path: Path, sandbox: Boxes) -> None:
     del entry["schema"]["properties"]["invoice_number"]
     refused(
         tap(tmp_path, config, catalog=older),
-        'catalog: exelensia_export_invoices: key "invoice_number" is not among its columns; discover the catalog anew',
+        'catalog: exelensia_export_invoices: key "invoice_number" is not among its columns; run --discover again',
     )

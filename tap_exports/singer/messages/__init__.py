@@ -1,1 +1,1 @@
-"""From rows to messages on standard output: RECORD lines, BATCH parts, STATE."""
+"""Writes rows and STATE as messages on standard output: RECORD, BATCH, STATE."""

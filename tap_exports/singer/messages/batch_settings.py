@@ -1,4 +1,4 @@
-"""The setting `batch_config`, in the SDK's own shape, checked before anything is asked of a provider."""
+"""The setting `batch_config`, in the SDK's own shape, checked before any request."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class BatchSettings:
 
     Attributes:
         format: `jsonl` or `parquet`.
-        compression: `gzip` or `none`; Parquet is never without one: `none` is zstd there.
-        root: Folder or URL.
-        prefix: What names begin with.
+        compression: `gzip` or `none`; in Parquet, `none` means the format's own zstd.
+        root: Folder or URL of the storage.
+        prefix: First characters of all part names.
         options: Arguments of fsspec's file system (`storage.params`).
         rows: Most rows of a part.
     """
@@ -34,7 +34,7 @@ class BatchSettings:
 
 
 def batch_settings(config: Mapping[str, Any]) -> BatchSettings | None:
-    """Return the setting `batch_config`, None without one.
+    """Return the parsed setting `batch_config`, or None if it is not set.
 
     Raises:
         ConfigError: It is incomplete, or asks for Parquet while stream maps or flattening are on.

@@ -1,6 +1,6 @@
-"""BATCH messages: rows go to parts in a storage, a message names each part once it is whole, STATE follows it.
+"""BATCH messages: rows are written to parts in a storage; a message announces each finished part, STATE follows it.
 
-docs/decisions/0006-batches.md says why parts, names and STATE are as they are.
+docs/decisions/0006-batches.md gives the reasons for part sizes, part names and the order of STATE.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _SCOPES = (JOB_ID, OPERATION_ID, "job_id")
 
 
 class Batches:
-    """The batches of one stream, and the STATE that goes with them.
+    """The batches of one stream, and the STATE that covers them.
 
-    As a context it closes the last part: announced at a regular end and where the stream fails, as its rows were read
-    like any others; taken back, STATE included, where the run is ended by a signal or the storage refuses.
+    Leaving the context closes the last part. At a regular end and after an error of the stream it is announced; after a
+    signal or an error of the storage it is discarded, and STATE is rolled back.
 
     Args:
-        settings: What the parts are.
+        settings: Format, storage and size of parts.
         stream: The stream, its version already set.
-        version: Of a full read, or None.
+        version: Version of a full-table read, or None.
     """
 
     def __init__(self, settings: BatchSettings, stream: BatchedStream, version: int | None) -> None:
@@ -56,7 +56,7 @@ class Batches:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Announce what waits, or take it back."""
+        """Announce the open part, or discard it and roll STATE back."""
         try:
             if kind is None or issubclass(kind, Exception):
                 self.writer.close()
@@ -66,12 +66,12 @@ class Batches:
                 self._held.roll_back()
 
     def evolve(self) -> None:
-        """Announce what waits and take the columns that the stream has now."""
+        """Announce the open part and use the stream's current columns from now on."""
         names, schema = self._stream.selected_names, self._stream.schema
         self.writer.use([to_column(name, prop) for name, prop in schema["properties"].items() if name in names])
 
     def write_state(self) -> None:
-        """Write STATE; the part ends where a job does, otherwise STATE keeps quiet about the rows in it."""
+        """Write STATE; a checkpoint that proves a job closes the open part first, any other omits the part's rows."""
         tap = self._stream.tap
         if not self.writer.waits:
             tap.write_state()
@@ -82,7 +82,7 @@ class Batches:
                 tap.write_state()
 
     def take(self, rows: Rows, version: int | None) -> bool:
-        """Announce a part that was written elsewhere, if it is one; a checkpoint that covers its rows follows."""
+        """Announce `rows` and return True if they are a part that a converter published; else return False."""
         if isinstance(rows, Published):
             self._stream.tap.writer.write_message(self.writer.counted(self._stream.name, rows, version))
         return isinstance(rows, Published)
@@ -94,13 +94,13 @@ class Batches:
 
 
 class PartWriter(MessageWriter):
-    """Takes the place of the message writer for the rows of one stream: they go to parts.
+    """A message writer that writes the rows of one stream to parts instead of RECORD messages.
 
     Args:
-        settings: What the parts are.
-        announce: Writes the BATCH messages of whole parts; STATE may follow.
-        opening: Called before the first row of new parts is taken.
-        versioned: Whether rows carry the version of a full read, which RECORD messages have outside the record.
+        settings: Format, storage and size of parts.
+        announce: Writes the BATCH messages of finished parts, then STATE.
+        opening: Called before the first row is written while no part is open.
+        versioned: Whether rows carry the version of a full-table read as a column.
     """
 
     def __init__(
@@ -123,17 +123,17 @@ class PartWriter(MessageWriter):
 
     @property
     def waits(self) -> bool:
-        """Tell whether rows wait in a part that is not announced."""
+        """Return whether a part is open, so that rows are written but not announced."""
         return bool(self._parts)
 
     def use(self, columns: list[Column]) -> None:
-        """Close what is open and take other columns."""
+        """Close the open parts and use other columns from now on."""
         self.close()
         version = [VERSION_COLUMN] if self._versioned else []
         self._columns = [*columns, *version]
 
     def counted(self, stream: str, part: Published, version: int | None) -> SDKBatchMessage:
-        """Return the message of a part that was written elsewhere; later parts go on with the next number."""
+        """Return the BATCH message of a part that a converter published, and count it for the names of later parts."""
         self.close()
         self.enter(part)
         key = (stream, self.scope)
@@ -142,14 +142,14 @@ class PartWriter(MessageWriter):
         return self._message(stream, part.url)
 
     def enter(self, rows: Rows) -> None:
-        """Begin new parts where rows are of another job than those before."""
+        """Close the open parts if rows belong to another job than those before; call before writing rows."""
         scope = next((str(rows.constants[k]) for k in _SCOPES if rows.constants.get(k) is not None), "")
         if scope != self.scope:
             self.close()
             self.scope = scope
 
     def write_rows(self, stream: str, rows: Rows, names: frozenset[str], version: int | None, at: datetime) -> None:
-        """Write a batch; `time_extracted` has no place in a part."""
+        """Write a batch to parts; `at` is ignored, as parts have no `time_extracted`."""
         del at
         self._version = version
         if self._versioned:
@@ -163,7 +163,7 @@ class PartWriter(MessageWriter):
         self._close_full(stream)
 
     def write_records(self, stream: str, records: Sequence[Any], version: int | None, at: datetime) -> None:
-        """Write what stream maps made."""
+        """Write records from stream maps to JSON lines parts; `at` is ignored."""
         del at
         self._version = version
         added = {VERSION: version} if self._versioned else {}
@@ -200,22 +200,22 @@ class PartWriter(MessageWriter):
         return self._parts[stream]
 
     def close(self) -> None:
-        """Publish and announce what is open.
+        """Publish and announce the open parts.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage failed.
         """
         if self._parts:
             messages = [self._message(stream, part.publish()) for stream, part in self._parts.items()]
             self._announce(messages)
-            self._parts.clear()  # not before: a signal in between takes the rows back, they come again
+            self._parts.clear()  # last: after a signal in between, the next run reads the rows again
 
     def _message(self, stream: str, url: str) -> SDKBatchMessage:
         encoding = BaseBatchFileEncoding(self._settings.format, self._settings.compression)
         return SDKBatchMessage(stream=stream, encoding=encoding, manifest=[url], version=self._version)
 
     def discard(self) -> None:
-        """Remove what is open; never fails."""
+        """Remove the open parts; raises nothing."""
         for part in self._parts.values():
             part.discard()
         self._parts.clear()

@@ -1,4 +1,4 @@
-"""From batches of rows to messages: straight to the writer, or through the SDK's stream maps."""
+"""Passes batches of rows to the writer, directly or through the SDK's stream maps."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Emitter:
     """Writes the batches of one stream.
 
     Attributes:
-        writer: Where messages go.
+        writer: Writes the messages.
         stream: The stream's name.
         names: The selected top-level properties.
-        version: Of a full-table read, or None.
+        version: Version of a full-table read, or None.
     """
 
     writer: MessageWriter
@@ -41,9 +41,9 @@ class Emitter:
 
         Args:
             rows: The batch.
-            maps: The SDK's stream maps; where none transforms, rows do not become dicts.
-            nested: The schema, when properties within objects are deselected, else None.
-            mask: The selection.
+            maps: The SDK's stream maps; rows are converted to dicts only if one of them transforms.
+            nested: The schema if properties within objects are deselected, else None.
+            mask: The selection of properties by breadcrumb.
         """
         if not len(rows):
             return
@@ -66,7 +66,7 @@ class Emitter:
 
 
 def transforms(stream_map: StreamMap) -> bool:
-    """Tell whether a map changes records."""
+    """Return whether a map changes records."""
     return not isinstance(stream_map, SameRecordTransform) or stream_map.flattening_enabled
 
 
@@ -77,5 +77,5 @@ def _pruned(record: Row, schema: Mapping[str, Any], mask: SelectionMask) -> Row:
 
 
 def _opened(record: Row) -> Row:
-    """Return a copy with objects of its own, which may be changed."""
+    """Return a copy of a record and of its nested objects, so that changes do not reach the original."""
     return {name: _opened(value) if isinstance(value, dict) else value for name, value in record.items()}

@@ -1,4 +1,4 @@
-"""What STATE may say while rows wait in a part that no BATCH message has named yet."""
+"""Keeps rows out of STATE while they are in a part that no BATCH message has announced."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Bookmarks = dict[str, Any]
 
 
 class Covered:
-    """STATE as it was when no row waited in an open part; one for all streams, as they take turns.
+    """A copy of STATE from when no part was open; one for all streams, as they are synced in turn.
 
     Args:
         bookmarks: Returns the live `bookmarks` of STATE.
-        changes: Names those that may have changed.
+        changes: Records which bookmarks may have changed.
     """
 
     def __init__(self, bookmarks: Callable[[], Bookmarks], changes: Changes) -> None:
-        """Hold nothing yet."""
+        """Start without a copy."""
         self.live, self.changes = bookmarks, changes
         self._changed = changes.reader()
         self._copies: Bookmarks = {}
@@ -36,27 +36,27 @@ class Covered:
         self._changed.clear()
 
     def before(self, stream: str) -> Bookmarks:
-        """Return what was noted of a stream."""
+        """Return the copied bookmark of a stream, or an empty one."""
         noted: Bookmarks = self._copies.get(stream, {})
         return noted
 
     def changed(self) -> list[tuple[str, Bookmarks]]:
-        """Return the streams whose bookmark is another now, with it."""
+        """Return the streams whose live bookmark differs from the copy, with the live bookmark."""
         live = self.live()
         maybe = self._changed | {s for s in live if s not in self._copies}
         return [(s, live[s]) for s in live if s in maybe and live[s] != self.before(s)]
 
 
 class HeldState:
-    """STATE while rows wait in an open part: new jobs show in it at once, rows only when a BATCH has named them.
+    """STATE while a part is open: new jobs appear in it at once, rows only after a BATCH message announced them.
 
     Args:
-        stream: The stream whose rows wait.
-        covered: What may be said of them.
+        stream: The stream whose part is open.
+        covered: The copy of STATE without the rows of open parts.
     """
 
     def __init__(self, stream: str, covered: Covered) -> None:
-        """Begin with what is live: no row waits."""
+        """Keep the copy; no part may be open yet."""
         self._stream, self._covered = stream, covered
 
     def mark(self) -> None:
@@ -64,9 +64,12 @@ class HeldState:
         self._covered.mark()
 
     def is_proof(self, *, of_job: bool) -> bool:
-        """Tell whether a checkpoint lets go of a job, or moves past one: the open part ends there.
+        """Return whether STATE has proven or dropped a job since the copy, so that the open part must be closed.
 
-        Progress inside a file or a list, and jobs that were created meanwhile, do not.
+        Progress within a file or a list does not count, nor do jobs that were created meanwhile.
+
+        Args:
+            of_job: Whether the open part holds rows of a job; then a moved bookmark counts as proof.
         """
         return any(self._passed(s, now, of_job=of_job) for s, now in self._covered.changed())
 
@@ -76,7 +79,7 @@ class HeldState:
         return (of_job and stream == self._stream and moved) or bool(_job_ids(before) - _job_ids(after))
 
     def _held(self, stream: str, now: Bookmarks) -> Bookmarks:
-        """Return the noted bookmark with the jobs and intents that are live."""
+        """Return the copied bookmark with the live jobs and intents."""
         held: Bookmarks = deepcopy(self._covered.before(stream))
         state, live = StreamState.detached(stream, held), StreamState.detached(stream, now).entries
         for entry in live:
@@ -89,7 +92,7 @@ class HeldState:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Have STATE read as held within the context; who holds the live bookmark does not see it."""
+        """Within the context, replace the stream's bookmark in STATE by the held one; the live dict is not changed."""
         bookmarks = self._covered.live()
         live = bookmarks.get(self._stream, {})
         self._covered.changes.add(self._stream)
@@ -101,7 +104,7 @@ class HeldState:
             self._covered.changes.add(self._stream)
 
     def roll_back(self) -> None:
-        """Take back what no BATCH covers, key by key: workers may be reading."""
+        """Remove from STATE what no BATCH message covers; key by key, since workers may be reading the live dict."""
         for stream, live in self._covered.changed():
             self._covered.changes.add(stream)
             held = self._held(stream, live)

@@ -1,4 +1,4 @@
-"""What batches need of their stream and of the tap."""
+"""The protocols through which batches see their stream and the tap."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ class WritesMessages(Protocol):
 
     @property
     def writer(self) -> MessageWriter:
-        """Return the one place that writes messages."""
+        """Return the writer of all messages."""
 
     @property
     def covered(self) -> Covered:
-        """Return the STATE that the rows in announced parts allow."""
+        """Return the copy of STATE that covers announced parts only."""
 
     def write_state(self) -> None:
-        """Write STATE when it changed."""
+        """Write STATE if it changed."""
 
 
 class BatchedStream(Protocol):
-    """A stream whose rows go to parts."""
+    """A stream whose rows are written to parts."""
 
     name: str
 

@@ -1,7 +1,7 @@
-"""The one place that writes messages: whole batches in single writes, never half a line.
+"""Writes all messages: a batch of rows in a single write, never half a line.
 
-Rows go through `lines`, STATE through the same encoder, SCHEMA and the rest through the SDK's own serialisation. One
-`time_extracted` stands for a batch.
+Rows are encoded by `engine.publish.lines`, STATE by the same encoder, all other messages by the SDK. All rows of a
+batch have the same `time_extracted`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tap_exports.errors import Terminated
 
 try:
     import fcntl
-except ImportError:  # Windows has no fcntl, and no pipe to resize
-    fcntl = None  # type: ignore[assignment] # the name stays bound to nothing there
+except ImportError:  # Windows has no fcntl and cannot resize a pipe
+    fcntl = None  # type: ignore[assignment] # None there; the attribute error is suppressed
 
 PIPE_BYTES = 1 << 20
 F_SETPIPE_SZ = 1031
@@ -39,7 +39,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     """Writes messages to standard output, each write whole lines."""
 
     def __init__(self) -> None:
-        """Ask the pipe for a larger buffer where the system knows that (Linux)."""
+        """Enlarge the buffer of the output pipe where the system can (Linux)."""
         super().__init__()
         self._writing = False
         self._signal: int | None = None
@@ -47,7 +47,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             fcntl.fcntl(sys.stdout.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
 
     def serialize_message(self, message: Message) -> bytes:
-        """Return a message as a line of JSON, without its end."""
+        """Return a message as JSON, without a line end."""
         return serialize_json(_fields(message) if isinstance(message, SchemaMessage) else message.to_dict()).encode()
 
     def write_message(self, message: Message) -> None:
@@ -61,7 +61,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             stream: The stream's name.
             rows: The batch.
             names: The selected properties; others are left out.
-            version: Of a full-table read, or None.
+            version: Version of a full-table read, or None.
             at: `time_extracted` of the batch.
         """
         head, tail = _around(stream, version, at)
@@ -73,16 +73,16 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         self._write(around(ENCODER.encode_lines(records), head, tail))
 
     def write_line(self, line: bytes) -> None:
-        """Write a line that is a message."""
+        """Write an encoded message, line end included."""
         self._write(line)
 
     def interrupt(self, signal_number: int) -> None:
-        """End the run: at once, or after the write that is under way; a second signal does not wait.
+        """End the run at once, or after a write in progress; a second signal does not wait. Called by signal handlers.
 
-        What is raised while a finaliser runs is printed and lost: then the next write ends the run.
+        Python prints and drops an exception raised inside a finaliser; in that case the next write ends the run.
 
         Raises:
-            Terminated: With the exit code that shells give to the signal.
+            Terminated: With the exit code 128 + signal number.
         """
         waits = self._writing and self._signal is None
         self._signal = signal_number
@@ -90,7 +90,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             raise Terminated(128 + signal_number)
 
     def resume(self) -> None:
-        """Forget the signal: what is written from here on is the end of the run."""
+        """Forget the signal, so that the last STATE can be written."""
         self._signal = None
 
     def _write(self, data: bytes | memoryview) -> None:
@@ -106,13 +106,13 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
 
 
 class StateLines(StateWriter):
-    """Writes STATE where it changed; a stream that has proven nothing yet leaves no trace in it.
+    """Writes STATE if it changed; streams with an empty bookmark are left out.
 
-    Every STATE is whole; only what changed is put into text anew.
+    Every STATE message is complete; only changed bookmarks are serialised again.
 
     Args:
-        writer: Where lines go.
-        changes: Names the bookmarks that may have changed.
+        writer: Writes the lines.
+        changes: Records which bookmarks may have changed.
     """
 
     def __init__(self, writer: MessageWriter, changes: Changes) -> None:
@@ -120,10 +120,10 @@ class StateLines(StateWriter):
         super().__init__(writer)
         self._writer = writer
         self._changed = changes.reader()
-        self._members: dict[str, bytes] = {}  # of `bookmarks` as written, in its order; empty where nothing is proven
+        self._members: dict[str, bytes] = {}  # JSON of each bookmark as last written; b"" for an empty one
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        """Write STATE, unless it is the one that was written last; STATE without a bookmark is none."""
+        """Write STATE unless it equals the last one written or all bookmarks are empty."""
         bookmarks = state.get("bookmarks", {})
         if len(bookmarks) != len(self._members):
             self._changed.update(stream for stream in bookmarks if stream not in self._members)
@@ -135,12 +135,12 @@ class StateLines(StateWriter):
                 others = ENCODER.encode({name: value for name, value in state.items() if name != "bookmarks"})
                 head = others[:-1] + b"," if len(others) > len(b"{}") else b"{"
                 self._writer.write_line(b'{"type":"STATE","value":%b"bookmarks":{%b}}}\n' % (head, text))
-            self._members = members  # not before: what a signal cut short is still to be written
+            self._members = members  # last: after a signal during the write, STATE is written again
         self._changed.clear()
 
 
 def _fields(message: Message) -> dict[str, Any]:
-    """Return what a message without messages in it holds, as `to_dict` does, which copies whole schemas."""
+    """Return the fields of a message as `to_dict` does, but without copying the schema."""
     values = {field.name: getattr(message, field.name) for field in fields(message)}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -150,7 +150,7 @@ def _member(stream: str, bookmark: Mapping[str, Any]) -> bytes:
 
 
 def _around(stream: str, version: int | None, at: datetime) -> tuple[bytes, bytes]:
-    """Return what stands before and behind a record in its message; the order of the fields is that of the SDK."""
+    """Return the bytes before and after the record in a RECORD message; fields are in the SDK's order."""
     head = b'{"type":"RECORD","stream":%b,"record":' % ENCODER.encode(stream)
     shown = b"" if version is None else b',"version":%d' % version
     return head, b'%b,"time_extracted":%b}' % (shown, ENCODER.encode(at.isoformat()))
@@ -169,7 +169,7 @@ def _write_all(data: bytes | memoryview) -> None:
 
 
 def _write_redirected(data: bytes | memoryview) -> None:
-    """Write where standard output is replaced by an object without a descriptor, as tests do."""
+    """Write to a standard output without a file descriptor, as in tests."""
     buffer = getattr(sys.stdout, "buffer", None)
     if buffer is None:
         sys.stdout.write(bytes(data).decode())

@@ -1,4 +1,4 @@
-"""Streams that share the jobs of one provider block, and read their archives."""
+"""Streams that share the jobs of one provider block and read the archives of those jobs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ArchiveStream(EventStream):
         return to_columns(self.properties.to_dict())
 
     def reader(self) -> Reader:
-        """Return what makes the rows of a job."""
+        """Return the reader that makes the stream's rows from a job and its archive."""
         raise NotImplementedError
 
     def make_run(self) -> Run:
@@ -64,8 +64,8 @@ def shared_jobs(
         tap: Gives clock, spool and settings.
         api: The provider's verbs.
         stream: The stream whose ledger names the jobs.
-        requests: What to ask for.
-        given: Jobs to read instead.
+        requests: Jobs to create; ignored where `given` holds any.
+        given: Existing jobs to read instead.
     """
     return SharedJobs(
         lifecycle=tap.lifecycle(api),
@@ -82,7 +82,7 @@ def shared_jobs(
 
 
 def ledger_of(tap: Services, stream: str) -> Callable[[], StreamState]:
-    """Return what gives the ledger of a stream over the live STATE, whether the stream is selected or not."""
+    """Return a function that returns a stream's state over the live STATE; the stream may be deselected."""
 
     def ledger() -> StreamState:
         owner = tap.streams[stream]
@@ -92,7 +92,7 @@ def ledger_of(tap: Services, stream: str) -> Callable[[], StreamState]:
 
 
 def into_spool(tap: Services) -> Download:
-    """Return what brings a file into the spool, which is made at the first one."""
+    """Return a function that downloads a file into the spool; its first call creates the spool."""
 
     def fetch(remote: RemoteFile, renew: Callable[[], RemoteFile]) -> LocalFile:
         return download(remote, renew, tap.transport, tap.spool, settings.http_settings(tap.config), tap.clock)
@@ -101,5 +101,5 @@ def into_spool(tap: Services) -> Download:
 
 
 def archive_limits(tap: Services) -> ArchiveLimits:
-    """Return what an archive may hold."""
+    """Return the configured limits of an archive."""
     return ArchiveLimits(max_mb=tap.config["archive_max_mb"], max_ratio=tap.config["archive_max_ratio"])

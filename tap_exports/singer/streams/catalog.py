@@ -1,4 +1,4 @@
-"""Identity and schema of a stream: its columns, from the catalog or the provider, and what is selected of them."""
+"""Identity and schema of a stream: its columns, from the catalog or the provider, and their selection."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class CatalogStream(Stream):
 
     Attributes:
         lineage: Lineage columns that its rows carry.
-        free_texts: Fields with words of the provider's own, which may quote a key or an URL that it signed.
+        free_texts: Fields with messages of the provider, which may quote an API key or a signed URL: redacted.
     """
 
     lineage: Sequence[str] = ()
     free_texts: frozenset[str] = frozenset()
 
     def __init__(self, tap: Services, name: str | None = None) -> None:
-        """Leave the columns to the first look at the schema."""
+        """Make no request: columns are discovered at the first access to `columns` or `schema`."""
         self.tap = tap
         super().__init__(cast("Tap", tap), schema=None, name=name)
         self._columns: dict[str, Column] | None = None
@@ -49,21 +49,21 @@ class CatalogStream(Stream):
         return self.name
 
     def discover_columns(self) -> dict[str, Column]:
-        """Return the data columns, from the provider where it must be asked.
+        """Return the data columns; may make requests.
 
         Raises:
-            TapError: The provider could not be asked.
+            TapError: A request failed.
         """
         raise NotImplementedError
 
     @property
     def aliases(self) -> Mapping[str, str]:
-        """Return the names in files that stand for other property names."""
+        """Return the property names by the names that files use for them."""
         return {}
 
     @property
     def columns(self) -> dict[str, Column]:
-        """Return the data columns known so far; the catalog's where one was given."""
+        """Return the data columns known so far, from the catalog if it has the stream, else from discovery."""
         if self._columns is None:
             entry = self._catalog_entry()
             self._columns = to_columns(entry) if entry else self._discovered()
@@ -95,13 +95,17 @@ class CatalogStream(Stream):
         return self._discovery_error
 
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take selection and schema from a catalog; its keys must be among the columns."""
+        """Take selection and schema from a catalog.
+
+        Raises:
+            ConfigError: A key is not among the catalog's columns.
+        """
         super().apply_catalog(catalog)
-        if self._input_schema is None:  # not in the catalog, so not selected: no provider is asked about it
+        if self._input_schema is None:  # not in the catalog, so deselected: discover nothing
             return
         known = {*self.columns, *self.lineage}
         if missing := [key for key in self.primary_keys if key not in known]:
-            msg = f'catalog: {self.name}: key "{missing[0]}" is not among its columns; discover the catalog anew'
+            msg = f'catalog: {self.name}: key "{missing[0]}" is not among its columns; run --discover again'
             raise ConfigError(msg)
 
     @property
@@ -110,7 +114,7 @@ class CatalogStream(Stream):
         return self._split()[0]
 
     def _split(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Return selected and deselected properties, found anew only where columns or selection changed."""
+        """Return selected properties and deselected columns; recomputed only if columns or selection changed."""
         columns, mask = self.columns, self.mask
         if self._found is None or self._found[0] is not columns or self._found[1] is not mask:
             names = frozenset(n for n in (*columns, *self.lineage) if mask.get(("properties", n), True))
@@ -131,11 +135,11 @@ class CatalogStream(Stream):
 
     @cached_property
     def deselects_nested(self) -> bool:
-        """Tell whether a property within an object is deselected, so that objects must be opened."""
+        """Return whether a property within an object is deselected, so that objects must be pruned."""
         return any(len(breadcrumb) > TOP_LEVEL and not selected for breadcrumb, selected in self.mask.items())
 
     def evolve(self, columns: Iterable[Column]) -> None:
-        """Add columns to the schema; the SDK's stream maps are made anew."""
+        """Add columns to the schema and rebuild the SDK's stream maps; call `write_schema` afterwards."""
         added = {c.name: c for c in columns}
         self._columns = {**self.columns, **added}
         self.logger.info("%s: new columns %s (schema_contract: evolve)", self.name, ", ".join(added))
@@ -150,7 +154,7 @@ class CatalogStream(Stream):
         self._write_schema_message()
 
     def stop_at_limit(self, rows: int) -> None:
-        """End the sync where the SDK's limit of records is reached."""
+        """End the sync if `rows` reached the SDK's record limit, by raising the SDK's exception."""
         self._check_max_record_limit(rows)
 
     def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:

@@ -1,4 +1,4 @@
-"""Has the files of an export stream converted to parts by the executor, where that gives the same messages."""
+"""Lets the executor convert the files of an export stream to parts, where the messages are the same either way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tap_exports.singer.columns import VERSION, VERSION_COLUMN, to_column
 from tap_exports.singer.messages.batch_settings import BatchSettings
 from tap_exports.singer.streams.catalog import CatalogStream
 
-MOST_REJECTS = 1000  # that a result may hold: it is in memory, rows are not
+MOST_REJECTS = 1000  # per result: rejects are held in memory
 
 
 def convert_elsewhere(
@@ -29,21 +29,21 @@ def convert_elsewhere(
     executor: ExecutorSetting,
     version: Callable[[], int | None],
 ) -> None:
-    """Let the executor read the files of a run, unless only the reader of rows can.
+    """Let the executor convert the files of a run, unless only the reader of rows can read them.
 
     Args:
-        run: The stream's run, not begun yet.
+        run: The stream's run, before its `start`; its reader is replaced.
         stream: The stream.
-        batches: What parts are.
-        executor: Who does the work.
-        version: Gives the version of a full read where the rows of parts carry it, else None.
+        batches: Format, storage and size of parts.
+        executor: Converts the files.
+        version: Returns the version of a full-table read if the rows of parts carry it, else None.
     """
     if isinstance(run, ExportRun) and _can(stream):
         run.reader = _converting(run.reader, _Shape(stream, batches, version), executor)
 
 
 def _can(stream: CatalogStream) -> bool:
-    """Tell whether rows go to parts as they are, and what goes wrong with them fits into a result."""
+    """Return whether rows are written to parts unmapped, and the number of rejects is bounded."""
     config = stream.config
     mapped = config.get("stream_maps") or config.get("flattening_enabled") or stream.deselects_nested
     bounded = not config["rejects_max_ratio"] and config["rejects_max_count"] <= MOST_REJECTS
@@ -51,7 +51,7 @@ def _can(stream: CatalogStream) -> bool:
 
 
 def _converting(reader: Reads, shape: _Shape, executor: ExecutorSetting) -> Reads:
-    """Return a reader that converts; expected columns are looked for in rows, so these stay rows."""
+    """Return a reader that converts, or `reader` itself: a check of `expect_columns` needs the rows."""
     if isinstance(reader, GuardedReader) and not reader.guards.expect_columns:
         return replace(reader, reader=_converting(reader.reader, shape, executor))
     if not isinstance(reader, FileReader):
@@ -67,14 +67,14 @@ def _converting(reader: Reads, shape: _Shape, executor: ExecutorSetting) -> Read
 
 
 class _Shape:
-    """What a stream gives to every task, as JSON values."""
+    """Returns the part of a task that is the same for all files of a stream, as JSON values."""
 
     def __init__(self, stream: CatalogStream, batches: BatchSettings, version: Callable[[], int | None]) -> None:
-        """Keep where it comes from."""
+        """Keep the sources of the values."""
         self.stream, self.batches, self._version = stream, batches, version
 
     def __call__(self) -> Mapping[str, Any]:
-        """Return it as of now."""
+        """Return the current values, which change with the columns of the stream."""
         stream, batches = self.stream, self.batches
         names, version = stream.selected_names, self._version()
         columns = [to_column(n, p) for n, p in stream.schema["properties"].items() if n in names]
@@ -92,7 +92,7 @@ class _Shape:
 
 
 def _values(name: str, kind: Kind, schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a column; of its schema a part needs the type of an array's items only."""
+    """Return a column as JSON values; its schema is reduced to the item type of an array, all that parts need."""
     items = (schema or {}).get("items") if kind is Kind.ARRAY else None
     typed = {"items": {"type": items.get("type", [])}} if isinstance(items, Mapping) else None
     return {"name": name, "kind": kind.value, "schema": typed}

@@ -1,4 +1,4 @@
-"""From the events of a run to messages."""
+"""Turns the events of a run into messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Counts:
-    """What a stream brought."""
+    """Totals of a stream, for its closing log line."""
 
     rows: int = 0
     rejects: int = 0
@@ -37,15 +37,15 @@ class Counts:
 
 @dataclass(slots=True)
 class Delivery:
-    """Writes what the run of one stream yields.
+    """Writes the events of one stream's run.
 
     Attributes:
         stream: The stream.
-        version: Of a full read, or None.
-        batches: Where rows go in batch mode, else None.
-        bar: Counts rows for people.
-        counts: What was written so far.
-        is_finished: Whether nothing was left to the next run on purpose.
+        version: Version of a full-table read, or None.
+        batches: Takes the rows in batch mode, else None.
+        bar: The progress bar.
+        counts: Totals so far.
+        is_finished: False once the run yielded `Unfinished`: with `detach`, the next run reads the rest.
     """
 
     stream: CatalogStream

@@ -1,4 +1,4 @@
-"""The kinds of streams that providers declare: lists, exports as files, runs given by number."""
+"""Base classes of the streams that providers declare: lists, numbered pages, exports as files."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ class ListStream(EventStream):
         path: The resource's path.
         properties: Its documented fields.
         verify_counts: The provider's default of that setting.
-        open_statuses: Statuses of records that will still change: the bookmark never passes them.
-        ordered: Whether the provider sorts by the replication key, so that the bookmark may follow page by page.
+        open_statuses: Statuses of records that may still change; the bookmark never passes such a record.
+        ordered: Whether the provider sorts by the replication key, so that the bookmark may move after each page.
     """
 
     path: ClassVar[str]
@@ -70,7 +70,7 @@ class ListStream(EventStream):
         return self.api.list(self.path, window)
 
     def is_open(self, row: Row) -> bool:
-        """Tell of a record that it will still change."""
+        """Return whether a record may still change."""
         return row.get("status") in self.open_statuses
 
     def make_run(self) -> Run:
@@ -84,7 +84,7 @@ class ListStream(EventStream):
 
 
 class EntryStream(EventStream):
-    """A stream of rows that an entry of the configuration asks for; its columns are the provider's or the user's.
+    """A stream that one entry of the configuration defines; columns come from the provider or the entry.
 
     Attributes:
         bookmark_kind: Type of the bookmark, which rows need not hold.
@@ -104,17 +104,17 @@ class EntryStream(EventStream):
         return self._label
 
     def guarded(self, reader: Reads) -> Reads:
-        """Return a reader that holds the rows against the guards of the entry."""
+        """Return a reader that checks the rows against the guards of the entry, if it has any."""
         guards = Guards(
             tuple(self.entry.get("expect_columns", ())), self.entry.get("min_rows"), self.entry.get("max_age_hours")
         )
         return reader if guards == Guards() else GuardedReader(reader, guards, self.tap.clock)
 
     def columns_of_provider(self) -> dict[str, Column]:
-        """Return the data columns as the provider defines or shows them.
+        """Return the data columns that the provider defines or that its rows show; may make requests.
 
         Raises:
-            TapError: The provider could not be asked.
+            TapError: A request failed.
         """
         raise NotImplementedError
 
@@ -155,9 +155,9 @@ class ExportStream(EntryStream):
 
     Attributes:
         provider: The provider's name.
-        max_window_days: Longest window where the entry says nothing.
+        max_window_days: Longest window if the entry sets none, in days.
         verify_counts: The provider's default of that setting.
-        reader_class: What reads the files.
+        reader_class: Class of the reader of the files.
     """
 
     provider: ClassVar[str]
@@ -168,7 +168,7 @@ class ExportStream(EntryStream):
     api: Delivers
 
     def __init__(self, tap: Services, api: Delivers, lifecycle: Lifecycle, entry: Entry, label: str) -> None:
-        """Keep the parts and take keys and types from the entry."""
+        """Derive bookmark, lineage and keys from the entry."""
         self.api, self.lifecycle = api, lifecycle
         super().__init__(tap, f"{self.provider}_export", label, entry)
         self.replication_key = self.bookmark_key()
@@ -180,11 +180,11 @@ class ExportStream(EntryStream):
         return "created_at"
 
     def params(self) -> Mapping[str, Any]:
-        """Return what defines the export, from the entry."""
+        """Return the parameters that define the export, from the entry; a change of them creates a new job."""
         raise NotImplementedError
 
     def export(self) -> Export:
-        """Return what the stream asks for."""
+        """Return the request of the stream, from its entry and the shared settings."""
         span = self.tap.date_range
         return Export(
             provider=self.provider,
@@ -208,14 +208,14 @@ class ExportStream(EntryStream):
         return replace(super().layout(skip_rows), encoding=self.encoding)
 
     def make_run(self) -> Run:
-        """Return a run that creates jobs, or with `mode: collect` one that reads those of others."""
+        """Return a run that creates jobs, or with `mode: collect` one that reads completed jobs of others."""
         reader = self.guarded(self.reader())
         if self.entry.get("mode") == "collect" and isinstance(self.api, Collects):
             return CollectRun(self.export(), self.api, reader, self.ledger, self.tap.clock)
         return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.tap.clock)
 
     def reader(self) -> FileReader:
-        """Return what reads the files of a job."""
+        """Return the reader of a job's files."""
         tap, http = self.tap, settings.http_settings(self.config)
         fetch = partial(download, transport=tap.transport, spool=tap.spool, settings=http, clock=tap.clock)
         tolerated = settings.limits(self.config, self.verify_counts)

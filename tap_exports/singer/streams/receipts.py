@@ -1,4 +1,4 @@
-"""The streams about the run itself: what each job did, and which rows were rejected."""
+"""The streams about the run itself: a receipt for each job, and the rejected rows."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ REJECT = th.PropertiesList(
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRun:
-    """Writes what the other streams left, in their order."""
+    """A run over rows that the other streams have collected; it must be the last to be read."""
 
     batches: Callable[[], Iterable[list[Row]]]
     state: StreamState
     replication_key: str | None = None
 
     def start(self) -> None:
-        """Do nothing ahead of time: the other streams come first."""
+        """Do nothing: there are no rows before the other streams end."""
 
     def events(self) -> Iterator[Event]:
         """Yield all rows, and move the bookmark to the latest."""
@@ -79,14 +79,14 @@ class ExportJobs(EventStream):
         return to_columns(JOB.to_dict())
 
     def make_run(self) -> Run:
-        """Return a run over the receipts that there are by then."""
+        """Return a run over the receipts; it reads them when its events are requested."""
         return ReceiptRun(self._batches, self.ledger, self.replication_key)
 
     def _batches(self) -> list[list[Row]]:
         return [[self._row(receipt) for receipt in self.tap.receipts]] if self.tap.receipts else []
 
     def _row(self, receipt: Receipt) -> Row:
-        """Return a receipt as a row; what a provider says of a failure may hold the key or an URL that it signed."""
+        """Return a receipt as a row, redacted: messages of a provider may quote an API key or a signed URL."""
         clean = self.tap.redactor.clean
         warnings = [clean(warning) for warning in receipt.warnings]
         return {**asdict(receipt), "reason": receipt.reason and clean(receipt.reason), "warnings": warnings}
@@ -97,14 +97,14 @@ class ExportRejects(EventStream):
 
     name = "export_rejects"
     primary_keys = ("stream", "job_id", "file", "row")
-    activates = False  # rejects of earlier runs stay
+    activates = False  # the target keeps the rejects of earlier runs
 
     def discover_columns(self) -> dict[str, Column]:
         """Return the fields of a reject."""
         return to_columns(REJECT.to_dict())
 
     def make_run(self) -> Run:
-        """Return a run over the rejects that there are by then."""
+        """Return a run over the rejects; it reads them when its events are requested."""
         return ReceiptRun(self.tap.rejects.batches, self.ledger)
 
 

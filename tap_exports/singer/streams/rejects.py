@@ -1,4 +1,4 @@
-"""Rejected rows on their way to `export_rejects`: on disk, since there may be as many as the limits allow."""
+"""Holds rejected rows on disk until `export_rejects` is synced; the limits may allow too many for memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RejectLog:
     """The rejects of a run, in their order.
 
     Args:
-        spool: Gives the private folder, at the first reject.
+        spool: Returns the spool for the file; called at the first reject.
     """
 
     def __init__(self, spool: Callable[[], Spool]) -> None:
@@ -27,7 +27,7 @@ class RejectLog:
         self._file: SpoolFile | None = None
 
     def add(self, stream: str, rejected: Rejected) -> None:
-        """Keep one reject.
+        """Append one reject.
 
         Raises:
             StopError: The disk is full, or the rejects outgrow `spool_max_mb`.
@@ -38,7 +38,7 @@ class RejectLog:
         self._file.write(msgspec.json.encode(row) + b"\n")
 
     def batches(self) -> Iterator[list[Row]]:
-        """Yield all rejects in batches; none can be added after that."""
+        """Yield all rejects in batches of up to `ROWS_PER_BATCH`; closes the log, so call it after the last `add`."""
         if self._file is None:
             return
         self._file.close()

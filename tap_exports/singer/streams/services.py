@@ -1,4 +1,4 @@
-"""What the streams use of the tap, and share through it."""
+"""The protocol through which streams see the tap."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ class Services(WritesMessages, Protocol):
 
     @property
     def clock(self) -> Clock:
-        """Return the time."""
+        """Return the clock."""
 
     @property
     def changes(self) -> Changes:
-        """Return what names the bookmarks that may have changed."""
+        """Return the record of bookmarks that may have changed since STATE was written."""
 
     @property
     def journal(self) -> Journal:
-        """Return what carries changes of STATE from workers to the main thread."""
+        """Return the journal, which passes changes of STATE from workers to the main thread."""
 
     @property
     def redactor(self) -> Redactor:
-        """Return what removes secrets from text."""
+        """Return the redactor, which removes secrets from text."""
 
     @property
     def spool(self) -> Spool:
-        """Return the place where downloads wait."""
+        """Return the spool that holds downloaded files until they are read."""
 
     @property
     def transport(self) -> Transport:
-        """Return what opens signed URLs; it carries no credential."""
+        """Return the HTTP transport for signed URLs; it sends no credential."""
 
     @property
     def prefetchers(self) -> Workers[prefetch.Files]:
-        """Return the threads that download files ahead of their turn."""
+        """Return the threads that prefetch files, shared by all streams."""
 
     @property
     def date_range(self) -> settings.Range:
@@ -88,10 +88,10 @@ class Services(WritesMessages, Protocol):
         """Return the HTTP client of a provider; `api_url` is the default of that setting."""
 
     def lifecycle(self, api: Polls) -> Lifecycle:
-        """Return what creates and waits for the jobs of a provider."""
+        """Return a new lifecycle, which creates and awaits the jobs of a provider."""
 
     def start_runs(self) -> None:
-        """Begin the runs of all selected streams, so that their jobs wait side by side."""
+        """Start the runs of all selected streams, so that their jobs run in parallel; later calls do nothing."""
 
     def fail(self, stream: str, error: Exception) -> None:
-        """Note that a stream failed; the others still run."""
+        """Log and record that a stream failed; the others go on, the exit code is not 0."""

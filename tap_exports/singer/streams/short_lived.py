@@ -1,4 +1,4 @@
-"""Streams of providers that cut instants to whole seconds, keep jobs for a while only, or define no columns."""
+"""Streams of providers that truncate instants to seconds, delete jobs after a while, or define no columns."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class WholeSecondStream(EventStream):
     """A stream whose instants are whole seconds.
 
     Attributes:
-        retention: How long the provider keeps what the stream lists, or None.
+        retention: How long the provider keeps the listed jobs, or None for no limit.
     """
 
     retention: ClassVar[timedelta | None] = None
 
     @property
     def overlaps(self) -> bool:
-        """Return whether windows end so close to now that the last second has to be read again."""
+        """Return whether windows end less than a second before now, so that the last second must be read again."""
         return bool(self.config["settling_seconds"] < 1)
 
     @property
@@ -46,11 +46,11 @@ class WholeSecondStream(EventStream):
 
     @property
     def lists_jobs(self) -> bool:
-        """Return whether the stream reads what others left, which may vanish."""
+        """Return whether the stream reads jobs of others, which the provider may delete before they are read."""
         return True
 
     def make_run(self) -> Run:
-        """Return the run, with a warning where jobs may have vanished since the last one."""
+        """Return the run; log a warning if the bookmark is older than `retention`."""
         bookmark, now = self.ledger.instant, self.tap.clock.now()
         if self.lists_jobs and self.retention and bookmark and now - bookmark > self.retention:
             hours = self.retention.total_seconds() / 3600
@@ -65,17 +65,17 @@ class WholeSecondStream(EventStream):
 
 
 class Samples(Delivers, Protocol):
-    """An api that shows completed jobs of a kind."""
+    """An api that finds completed jobs like a request."""
 
     def samples(self, request: Request) -> Iterable[Job]:
         """Yield a few completed jobs that resemble a request, the best one first; creates nothing."""
 
 
 class SampledExportStream(WholeSecondStream, ExportStream):
-    """Rows of export files whose columns nobody defines: they come from a completed export, if there is one.
+    """Rows of export files without defined columns: these are sampled from a completed export, if there is one.
 
     Attributes:
-        instants: Columns that hold seconds since 1970 in JSON, written as date-time.
+        instants: Columns with seconds since 1970 in JSON files, converted to date-time.
     """
 
     instants: ClassVar[frozenset[str]] = frozenset()
@@ -84,11 +84,11 @@ class SampledExportStream(WholeSecondStream, ExportStream):
 
     @property
     def mended(self) -> frozenset[str]:
-        """Return the instants that the entry's `schema` leaves to the tap."""
+        """Return the `instants` to convert: those whose type the entry's `schema` does not set."""
         return self.instants - frozenset(self.entry.get("schema", {}))
 
     def columns_of_provider(self) -> dict[str, Column]:
-        """Return the columns of a completed export."""
+        """Return the columns of a completed export, sampled; none if there is no such export."""
         request = Request(self.provider, self.name, self.params())
         layout = Layout(encoding=self.encoding, instants=self.mended)
         return sample_columns(self.reader(), self.api.samples(request), layout)

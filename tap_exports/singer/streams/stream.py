@@ -1,4 +1,4 @@
-"""The stream class under all streams: its STATE, and one sync of it from an engine run to messages."""
+"""The base class of all streams: its STATE, and its sync, which writes the events of an engine run."""
 
 from __future__ import annotations
 
@@ -25,40 +25,44 @@ CONNECTION_TEST = 1
 
 
 class Run(Protocol):
-    """What the engine runs for a stream."""
+    """One run of a stream by the engine."""
 
     def start(self) -> None:
-        """Begin what can run ahead of the stream's turn."""
+        """Start work that can run before the stream is read, such as creating jobs; call once, before `events`."""
 
     def events(self) -> Iterator[Event]:
-        """Yield what is to be written, in order."""
+        """Yield the events to write, in order; each is written before the next is requested."""
 
 
 class EventStream(CatalogStream):
     """A stream whose rows come as events of the engine.
 
     Attributes:
-        activates: Whether a full-table read replaces what earlier reads left at the target.
+        activates: Whether a full-table read ends with ACTIVATE_VERSION, which replaces earlier rows at the target.
     """
 
     activates = True
 
     def __init__(self, tap: Services, name: str | None = None) -> None:
-        """Read what the configuration says of batches; nothing runs yet."""
+        """Parse the settings of batch mode; no run is started.
+
+        Raises:
+            ConfigError: `batch_config` or `executor` is invalid.
+        """
         super().__init__(tap, name)
         self._run: Run | None = None
         self.failed_start: TapError | None = None
         self._batch_settings = batch_settings(tap.config)
         self._executor = executor_setting(tap.config["executor"])
 
-    # What a concrete stream gives, beside its columns
+    # To be overridden, beside `discover_columns`
 
     def make_run(self) -> Run:
         """Return the engine's run of this stream."""
         raise NotImplementedError
 
     def check_connection(self) -> None:
-        """Make one free request, for `--test`: nothing is created."""
+        """Make one request for `--test` that is free of charge and creates nothing."""
 
     # State
 
@@ -78,18 +82,18 @@ class EventStream(CatalogStream):
         self.state_manager.is_flushed = True
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature
-        """Return None: bookmarks are moved by proof, not by the largest value."""
+        """Return None: the engine moves bookmarks once rows are proven, not by the largest value."""
         return
 
     @property
     def emit_activate_version_messages(self) -> bool:
-        """Return False: the SDK would send it before the rows; it is sent after them, once they are proven."""
+        """Return False: the SDK would send the message before the rows; `_sync_events` sends it after them."""
         return False
 
     # Sync
 
     def run(self) -> Run:
-        """Return the run, made and begun at the first call."""
+        """Return the run; the first call creates and starts it."""
         if self._run is None:
             self._run = self.make_run()
             if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
@@ -110,7 +114,7 @@ class EventStream(CatalogStream):
         began, counts = monotonic(), Counts()
         try:
             self._sync_events(counts)
-        except Exception as error:  # one stream that fails, for whatever reason, does not stop the others
+        except Exception as error:  # no error of one stream may stop the others
             if self.ABORT_AT_RECORD_COUNT is not None:
                 raise
             self.tap.fail(self.name, error)
@@ -145,14 +149,18 @@ class EventStream(CatalogStream):
 
     @property
     def part_version(self) -> int | None:
-        """Return the version of a full read where the rows of parts carry it, else None."""
+        """Return the version of a full-table read if the rows of parts carry it, else None."""
         return self._stream_version if self.config["emit_activate_version_messages"] else None
 
     def get_batch_config(self, config: Mapping[str, Any]) -> None:
-        """Return None: the SDK would make batches of single records; events go to parts here."""
+        """Return None, which disables the SDK's own batches: `Batches` writes them from events."""
 
     def get_records(self, context: Context | None) -> Iterable[dict[str, Any]]:
-        """Refuse: rows of this tap travel in batches, see `_sync_records`."""
+        """Raise: rows are delivered in batches, see `_sync_records`.
+
+        Raises:
+            StopError: Always.
+        """
         del context
-        msg = f"{self.name} has no single records"
+        msg = f"{self.name}: get_records() is not supported; rows are delivered in batches"
         raise StopError(msg)
