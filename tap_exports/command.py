@@ -1,4 +1,4 @@
-"""What the command does: runs the SDK's command line and ends without a traceback, whatever happens."""
+"""Runs the SDK's command line; any error ends with a message and an exit code, never with a traceback."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ INTERRUPTED = 130
 
 def command() -> NoReturn:
     """Run the tap and end the process; the exit code is 0 only when every selected stream is complete."""
-    with contextlib.suppress(NotImplementedError):  # not on every system; it gives memory back where others keep it
+    with contextlib.suppress(NotImplementedError):  # jemalloc is not on every system; it returns freed memory sooner
         pa.set_memory_pool(pa.jemalloc_memory_pool())
-        pa.jemalloc_set_decay_ms(10_000)  # what one piece of a file gives back, a later one takes again
-    pa.enable_signal_handlers(enable=False)  # they may lose one that comes while the main thread reads
+        pa.jemalloc_set_decay_ms(10_000)  # keeps freed memory for 10 s, for the next piece of a file
+    pa.enable_signal_handlers(enable=False)  # they may lose a signal that arrives while the main thread reads
     code = run()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -51,7 +51,7 @@ def run() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except Exception as error:  # the last resort: users get a line, DEBUG gets the traceback
+    except Exception as error:  # last resort: users see one line, the traceback is logged at DEBUG
         LOGGER.debug("failed", exc_info=True)
         _complain(explain(error))
         return FAILED

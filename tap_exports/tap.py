@@ -34,10 +34,10 @@ class TapExports(BaseTap):
     ).to_dict()
 
     def check_config(self) -> None:
-        """Check what a JSON Schema cannot say.
+        """Check the rules that the JSON Schema cannot express.
 
         Raises:
-            ConfigError: No provider is configured, or the dates are wrong.
+            ConfigError: No provider is configured, or `start_date` or `end_date` is invalid.
         """
         super().check_config()
         if not any(self._config.get(name) for name in PROVIDERS):
@@ -48,7 +48,7 @@ class TapExports(BaseTap):
         """Return the streams of every configured provider.
 
         Raises:
-            ConfigError: Two entries get one stream name.
+            ConfigError: Two entries result in the same stream name.
         """
         blocks = [(discoverer(name), self.config[name]) for name in PROVIDERS if self.config.get(name)]
         streams = [stream for discover, block in blocks for stream in discover(self, block)] + receipt_streams(self)
@@ -57,7 +57,7 @@ class TapExports(BaseTap):
 
 
 def discoverer(provider: str) -> Callable[[BaseTap, Entry], Iterator[EventStream]]:
-    """Return what yields the streams of a provider's block; modules of providers without a block are not imported."""
+    """Import a provider's stream module and return its `discover`, which yields the streams of a block."""
     discover: Callable[[BaseTap, Entry], Iterator[EventStream]]
     discover = import_module(f"tap_exports.providers.{provider}.streams").discover
     return discover

@@ -1,1 +1,1 @@
-"""The only floor that knows singer_sdk: stream classes, message writing, catalog, STATE emission."""
+"""The only package that imports singer_sdk: stream classes, message writing, catalog, STATE emission."""

@@ -43,7 +43,7 @@ LINEAGE: dict[str, Schema] = {
         "description": "Columns that the catalog does not know (schema_contract: discard)",
     },
 }
-VERSION = "_sdc_table_version"  # of a full read, in parts; RECORD messages have it outside the record
+VERSION = "_sdc_table_version"  # column of parts; RECORD messages carry the version outside the record
 FILE_LINEAGE = (JOB_ID, FILE, ROW, EXTRA)
 WINDOW_LINEAGE = (*FILE_LINEAGE, WINDOW_START, WINDOW_END)
 PAGE_LINEAGE = (OPERATION_ID, ROW, EXTRA)
@@ -64,7 +64,7 @@ def to_property(column: Column) -> Schema:
 
 
 def to_column(name: str, prop: Mapping[str, Any]) -> Column:
-    """Return the column that a JSON Schema property describes, whatever its nullability."""
+    """Return the column that a JSON Schema property describes; nullability is ignored."""
     raw = prop.get("type", [])
     types = {t for t in ([raw] if isinstance(raw, str) else raw) if t != "null"}
     if len(types) != 1:

@@ -1,4 +1,4 @@
-"""The configuration as files and environment bring it, and what is wrong with it in words without values."""
+"""Normalises the configuration from files and environment; describes its errors without showing values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration with plain numbers: files bring decimals, environment variables text."""
+    """Return the configuration with floats for the decimals of files and the numeric text of environment variables."""
     numbers = {k for k, p in schema.get("properties", {}).items() if "number" in p.get("type", ())}
     numbered = {key: _without_decimals(value) for key, value in config.items()}
     for key in numbers & numbered.keys():
@@ -30,7 +30,7 @@ def _without_decimals(value: object) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def describe(error: ValidationError) -> str:
-    """Say where the configuration breaks a rule and which one, without the value."""
+    """Return a message that names the setting and the rule that it breaks, never its value."""
     path = ".".join(str(part) for part in error.absolute_path) or "the top level"
     if error.validator == "required":
         given: Any = error.instance

@@ -1,4 +1,4 @@
-"""Progress on stderr, for people at a terminal."""
+"""A progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
 
 
 class Bar(Protocol):
-    """Counts rows where people see it."""
+    """A visible row counter."""
 
     def update(self, rows: int, /) -> object:
-        """Count some more rows."""
+        """Add a number of rows."""
 
 
 class Silent:
-    """Counts nothing."""
+    """A bar that shows nothing."""
 
     def __enter__(self) -> Silent:  # noqa: PYI034 - typing.Self is not in Python 3.10
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing behind."""
+        """Do nothing."""
 
     def update(self, rows: int, /) -> None:
         """Do nothing."""
 
 
 def progress(setting: str, stream: str) -> AbstractContextManager[Bar]:
-    """Return a bar that counts the rows of a stream; it is gone once the stream is done.
+    """Return a bar that counts the rows of a stream; leaving its context removes it.
 
     Args:
         setting: `auto` (only on a terminal), `always` or `never`.
@@ -39,6 +39,6 @@ def progress(setting: str, stream: str) -> AbstractContextManager[Bar]:
     """
     if setting == "never" or (setting == "auto" and not sys.stderr.isatty()):
         return Silent()
-    from tqdm import tqdm  # noqa: PLC0415 - for people at a terminal only
+    from tqdm import tqdm  # noqa: PLC0415 - imported only where a bar is shown
 
     return tqdm(desc=stream, unit=" rows", unit_scale=True, leave=False, file=sys.stderr)

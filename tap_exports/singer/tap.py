@@ -1,4 +1,4 @@
-"""The tap class under the tap: configuration, STATE, the shared parts of a run, and how a run ends."""
+"""The base class of the tap: configuration, STATE, services that streams share, and the end of a run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SETTLE_SECONDS = 3
 
 
 class BaseTap(Tap):
-    """What every run shares: clock, journal, spool, redaction, receipts, failures."""
+    """The tap without its providers; implements `Services` for the streams."""
 
     message_writer_class = MessageWriter
     dynamic_catalog = True
@@ -49,7 +49,12 @@ class BaseTap(Tap):
     current: ClassVar[BaseTap | None] = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed through to the SDK
-        """Keep what ends a run within reach of `__main__`."""
+        """Check STATE and configuration; make the instance available as `current` for `command`.
+
+        Raises:
+            ConfigError: The configuration is invalid.
+            StateError: STATE is malformed or of a newer version.
+        """
         BaseTap.current = self
         self.failures: dict[str, str] = {}
         self.receipts: list[Receipt] = []
@@ -58,17 +63,17 @@ class BaseTap(Tap):
         self.journal = Journal()
         self.changes = Changes()
         self._started = False
-        ledger.check_state(kwargs.get("state"))  # before discovery asks a provider for anything
+        ledger.check_state(kwargs.get("state"))  # before discovery makes any request
         super().__init__(*args, **kwargs)
         self._state_writer = StateLines(self.writer, self.changes)
 
     # Configuration
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the configuration; messages name settings, never values, since values may be secrets.
+        """Check the configuration; messages never contain values, which may be secrets.
 
         Raises:
-            ConfigError: Something is wrong; one or two lines.
+            ConfigError: The configuration is invalid; the message has one line for each of the first two errors.
         """
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
@@ -87,31 +92,31 @@ class BaseTap(Tap):
         return errors
 
     def check_config(self) -> None:
-        """Check what a JSON Schema cannot say.
+        """Check the rules that the JSON Schema cannot express.
 
         Raises:
-            ConfigError: Something is wrong.
+            ConfigError: A rule is broken.
         """
         self.date_range = settings.date_range(self._config)
 
     # STATE
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over the incoming STATE.
+        """Load the incoming STATE.
 
         Raises:
-            StateError: It is malformed, or written by a newer version; nothing of it is used then.
+            StateError: It is malformed or written by a newer version; nothing is loaded.
         """
         ledger.check_state(state)
         super().load_state(state)
 
     def write_state(self) -> None:
-        """Write STATE when it changed; a stream that has proven nothing yet leaves no trace in it."""
+        """Write STATE if it changed; streams with an empty bookmark are left out."""
         self.state_writer.write_state(self.state)
 
     @property
     def writer(self) -> MessageWriter:
-        """Return the one place that writes messages."""
+        """Return the writer of all messages."""
         writer = self.message_writer
         if not isinstance(writer, MessageWriter):
             msg = f"a {type(writer).__name__} cannot write batches of rows"
@@ -120,7 +125,7 @@ class BaseTap(Tap):
 
     @property
     def streams(self) -> dict[str, Stream]:
-        """Return the streams by name, those about the run itself last: they tell of the others."""
+        """Return the streams by name; `export_jobs` and `export_rejects` are last, as they report on the others."""
         streams = super().streams
         for name in LAST:
             if name in streams:
@@ -131,22 +136,22 @@ class BaseTap(Tap):
 
     @cached_property
     def spool(self) -> Spool:
-        """Return the place where downloads wait."""
+        """Return the spool that holds downloaded files until they are read."""
         return Spool(self.config.get("spool_dir"), max_mb=self.config["spool_max_mb"])
 
     @cached_property
     def covered(self) -> Covered:
-        """Return the STATE that the rows in announced parts allow; for batch mode."""
+        """Return the copy of STATE that covers announced parts only; for batch mode."""
         return Covered(lambda: self.state.setdefault("bookmarks", {}), self.changes)
 
     @cached_property
     def prefetchers(self) -> Workers[prefetch.Files]:
-        """Return the threads that bring files before their turn, for all streams."""
+        """Return the threads that prefetch files, shared by all streams."""
         return prefetch.workers()
 
     @cached_property
     def transport(self) -> Transport:
-        """Return what opens signed URLs; it carries no credential."""
+        """Return the HTTP transport for signed URLs; it sends no credential."""
         return Transport(settings.http_settings(self.config))
 
     def client(self, provider: str, block: Mapping[str, Any], api_url: str, **options: Any) -> Client:  # noqa: ANN401 - of `Client`
@@ -156,17 +161,17 @@ class BaseTap(Tap):
             provider: Its name.
             block: Its settings.
             api_url: The default of the setting `api_url`.
-            options: Further arguments of `Client`.
+            options: Further keyword arguments of `Client`.
         """
         url = block.get("api_url") or api_url
         return Client(provider, url, settings=settings.http_settings(self.config), clock=self.clock, **options)
 
     def lifecycle(self, api: Polls) -> Lifecycle:
-        """Return what creates and waits for the jobs of a provider."""
+        """Return a new lifecycle, which creates and awaits the jobs of a provider."""
         return Lifecycle(api, self.journal, self.clock, settings.job_settings(self.config))
 
     def start_runs(self) -> None:
-        """Begin the runs of all selected streams, so that their jobs wait side by side."""
+        """Start the runs of all selected streams, so that their jobs run in parallel; later calls do nothing."""
         if self._started:
             return
         self._started = True
@@ -181,19 +186,23 @@ class BaseTap(Tap):
             stream.failed_start = error
 
     def fail(self, stream: str, error: Exception) -> None:
-        """Note that a stream failed; the others still run, and the exit code tells."""
+        """Log that a stream failed and record it in `failures`, which sets the exit code; other streams go on.
+
+        An error that stops every stream of a provider in the same way is logged once.
+        """
         LOGGER.debug("%s failed", stream, exc_info=error)
         message = explain(error)
-        everywhere = isinstance(error, (AuthError, UnreachableError))  # stops many streams, and is said once
+        everywhere = isinstance(error, (AuthError, UnreachableError))
         if not everywhere or message not in self.failures.values():
             where = "" if everywhere or stream in message else f"{stream}: "
             LOGGER.error("%s%s", where, self.redactor.clean(message))
         self.failures[stream] = message
 
     def end(self) -> None:
-        """Let workers go, write the last true STATE and remove the spool; never fails.
+        """Stop the workers, write the last STATE and remove the spool.
 
-        A creation that is under way gets a moment for its reply, so that its job's id is in STATE.
+        Waits up to `SETTLE_SECONDS` for replies to creations in flight, so that STATE holds the ids of their jobs. A
+        closed pipe or a second signal is ignored.
         """
         self.clock.stop.set()
         with contextlib.suppress(Terminated, OSError, AttributeError):
@@ -203,18 +212,18 @@ class BaseTap(Tap):
                 pass
             if self._started:
                 for stream in self.state.get("bookmarks", {}):
-                    self.changes.add(stream)  # the last STATE is made anew from all of it
+                    self.changes.add(stream)  # serialise every bookmark again for the last STATE
                 self.write_state()
         if "spool" in self.__dict__:
             self.spool.close()
 
     def _setup_signal_handlers(self) -> None:
         super()._setup_signal_handlers()
-        if hasattr(signal, "SIGPIPE"):  # a closed pipe shows as an error of the write
+        if hasattr(signal, "SIGPIPE"):  # a closed pipe raises BrokenPipeError at the write instead
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """End the run at a safe point; `__main__` writes the last STATE."""
+        """End the run at a safe point; `command` writes the last STATE."""
         del frame
         self.writer.interrupt(signum)
 
@@ -222,7 +231,7 @@ class BaseTap(Tap):
         """Print the catalog.
 
         Raises:
-            TapError: A provider could not be asked for the columns of a stream.
+            TapError: The columns of a stream could not be discovered.
         """
         for stream in self.streams.values():
             if isinstance(stream, EventStream) and stream.discovery_error:
@@ -231,12 +240,12 @@ class BaseTap(Tap):
 
 
 def explain(error: Exception) -> str:
-    """Return what a user can do with an error, whoever raised it."""
+    """Return the message that users see for any exception."""
     if isinstance(error, TapError):
         return error.message
     if isinstance(error, FileNotFoundError):
         return f"no such file: {error.filename}"
-    if hasattr(error, "lineno"):  # the SDK's JSON errors, of whichever library, carry the line
+    if hasattr(error, "lineno"):  # JSON errors of every library that the SDK uses have `lineno`
         return f"a file given as --config, --state or --catalog is not JSON: {error}"
     if type(error).__module__.startswith("singer_sdk"):
         return f"{type(error).__name__}: {error}"
