@@ -186,10 +186,7 @@ class BaseTap(Tap):
             stream.failed_start = error
 
     def fail(self, stream: str, error: Exception) -> None:
-        """Log that a stream failed and record it in `failures`, which sets the exit code; other streams go on.
-
-        An error that stops every stream of a provider in the same way is logged once.
-        """
+        """Log a stream's error, once if it is that of a whole provider, and record it; other streams go on."""
         LOGGER.debug("%s failed", stream, exc_info=error)
         message = explain(error)
         everywhere = isinstance(error, (AuthError, UnreachableError))
