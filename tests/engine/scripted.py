@@ -22,13 +22,14 @@ from tap_exports.engine.model import (
     Kind,
     LocalFile,
     NewColumns,
+    Proven,
+    Receipt,
     Rejected,
     RemoteFile,
     Request,
     Row,
     Rows,
     Status,
-    Unfinished,
     Window,
 )
 from tap_exports.engine.read.files import FileReader
@@ -172,16 +173,30 @@ class Run(Protocol):
     def events(self) -> Iterator[Event]: ...
 
 
-def play(run: Run, bookmark: dict[str, Any]) -> tuple[Log, Exception | None]:
-    """Run to the end; return what was to be written, STATE at each Checkpoint as a copy, and what stopped the run."""
+def play(run: Run, bookmark: dict[str, Any], proofs: list[bool] | None = None) -> tuple[Log, Exception | None]:
+    """Run to the end; return what was to be written, STATE at each Checkpoint as a copy, and what stopped the run.
+
+    Proofs of the whole run go to `proofs`.
+    """
     log: Log = []
+    proofs = [] if proofs is None else proofs
     try:
         run.start()
         for event in run.events():
-            log.append(shown(event, bookmark))
+            if isinstance(event, Proven):
+                proofs.append(event.is_whole)
+            else:
+                log.append(shown(event, bookmark))
     except Exception as error:  # noqa: BLE001 - the tests compare it
         return log, error
     return log, None
+
+
+def all_shown(events: Iterable[Event], bookmark: dict[str, Any]) -> Log:
+    """Return what a reader yields to its proof, which comes last."""
+    told = list(events)
+    assert isinstance(told.pop(), Proven)
+    return [shown(event, bookmark) for event in told]
 
 
 def shown(event: Event, bookmark: dict[str, Any]) -> tuple[Any, ...]:
@@ -193,8 +208,7 @@ def shown(event: Event, bookmark: dict[str, Any]) -> tuple[Any, ...]:
         return "reject", event.job_id, event.reject.row, event.reject.column
     if isinstance(event, NewColumns):
         return "columns", [column.name for column in event.columns]
-    if isinstance(event, Unfinished):
-        return ("unfinished",)
+    assert isinstance(event, Receipt)
     return "receipt", event.job_id, event.status, event.rows
 
 

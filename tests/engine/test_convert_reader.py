@@ -18,6 +18,7 @@ from tap_exports.engine.jobs import Journal, Outcome
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Column, Event, Kind, RemoteFile, Request
 from tap_exports.engine.publish.form import Published
+from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.errors import BadContentError, CountError, JobLostError, RejectLimitError, StopError, TapError
 from tests.engine.fakes import FakeClock
@@ -52,7 +53,7 @@ class Bench:
         converter = Converter(self.work, size, HttpSettings(), {"folder": None, "max_mb": 1})
         self.reader = ConvertingReader(self.plain, self.shape, converter, Journal(), self.clock)
         self.bookmark: dict[str, Any] = {}
-        self.tally = Tally()
+        self.tally, self.proof = Tally(), Proof()
 
     def layout(self, skip_rows: int = 0) -> Layout:
         return Layout(columns=self.columns, skip_rows=skip_rows)
@@ -77,7 +78,9 @@ class Bench:
     def play(self, outcome: Outcome) -> list[Any]:
         """Read a job; columns that are new are known from then on."""
         log: list[Any] = []
-        for event in self.reader.read(outcome, StreamState.detached("s", self.bookmark), self.tally):
+        for event in self.proof.watched(
+            self.reader.read(outcome, StreamState.detached("s", self.bookmark), self.tally)
+        ):
             log.append(self.told(event))
             if log[-1][0] == "columns":
                 self.columns |= {name: Column(name, Kind.STRING) for name in log[-1][1]}

@@ -11,10 +11,11 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import FILE, Job, Reject, RemoteFile, Request, Rows
 from tap_exports.engine.publish.lines import dicts_of
 from tap_exports.engine.read.files import FileReader
+from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.errors import CountError, RejectLimitError
 from tests.engine.fakes import FakeClock
-from tests.engine.scripted import NOW, Files, Log, ScriptedApi, job, reader, sha256, shown, values
+from tests.engine.scripted import NOW, Files, Log, ScriptedApi, all_shown, job, reader, sha256, shown, values
 
 REQUEST = Request("exelensia", "s", {})
 REJECT = Reject("f.csv", 7, "a", "type", "no", "x")
@@ -32,7 +33,7 @@ def read(
     if not state.entries:
         state.opened(REQUEST, job(), NOW)
     chosen = reader(api, Files(folder, contents), FakeClock())
-    return [shown(event, bookmark) for event in chosen.read(outcome(job(rows=9)), state, tally)], tally
+    return all_shown(chosen.read(outcome(job(rows=9)), state, tally), bookmark), tally
 
 
 def test_files_of_a_job_follow_each_other(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def test_each_file_is_read_with_the_columns_known_by_then(tmp_path: Path) -> Non
     chosen = FileReader(api, spool.download, layouts, Limits(), clock)
     log: Log = []
     with pytest.raises(CountError):
-        log.extend(shown(event, {}) for event in chosen.read(outcome(job(rows=1)), state, tally))
+        log.extend(shown(event, {}) for event in Proof().watched(chosen.read(outcome(job(rows=1)), state, tally)))
     assert [event for event in log if event[0] == "columns"] == [("columns", ["a"]), ("columns", ["b"])]
     assert (seen, tally.read_seconds) == ([0, 0], 4)
 

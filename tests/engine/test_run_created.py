@@ -21,6 +21,7 @@ from tap_exports.engine.model import (
     Window,
 )
 from tap_exports.engine.read import files as files_module
+from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.created import Export, ExportRun
 from tap_exports.errors import BadContentError, JobLostError, LostReplyError, NotReadyError, RefusedError
@@ -89,7 +90,7 @@ class Stage:
         self.api = api
         self.folder = folder
         self.files = Files(folder, contents or {"j1": ROWS})
-        self.clock = FakeClock(NOW)
+        self.clock, self.proofs = FakeClock(NOW), list[bool]()
 
     def play(
         self,
@@ -101,7 +102,7 @@ class Stage:
         chased = lifecycle(self.api, self.clock, **settings)
         read = reader(self.api, self.files, self.clock, limits)
         run = ExportRun(asked or export(), chased, read, StreamState.detached("s", bookmark), self.clock)
-        log, error = play(run, bookmark)
+        log, error = play(run, bookmark, self.proofs)
         assert list(self.folder.iterdir()) == []
         return log, message(error) if error else ""
 
@@ -341,7 +342,7 @@ def test_the_bookmark_never_passes_a_detached_job(tmp_path: Path) -> None:
     until = export(until=JULY_2.end, max_window_days=1)
     stage = Stage(tmp_path, ScriptedApi(polls={"j1": [job("j1", Status.RUNNING), job("j1")]}), {"j1": ROWS, "j2": ROWS})
     bookmark = left(*jobs)
-    assert stage.play(bookmark, until, detach=True) == ([("unfinished",)] * 2, "")
+    assert stage.play(bookmark, until, detach=True) == ([], "")
     assert bookmark == left(*jobs)
     log, _ = stage.play(bookmark, until, detach=True)
     assert bookmarks(log) == ["2026-07-01T23:59:59.999Z", "2026-07-02T23:59:59.999Z"]
@@ -545,7 +546,7 @@ def test_receipts_hold_the_facts_of_a_job(tmp_path: Path) -> None:
     chased, state = lifecycle(stage.api, stage.clock), StreamState.detached("s", {})
     run = ExportRun(export(), chased, reader(stage.api, stage.files, stage.clock), state, stage.clock)
     run.start()
-    last = list(run.events())[-1]
+    last = list(Proof().watched(run.events()))[-1]
     assert vars_of(last) == {
         "provider": "exelensia",
         "job_id": "j1",
@@ -564,6 +565,7 @@ def test_receipts_hold_the_facts_of_a_job(tmp_path: Path) -> None:
         "bytes": len(ROWS),
         "sha256": sha256(ROWS),
         "credits_charged": 5,
+        "proof": "B",
         "reason": None,
         "warnings": (),
     }

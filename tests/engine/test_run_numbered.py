@@ -18,6 +18,7 @@ from tests.engine.scripted import (
     NOW,
     Log,
     ScriptedApi,
+    all_shown,
     bookmarks,
     job,
     layout,
@@ -25,7 +26,6 @@ from tests.engine.scripted import (
     message,
     play,
     receipts,
-    shown,
     states,
     values,
 )
@@ -246,7 +246,7 @@ def pages_read(pages: list[Page], limits: Limits) -> tuple[Log, Tally]:
     tally = Tally()
     outcome = Outcome(BEGIN, job("7"), NOW, 0.0, 0)
     read = PageReader(lambda _: iter(pages), layout, limits, FakeClock())
-    return [shown(event, {}) for event in read.read(outcome, StreamState.detached("s", {}), tally)], tally
+    return all_shown(read.read(outcome, StreamState.detached("s", {}), tally), {}), tally
 
 
 def test_rejects_use_up_ordinals_and_count_as_read() -> None:

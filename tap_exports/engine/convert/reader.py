@@ -27,6 +27,7 @@ from tap_exports.engine.model import (
     Event,
     LocalFile,
     NewColumns,
+    Proven,
     Reject,
     Rejected,
     RemoteFile,
@@ -202,6 +203,7 @@ class ConvertingReader:
                 tally.bytes, tally.sha256 = done.result["bytes"], done.result["sha256"]
                 yield from self._delivered(outcome, state, tally, done)
                 self._prove(outcome, tally, done)
+                yield Proven(tally.agrees)
         finally:
             tally.read_seconds = self._clock.monotonic() - began
 

@@ -128,7 +128,8 @@ class Lifecycle:
     def _look(self, request: Request, job: Job) -> Job:
         seen = self.api.poll(job) if self.settings.detach else self._wait(request, job)
         charged = seen.credits if seen.credits is not None else job.credits
-        return replace(seen, credits=charged, warnings=seen.warnings or job.warnings)
+        capped = seen.is_capped or job.is_capped
+        return replace(seen, credits=charged, warnings=seen.warnings or job.warnings, is_capped=capped)
 
     def _attached(self, pursuit: _Pursuit) -> Job | None:
         """Return the job that the ledger names, or the one that its intent led to; None when there is none."""

@@ -12,7 +12,7 @@ from tap_exports.engine.model.columns import (
     Contract,
     Kind,
 )
-from tap_exports.engine.model.events import Checkpoint, Event, NewColumns, Receipt, Rejected, Unfinished
+from tap_exports.engine.model.events import Checkpoint, Event, NewColumns, Proven, Receipt, Rejected
 from tap_exports.engine.model.jobs import Job, LocalFile, RemoteFile, Request, Status, Window
 from tap_exports.engine.model.rows import Page, Reject, Row, Rows, exact_number
 
@@ -33,6 +33,7 @@ __all__ = [
     "LocalFile",
     "NewColumns",
     "Page",
+    "Proven",
     "Receipt",
     "Reject",
     "Rejected",
@@ -41,7 +42,6 @@ __all__ = [
     "Row",
     "Rows",
     "Status",
-    "Unfinished",
     "Window",
     "exact_number",
 ]

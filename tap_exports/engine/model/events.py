@@ -22,8 +22,17 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
-    """Something was left to the next run on purpose (`detach`): what earlier reads left at the target must stay."""
+class Proven:
+    """A reader has read a job to its proper end, or a run has read all that its stream is due.
+
+    Bookmarks move and versions are activated on this event only, never because nothing was complained of (P1).
+
+    Attributes:
+        is_whole: Whether nothing is known to be missing: the provider's counts agree, no part failed. Only then may a
+            version be activated, whatever the user tolerates of a window.
+    """
+
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +64,9 @@ class Receipt:
     bytes: int = 0
     sha256: str | None = None
     credits_charged: int | None = None
+    proof: str | None = None
     reason: str | None = None
     warnings: tuple[str, ...] = ()
 
 
-Event = Rows | NewColumns | Checkpoint | Unfinished | Rejected | Receipt
+Event = Rows | NewColumns | Checkpoint | Proven | Rejected | Receipt

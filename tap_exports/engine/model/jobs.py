@@ -84,6 +84,7 @@ class Job:
         credits: What the creation was charged, where the provider says so.
         warnings: What the user must know of this job, such as a capped export.
         given: Whether the request named it, so that nothing was created.
+        is_capped: Whether the provider left rows out, by a limit of its own.
         data: What the same provider's verbs need of the reply, or of the request for a job that only the ledger knows;
             never leaves the process.
     """
@@ -99,6 +100,7 @@ class Job:
     credits: int | None = None
     warnings: tuple[str, ...] = ()
     given: bool = False
+    is_capped: bool = False
     data: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 

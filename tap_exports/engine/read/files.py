@@ -26,6 +26,7 @@ from tap_exports.engine.model import (
     Job,
     LocalFile,
     NewColumns,
+    Proven,
     Reject,
     Rejected,
     RemoteFile,
@@ -128,6 +129,7 @@ class FileReader:
                 yield from self._read_file(outcome, remote, local, state, tally)
             where = describe(outcome.request.stream, outcome.job, outcome.request.window)
             tally.verify(where, declared(files, outcome.job), self.limits)
+            yield Proven(tally.agrees)
         finally:
             remove(here or ())
             tally.read_seconds = self.clock.monotonic() - began

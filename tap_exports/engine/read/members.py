@@ -24,7 +24,7 @@ from tap_exports.engine.archive import (
     suffix_of,
 )
 from tap_exports.engine.jobs import Outcome
-from tap_exports.engine.model import FILE, JOB_ID, ROW, Event, Reject, Rejected, Row, Rows
+from tap_exports.engine.model import FILE, JOB_ID, ROW, Event, Proven, Reject, Rejected, Row, Rows
 from tap_exports.engine.read.files import Layouts
 
 ROWS_PER_BATCH = 1000
@@ -86,6 +86,7 @@ class JobReader:
     def read(self, opened: Opened) -> Iterator[Event]:
         """Yield the row of the job."""
         yield from conformed([self.row(opened.outcome)], opened, self.layout, self.stream)
+        yield Proven()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class SectionReader:
         """Yield the rows of the sections."""
         rows = [section_row(section) for section in opened.inventory.sections or ()]
         yield from conformed(rows, opened, self.layout, self.stream)
+        yield Proven()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class RecordReader:
         counts = Counts()
         constants = {**opened.constants, JOB_ID: opened.outcome.job.id}
         yield from batches(self._records(opened, counts), constants)
-        verify(opened, counts, [(s, s.records) for s in opened.inventory.sections or ()], "records")
+        yield verify(opened, counts, [(s, s.records) for s in opened.inventory.sections or ()], "records")
 
     def _records(self, opened: Opened, counts: Counts) -> Iterator[tuple[Row, int]]:
         keys = opened.inventory.keys
@@ -155,7 +157,7 @@ class AssetReader:
         """Yield the files in the archive's order, and hold their number against the sections' own."""
         counts = Counts()
         yield from batches(self._files(opened, counts), opened.constants)
-        verify(opened, counts, [(s, s.binaries) for s in opened.inventory.sections or ()], "files")
+        yield verify(opened, counts, [(s, s.binaries) for s in opened.inventory.sections or ()], "files")
 
     def _files(self, opened: Opened, counts: Counts) -> Iterator[tuple[Row, int]]:
         keys = opened.inventory.keys
@@ -215,11 +217,13 @@ def conformed(rows: list[Row], opened: Opened, layout: Layouts, stream: str) -> 
         yield Rejected(opened.outcome.job.id, item) if isinstance(item, Reject) else item
 
 
-def verify(opened: Opened, counts: Counts, declared: list[tuple[Section, int | None]], what: str) -> None:
-    """Hold what was found against the provider's own counts, where it gives any.
+def verify(opened: Opened, counts: Counts, declared: list[tuple[Section, int | None]], what: str) -> Proven:
+    """Compare what was found with the provider's own counts, where it gives any; a failed section is not whole.
 
     Raises:
         CountError: They differ and `verify_counts` is `fail`.
     """
-    if declared and (differences := counts.differences(declared)):
+    differences = counts.differences(declared) if declared else ()
+    if differences:
         opened.complain(f"{what} read differ from the provider's counts: {'; '.join(differences)}")
+    return Proven(not differences and not opened.inventory.failed)

@@ -9,7 +9,7 @@ from tap_exports.engine import decode
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs import Outcome, describe
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import OPERATION_ID, Checkpoint, Event, Job, Page, Reject, Rejected, Row, Rows
+from tap_exports.engine.model import OPERATION_ID, Checkpoint, Event, Job, Page, Proven, Reject, Rejected, Row, Rows
 from tap_exports.engine.read.files import Layouts
 from tap_exports.engine.read.tally import Limits, Tally
 
@@ -42,6 +42,7 @@ class PageReader:
             total = yield from self._read(job, stream, tally)
             tally.end_file(stream, self.limits)
             tally.verify(describe(stream, job, None), total, self.limits)
+            yield Proven(tally.agrees)
         finally:
             tally.read_seconds = self.clock.monotonic() - began
 
@@ -98,6 +99,8 @@ class StatusRun:
             if not held:
                 self.state.advance(self.replication_key, number)
                 yield Checkpoint()
+        if not held:
+            yield Proven()
 
     def _rejected(self, job: Job, reject: Reject, tally: Tally) -> Rejected:
         tally.reject(self.stream, reject, self.limits)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.jobs import Outcome
-from tap_exports.engine.model import Receipt, Reject
+from tap_exports.engine.model import Receipt, Reject, Status
 from tap_exports.errors import CountError, RejectLimitError
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -39,6 +39,8 @@ class Tally:
         bytes: Bytes downloaded.
         sha256: Digest of the only or last file.
         read_seconds: Spent on downloading, decoding and writing.
+        agrees: Whether nothing is known to be missing; False once a count of the provider differs.
+        counted: Whether the provider gave a count that was compared.
     """
 
     rows: int = 0
@@ -46,6 +48,8 @@ class Tally:
     bytes: int = 0
     sha256: str | None = None
     read_seconds: float = 0
+    agrees: bool = True
+    counted: bool = False
     file_rows: int = 0
     file_rejects: int = 0
     last_reject: Reject | None = field(default=None, repr=False)
@@ -90,17 +94,29 @@ class Tally:
             CountError: They differ and `verify_counts` is `fail`.
         """
         if declared is not None:
-            check_count(where, self.rows + self.rejects, declared, limits)
+            self.counted = True
+            self.agrees = check_count(where, self.rows + self.rejects, declared, limits) and self.agrees
+
+    @property
+    def proof(self) -> str:
+        """Return the level of the proof: `A` where a count of the provider agrees, `B` for a proper end alone."""
+        return "A" if self.counted and self.agrees else "B"
 
 
-def check_count(where: str, read: int, declared: int, limits: Limits) -> None:
-    """Hold a number of rows against the provider's own count; see `Tally.verify`."""
-    if declared == read or limits.verify_counts == "off":
-        return
+def check_count(where: str, read: int, declared: int, limits: Limits) -> bool:
+    """Return whether a number of rows equals the provider's own count.
+
+    Raises:
+        CountError: They differ and `verify_counts` is `fail`.
+    """
+    if declared == read:
+        return True
     msg = f"{where}: {read} rows read, the provider counts {declared} (verify_counts: {limits.verify_counts})"
     if limits.verify_counts == "fail":
         raise CountError(msg)
-    LOGGER.warning("%s", msg)
+    if limits.verify_counts == "warn":
+        LOGGER.warning("%s", msg)
+    return False
 
 
 def _too_many(stream: str, reject: Reject, count: int, limits: Limits) -> RejectLimitError:
@@ -135,6 +151,7 @@ def receipt(
         bytes=tally.bytes,
         sha256=tally.sha256,
         credits_charged=job.credits,
+        proof=tally.proof if status == Status.COMPLETED.value else None,
         reason=reason or job.reason,
         warnings=job.warnings,
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from tap_exports.engine.model import Event, Rows, Unfinished
+from tap_exports.engine.model import Event, Proven, Rows
 from tap_exports.engine.read.members import Opened, Reader
+from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.run.shared import SharedJob, SharedJobs, located
 from tap_exports.errors import RunEndingError, TapError
 
@@ -39,10 +40,11 @@ class ArchiveRun:
             TapError: The first error of any job; the jobs after it were read all the same.
         """
         first: TapError | None = None
+        whole: list[bool] = []
         for job in self.shared.jobs:
             error: TapError | None = None
             try:
-                yield from self._read(job)
+                whole.append((yield from self._read(job)))
             except RunEndingError:
                 raise
             except TapError as caught:
@@ -52,29 +54,34 @@ class ArchiveRun:
             first = first or error
         if first:
             raise first
+        if whole and all(whole):
+            yield Proven()
 
-    def _read(self, job: SharedJob) -> Iterator[Event]:
+    def _read(self, job: SharedJob) -> Generator[Event, None, bool]:
+        """Yield the rows of a job; return whether they are all."""
         outcome = yield from self.shared.wait(job)
         if not outcome.job.status.is_terminal:
             LOGGER.info("%s: job %s is left to the next run", self.stream, outcome.job.id)
-            yield Unfinished()
-            return
+            return False
         if not self.reader.takes_failed:
             self.shared.refuse_failed(job)
         began = self.shared.clock.monotonic()
         if self.reader.needs_archive(self.shared.inventory(job)):
             yield from self.shared.fetch(job)
-        yield from self._rows(job)
+        is_whole = yield from self._rows(job)
         job.tally.read_seconds += self.shared.clock.monotonic() - began
         self.shared.refuse_failed(job)
+        return is_whole and job.tally.agrees
 
-    def _rows(self, job: SharedJob) -> Iterator[Event]:
-        """Yield the rows of a job and count them."""
+    def _rows(self, job: SharedJob) -> Generator[Event, None, bool]:
+        """Yield the rows of a job and count them; return whether they are all."""
+        proof = Proof()
         with located(job.where):
-            for event in self.shared.lifecycle.journal.along(self.reader.read(self._opened(job))):
+            for event in self.shared.lifecycle.journal.along(proof.watched(self.reader.read(self._opened(job)))):
                 yield event
                 if isinstance(event, Rows):
                     job.tally.rows += len(event)
+        return proof.required(job.where)
 
     def _opened(self, job: SharedJob) -> Opened:
         archive = (job.local.path, job.found) if job.local and job.found else None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from tap_exports.engine import windows
 from tap_exports.engine.api import Collects
 from tap_exports.engine.clock import MILLISECOND, Clock, to_text
-from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.jobs import Outcome, describe
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Job, Request, Status, Window
+from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Request, Status, Window
 from tap_exports.engine.read.files import Reads
+from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, receipt
 from tap_exports.engine.run.created import Export
 from tap_exports.errors import TapError
@@ -44,38 +45,43 @@ class CollectRun:
         if window is None:
             return
         request = Request(self.export.provider, self.export.stream, self.export.params)
+        is_whole = True
         for job in self.api.completed(request, window):
             if job.created_at:
                 yield from self._advance(windows.floor_millisecond(job.created_at) - MILLISECOND)
             if not job.status.is_terminal:
                 LOGGER.info("%s: job %s is %s; the next run reads it", self.export.stream, job.id, job.raw_status)
                 return
-            yield from self._read(request, job)
+            is_whole = (yield from self._read(request, job)) and is_whole
         self._keep_only(None)
         yield from self._advance(window.end)
+        yield Proven(is_whole)
 
     def _due(self) -> Window | None:
         export = self.export
         return windows.due(self.state.instant, export.start, export.until, self.clock.now(), export.settling_seconds)
 
-    def _read(self, request: Request, job: Job) -> Iterator[Event]:
+    def _read(self, request: Request, job: Job) -> Generator[Event, None, bool]:
+        """Yield the rows of a job; return whether they are all."""
         params = {**request.params, "job_id": job.id}
         request = Request(request.provider, request.stream, params)
         outcome = Outcome(request, job, job.created_at or self.clock.now(), 0.0, 0)
-        tally = Tally()
+        tally, proof = Tally(), Proof()
         if job.status is not Status.COMPLETED:
             LOGGER.warning("%s: job %s ended as %s; it has no rows", self.export.stream, job.id, job.raw_status)
             yield receipt(outcome, tally, job.status.value)
-            return
+            return False
         self._keep_only(request.fingerprint)
         if self.state.entry(request.fingerprint) is None:
             self.state.opened(request, job, outcome.requested_at)
         try:
-            yield from self.reader.read(outcome, self.state, tally)
+            yield from proof.watched(self.reader.read(outcome, self.state, tally))
+            is_whole = proof.required(describe(self.export.stream, job, None))
         except TapError as error:
             yield receipt(outcome, tally, Status.FAILED.value, error.message)
             raise
         yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
+        return is_whole
 
     def _keep_only(self, fingerprint: str | None) -> None:
         """Drop all ledger entries but one: the ledger holds the read position of one job, and jobs are read in turn."""

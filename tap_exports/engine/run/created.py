@@ -15,8 +15,9 @@ from tap_exports.engine.api import Deletes
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Request, Status, Unfinished, Window
+from tap_exports.engine.model import Checkpoint, Event, Proven, Request, Status, Window
 from tap_exports.engine.read.files import Reads, RunsAhead
+from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import LOST, Tally, receipt
 from tap_exports.errors import BadContentError, CountError, JobFailedError, JobLostError, TapError
 
@@ -70,12 +71,14 @@ class ExportRun:
     clock: Clock
     _waiting: deque[Request] = field(default_factory=deque)
     _running: deque[Future[Outcome]] = field(default_factory=deque)
+    _left: set[str] = field(default_factory=set)  # fingerprints of what is due and not read whole
 
     def start(self) -> None:
         """Plan the requests and submit the first ones, so that jobs run while earlier streams are read."""
         requests = self.requests()
         self._forget_strangers({r.fingerprint for r in requests})
         self._waiting.extend(requests)
+        self._left = {r.fingerprint for r in requests}
         self._hand_in()
 
     def requests(self) -> list[Request]:
@@ -118,10 +121,11 @@ class ExportRun:
                 held = held or not outcome.job.status.is_terminal
                 if held:
                     LOGGER.info("%s: job %s is left to the next run", self.export.stream, outcome.job.id)
-                    yield Unfinished()
                 else:
                     yield from self._collect(outcome)
                     self._hand_in()
+            if not self._left:
+                yield Proven()
         finally:
             for future in self._running:
                 future.cancel()
@@ -144,13 +148,15 @@ class ExportRun:
 
     def _collect(self, outcome: Outcome) -> Iterator[Event]:
         """Read a completed job; raise for one that ended otherwise."""
-        tally = Tally()
+        tally, proof = Tally(), Proof()
         if outcome.lost:
             yield receipt(replace(outcome, job=outcome.lost), tally, LOST)
         if outcome.job.status is not Status.COMPLETED:
             yield from self._close_failed(outcome)
         try:
-            yield from self.lifecycle.journal.along(self.reader.read(outcome, self.state, tally))
+            read = proof.watched(self.reader.read(outcome, self.state, tally))
+            yield from self.lifecycle.journal.along(read)
+            is_whole = proof.required(describe(self.export.stream, outcome.job, outcome.request.window))
         except JobLostError as error:
             yield from self._ask_again(outcome, tally, error)
         except TapError as error:
@@ -158,6 +164,8 @@ class ExportRun:
             yield receipt(outcome, tally, Status.FAILED.value, error.message)
             raise
         else:
+            if is_whole and not outcome.job.is_capped:
+                self._left.discard(outcome.request.fingerprint)
             yield from self._prove(outcome, tally)
 
     def _ask_again(self, outcome: Outcome, tally: Tally, error: JobLostError) -> Iterator[Event]:

@@ -20,6 +20,7 @@ from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.ledger.seconds import WholeSeconds
 from tap_exports.engine.model import Checkpoint, Event, Job, Receipt, Request, Status
 from tap_exports.engine.read.files import FileReader
+from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally
 from tap_exports.errors import JobLostError
 
@@ -104,8 +105,9 @@ class FollowRun:
         if job.status is Status.COMPLETED:
             request = Request(self.provider, self.stream, {"job_id": job.id}, entry.window)
             outcome = Outcome(request, job, entry.requested_at, 0.0, 0)
-            tally = Tally()
-            yield from self.reader.read(outcome, self.state, tally)
+            tally, proof = Tally(), Proof()
+            yield from proof.watched(self.reader.read(outcome, self.state, tally))
+            proof.required(f"{self.stream}, job {job.id}")
             LOGGER.info("%s: job %s read: %d rows, %d bytes", self.stream, job.id, tally.rows, tally.bytes)
             self._advance(entry)
         if job.status.is_terminal:

@@ -11,7 +11,7 @@ from tap_exports.engine import decode, windows
 from tap_exports.engine.clock import MILLISECOND, Clock, from_text, to_text
 from tap_exports.engine.decode.layout import RAW_LIMIT, excerpt
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Page, Reject, Rejected, Row, Rows, Window
+from tap_exports.engine.model import Checkpoint, Event, Page, Proven, Reject, Rejected, Row, Rows, Window
 from tap_exports.engine.read.files import Layouts
 from tap_exports.engine.read.tally import Limits, Tally, check_count
 
@@ -77,11 +77,13 @@ class ListRun:
             self._seen += len(page.items)
             total = page.total if page.total is not None else total
             yield from self._page(page, window)
+        is_whole = total is None or self._seen == total
         if total is not None and self._seen < total:
             check_count(self.listing.stream, self._seen, total, self.limits)
         self._tally.end_file(self.listing.stream, self.limits)
         if window is not None:
             yield from self._advance(window.end)
+        yield Proven(is_whole)
 
     def _window(self) -> Window | None:
         of = self.listing

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import CLOCK_SKEW, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import Entry, StreamState
-from tap_exports.engine.model import Checkpoint, Event, Job, Request, Status
+from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Request, Status
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.pages import PageReader, StatusRun
+from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, receipt
 from tap_exports.errors import JobFailedError, StateError, TapError
 
@@ -53,6 +54,7 @@ class GivenRun:
     _unanswered: Entry | None = None
     _answered: bool = False
     _held: bool = False
+    _whole: bool = True
 
     def start(self) -> None:
         """Submit the jobs above the bookmark and those in the ledger, ascending, then the job to begin, if any.
@@ -106,6 +108,8 @@ class GivenRun:
             if self._unanswered and not self._held:
                 yield from self._settle(self._unanswered)
                 yield from self._ended()
+            if not self._held:
+                yield Proven(self._whole)
         finally:
             for future in self._running:
                 future.cancel()
@@ -131,15 +135,19 @@ class GivenRun:
             self._running.append(self.lifecycle.start(self.begin, self.state))
 
     def _collect(self, outcome: Outcome) -> Iterator[Event]:
-        tally, job = Tally(), outcome.job
+        tally, proof, job = Tally(), Proof(), outcome.job
+        is_whole = False
         if job.status is Status.COMPLETED or self.on_failed == "pull":
             try:
-                yield from self.lifecycle.journal.along(self.reader.read(outcome, self.state, tally))
+                read = proof.watched(self.reader.read(outcome, self.state, tally))
+                yield from self.lifecycle.journal.along(read)
+                is_whole = proof.required(describe(self.stream, job, None))
             except TapError as error:
                 yield receipt(outcome, tally, Status.FAILED.value, error.message)
                 raise
         elif self.on_failed == "stop":
             yield from self._close_failed(outcome)
+        self._whole = self._whole and is_whole and job.status is Status.COMPLETED
         if job.status is not Status.COMPLETED:
             LOGGER.warning(
                 '%s: job %s ended as "%s"; on_failed_run: %s', self.stream, job.id, job.raw_status, self.on_failed

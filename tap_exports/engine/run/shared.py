@@ -164,6 +164,7 @@ class SharedJobs:
     def _check_size(self, job: SharedJob, size: int) -> None:
         declared = self.api.inventory(job.outcome.job).size
         if declared is not None and declared != size:
+            job.tally.agrees = False
             self.complain(f"received {size} bytes, the provider declares {declared}")
 
     def _check_manifest(self, job: SharedJob, found: Survey) -> None:
@@ -175,6 +176,7 @@ class SharedJobs:
             for section in own.failed:
                 LOGGER.warning("%s: %s", job.where, section.complaint)
         elif own.sections is not None and told.counts != own.counts:
+            job.tally.agrees = False
             differing = sorted({key for key, *_ in told.counts ^ own.counts})
             with located(job.where):
                 self.complain(f"row counts of job and {found.manifest} differ: {', '.join(differing)}")

@@ -178,7 +178,7 @@ class CornectApi:
             seen = parse_job(self.export(job.id))
         except NotFoundError as error:
             raise JobLostError(error.message) from error
-        return replace(seen, credits=job.credits, warnings=job.warnings)
+        return replace(seen, credits=job.credits, warnings=job.warnings, is_capped=seen.is_capped or job.is_capped)
 
     # https://cornect.io/docs/api/reference/exports/download: POST, although the scope `read` is enough.
     def open(self, job: Job) -> Sequence[RemoteFile]:
@@ -260,7 +260,8 @@ def parse_created(body: Any) -> Job:  # noqa: ANN401 - `Any` stops here
         warnings.append(f"capped at {CAP} companies by the provider (capped_at_10k): split the filters")
     if body.get("would_skip"):
         warnings.append(f"{body['would_skip']} companies are missing: the balance did not cover them (would_skip)")
-    return replace(parse_job(record), credits=body.get("credits_charged", body.get("cost")), warnings=tuple(warnings))
+    charged = body.get("credits_charged", body.get("cost"))
+    return replace(parse_job(record), credits=charged, warnings=tuple(warnings), is_capped=bool(warnings))
 
 
 def parse_job(record: Row) -> Job:
@@ -273,6 +274,7 @@ def parse_job(record: Row) -> Job:
         raw_status=raw,
         created_at=from_text(created) if created else None,
         rows=record.get("total_records"),
+        is_capped=(record.get("total_records") or 0) >= CAP,
         progress=record.get("processed_records"),
         data={"export_format": record.get("export_format")},
     )

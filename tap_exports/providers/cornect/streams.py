@@ -106,6 +106,7 @@ class Companies(CornectStream):
     """
 
     name = "cornect_companies"
+    verify_counts = "warn"
     properties = schemas.COMPANY
 
     def __init__(self, tap: Services, api: CornectApi, searches: Sequence[Entry]) -> None:
@@ -123,17 +124,18 @@ class Companies(CornectStream):
     def pages(self, window: Window | None) -> Iterable[Page]:
         """Yield the pages of all searches."""
         del window
+        before = 0
         for entry in self.searches:
-            yield from self.found(entry)
+            count = 0
+            for page in self.found(entry):
+                count = max(count, page.total or 0)
+                yield Page(page.items, before + count if page.total is not None else None)
+            before += count
 
     def found(self, entry: Entry) -> Iterator[Page]:
-        """Yield the pages of one search, with its name in each row; a count that differs is warned of."""
-        seen, total = 0, None
+        """Yield the pages of one search, with its name in each row."""
         for page in self.cornect.search(entry.get("search_filters") or {}):
-            seen, total = seen + len(page.items), page.total
-            yield Page([{"search_name": entry["name"], **row} for row in page.items])
-        if total is not None and seen < total:
-            LOGGER.warning("%s: %s: %d companies read, the search counts %d", self.name, entry["name"], seen, total)
+            yield replace(page, items=[{"search_name": entry["name"], **row} for row in page.items])
 
     def make_run(self) -> Run:
         """Return a run over all searches."""

@@ -195,18 +195,16 @@ def parse_job(item: Row) -> Job:
 
 
 def parse_files(item: Mapping[str, Any], wanted: Wanted) -> list[RemoteFile]:
-    """Return the first wanted file that has a URL; rows have one, unless the export counts none.
+    """Return the first wanted file that has a URL; only where there is none, a count of 0 means no rows.
 
     Raises:
         BadContentError: The rows have no URL.
     """
     total, rows = item.get("count_total"), wanted[0] in {JSON, CSV}
-    if rows and total == 0:
-        return []
     for field, name, form in wanted:
         if item.get(field):
             return [RemoteFile(name, str(item[field]), form, rows=total if rows else None)]
-    if rows:
+    if rows and total != 0:
         msg = f"packagex: export {item.get('id')} is completed, but shows neither _json_url nor _csv_url"
         raise BadContentError(msg)
     return []

@@ -13,10 +13,10 @@ from tap_exports.engine.model import (
     Column,
     Event,
     NewColumns,
+    Proven,
     Rejected,
     Row,
     Rows,
-    Unfinished,
 )
 from tap_exports.singer.messages.emitter import Emitter
 from tap_exports.singer.progress import Bar
@@ -45,7 +45,7 @@ class Delivery:
         batches: Takes the rows in batch mode, else None.
         bar: The progress bar.
         counts: Totals so far.
-        is_finished: False once the run yielded `Unfinished`: with `detach`, the next run reads the rest.
+        is_whole: True once the run yielded a `Proven` of everything: only then may the version be activated.
     """
 
     stream: CatalogStream
@@ -53,7 +53,7 @@ class Delivery:
     batches: Batches | None
     bar: Bar
     counts: Counts = field(default_factory=Counts)
-    is_finished: bool = True
+    is_whole: bool = False
 
     def deliver(self, events: Iterable[Event]) -> None:
         """Write all events in their order."""
@@ -68,8 +68,8 @@ class Delivery:
             (self.batches or self.stream.tap).write_state()
         elif isinstance(event, NewColumns):
             self._evolve(event.columns)
-        elif isinstance(event, Unfinished):
-            self.is_finished = False
+        elif isinstance(event, Proven):
+            self.is_whole = event.is_whole
         elif isinstance(event, Rejected):
             self.counts.rejects += 1
             self.stream.tap.rejects.add(self.stream.name, event)

@@ -30,6 +30,7 @@ JOB = th.PropertiesList(
     th.Property("bytes", th.IntegerType, description="Bytes downloaded"),
     th.Property("sha256", th.StringType, description="Digest of its file"),
     th.Property("credits_charged", th.IntegerType, description="What its creation cost"),
+    th.Property("proof", th.StringType, description="A: a count or checksum agrees, B: proper end, C: neither"),
     th.Property("reason", th.StringType, description="Why it failed"),
     th.Property("warnings", th.ArrayType(th.StringType), description="What to know of it, such as a capped export"),
 )

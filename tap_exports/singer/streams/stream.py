@@ -137,8 +137,12 @@ class EventStream(CatalogStream):
         with progress(self.config["progress"], self.name) as bar:
             delivery = Delivery(self, self._stream_version, self._open_batches(), bar, counts)
             delivery.deliver(self.run().events())
-        if self._stream_version is not None and delivery.is_finished and self.config["emit_activate_version_messages"]:
+        if self._stream_version is None or not self.config["emit_activate_version_messages"]:
+            return
+        if delivery.is_whole:
             self._write_activate_version_message(self._stream_version)
+        else:
+            self.logger.warning("%s: not proven complete: no ACTIVATE_VERSION, rows of earlier reads stay", self.name)
 
     def _open_batches(self) -> Batches | None:
         if not self._batch_settings or self.ABORT_AT_RECORD_COUNT is not None:
