@@ -194,10 +194,10 @@ def test_deletion_is_noted_and_struck_off() -> None:
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
     [
-        ("2026-07-01", "instant", "replication_key_value is not an ISO 8601 date-time; mend or remove it"),
-        (12, "instant", "replication_key_value is not an ISO 8601 date-time; mend or remove it"),
-        ("x", "number", "replication_key_value is not an integer; mend or remove it"),
-        (12.5, "number", "replication_key_value is not an integer; mend or remove it"),
+        ("2026-07-01", "instant", "replication_key_value is not an ISO 8601 date-time; fix or remove it"),
+        (12, "instant", "replication_key_value is not an ISO 8601 date-time; fix or remove it"),
+        ("x", "number", "replication_key_value is not an integer; fix or remove it"),
+        (12.5, "number", "replication_key_value is not an integer; fix or remove it"),
     ],
 )
 def test_a_bookmark_of_another_type_is_refused(value: object, kind: str, expected: str) -> None:
@@ -225,7 +225,7 @@ MALFORMED = "is malformed: bookmarks.s.ledger holds an entry that cannot be read
 @pytest.mark.parametrize(
     ("bookmark", "expected"),
     [
-        ([], "is malformed: an object is due under bookmarks.s"),
+        ([], "is malformed: expected an object under bookmarks.s"),
         ({"ledger": []}, "is malformed: bookmarks.s.ledger has no version"),
         ({"ledger": {}}, "is malformed: bookmarks.s.ledger has no version"),
         (
@@ -234,7 +234,7 @@ MALFORMED = "is malformed: bookmarks.s.ledger holds an entry that cannot be read
         ),
         (
             {"ledger": {"version": 0}},
-            "has ledger version 0, which no tap-exports wrote; mend or remove the ledger",
+            "has ledger version 0, which no tap-exports wrote; fix or remove the ledger",
         ),
         ({"ledger": {"version": 1, "jobs": None}}, MALFORMED),
         ({"ledger": {"version": 1, "jobs": {}}}, MALFORMED),

@@ -105,11 +105,11 @@ def test_configuration(tmp_path: Path, case: str) -> None:
 
 
 STATES: dict[str, tuple[Any, str]] = {
-    "no object": ([], 'STATE is malformed: an object with "bookmarks" is due'),
-    "no bookmarks": ({"exelensia_files": {}}, 'STATE is malformed: an object with "bookmarks" is due'),
+    "no object": ([], 'STATE is malformed: expected an object with "bookmarks"'),
+    "no bookmarks": ({"exelensia_files": {}}, 'STATE is malformed: expected an object with "bookmarks"'),
     "a bookmark that is no object": (
         {"bookmarks": {"exelensia_files": "2026-01-01"}},
-        "STATE of exelensia_files is malformed: an object is due under bookmarks.exelensia_files",
+        "STATE of exelensia_files is malformed: expected an object under bookmarks.exelensia_files",
     ),
     "a ledger without version": (
         {"bookmarks": {"exelensia_export_invoices": {"ledger": {"jobs": []}}}},
@@ -153,7 +153,7 @@ def test_bookmark_that_is_no_date(tmp_path: Path, sandbox: Boxes) -> None:
     state = {"bookmarks": {"exelensia_files": {"replication_key": "createdAt", "replication_key_value": "soon"}}}
     ran = tap(tmp_path, exelensia(sandbox()), state=state)
     assert ran.errors == [
-        "STATE of exelensia_files: replication_key_value is not an ISO 8601 date-time; mend or remove it",
+        "STATE of exelensia_files: replication_key_value is not an ISO 8601 date-time; fix or remove it",
         "1 of 9 streams failed: exelensia_files; STATE holds what was proven",
     ]
     assert ran.states[-1]["bookmarks"]["exelensia_files"] == state["bookmarks"]["exelensia_files"]

@@ -1,4 +1,4 @@
-"""A job's life: intent, submission, ledger, polling; in worker threads, while the main thread owns STATE."""
+"""Lifecycle of a job: intent, submission, ledger, polling; in worker threads, while the main thread owns STATE."""
 
 from tap_exports.engine.jobs.journal import Journal
 from tap_exports.engine.jobs.lifecycle import CLOCK_SKEW, Lifecycle

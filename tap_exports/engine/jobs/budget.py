@@ -1,4 +1,4 @@
-"""What one run may spend (P10)."""
+"""Limit of the credits that one run may spend (P10)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tap_exports.errors import PaymentError
 class Budget:
     """Credits that one run may still spend; safe to share between threads.
 
-    A creation takes the most that it could cost before it is sent; once the charge is known, the rest comes back.
+    `take` reserves the most that a creation could cost, before it is sent; `settle` replaces that by the charge.
 
     Args:
         limit: Credits for the whole run; 0 allows no creation at all.
-        setting: The setting that it comes from, for messages.
+        setting: Name of the setting that holds the limit, for messages.
     """
 
     def __init__(self, limit: int, setting: str) -> None:
@@ -26,19 +26,19 @@ class Budget:
 
     @property
     def left(self) -> int:
-        """Return the credits that are neither spent nor taken."""
+        """Return the credits that are neither spent nor reserved."""
         return self._limit - self._spent - sum(self._taken.values())
 
     def take(self, purpose: str, need: int, balance: int) -> None:
-        """Take what a creation could cost at most.
+        """Reserve the most that a creation could cost.
 
         Args:
-            purpose: What it is for; what was taken for the same purpose and is not settled is given back first.
+            purpose: What the credits are for; an unsettled reservation for the same purpose is released first.
             need: Credits that it could cost.
             balance: Credits of the account.
 
         Raises:
-            PaymentError: It is more than the setting or the balance allows; nothing was taken.
+            PaymentError: It is more than the setting or the balance allows; nothing was reserved.
         """
         with self._lock:
             self._taken.pop(purpose, None)
@@ -51,7 +51,7 @@ class Budget:
         raise PaymentError(f"{msg}; nothing was created or spent")
 
     def settle(self, purpose: str, charged: int) -> None:
-        """Put the charge in the place of what was taken; a charge of an earlier run took nothing and does not count."""
+        """Replace a reservation by the actual charge; without one (job of an earlier run) nothing is counted."""
         with self._lock:
             if self._taken.pop(purpose, None) is not None:
                 self._spent += charged

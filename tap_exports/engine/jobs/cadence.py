@@ -1,4 +1,4 @@
-"""When a job is looked at next."""
+"""Intervals between the polls of a job."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import random
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs.outcome import JobSettings
 
-SHARE_OF_AGE = 0.1  # how late the end of a job may be seen, beside `poll_interval_seconds`
-STEPS = 6  # looks in the span in which the job before ended
-STEPS_BEYOND = 3  # as close behind it: no two jobs take equally long
-CLOSEST = 0.1  # of `poll_interval_seconds`, between two looks there
-GLANCES = 4  # within a wait, at whether another job ended
+SHARE_OF_AGE = 0.1  # seconds of wait per second of age; the end is seen that share late
+STEPS = 6  # polls within the span of ages in which the previous job ended
+STEPS_BEYOND = 3  # polls at the same step after that span, because durations vary
+CLOSEST = 0.1  # shortest such step, as a share of `poll_interval_seconds`
+GLANCES = 4  # checks per wait for whether another job ended; no requests
 JITTER = 0.2
 SHORTEST_WAIT_SECONDS = 0.05
 
 
 class Cadence:
-    """The waits between the looks at a provider's jobs.
+    """Waits between polls of one provider's jobs. Safe to use from several threads.
 
-    They grow with the age of a job, so that its end is seen at most a tenth of its duration late; where the job of the
-    same stream before ended, or of any where the stream had none, looks are closer. Safe to use from several threads.
+    A wait grows with the age of the job, so that its end is seen at most a tenth of its duration late. Around the age
+    at which the previous job of the stream ended (of any stream, if the stream had none) polls are closer together.
 
     Args:
-        settings: First wait and ceiling.
+        settings: First wait and longest wait.
     """
 
     def __init__(self, settings: JobSettings) -> None:
-        """Know nothing of earlier jobs."""
+        """Start without knowledge of earlier jobs."""
         self._settings = settings
         self._ends: dict[str, tuple[float, float]] = {}
         self._last = (0.0, 0.0)
@@ -35,11 +35,11 @@ class Cadence:
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     def wait(self, stream: str, age: float) -> float:
-        """Return the seconds until the next look.
+        """Return the seconds until the next poll.
 
         Args:
-            stream: Whose job it is.
-            age: Seconds since the job was created, or re-attached to.
+            stream: Stream of the job.
+            age: Seconds since the job was created or re-attached to.
         """
         first, ceiling = self._settings.poll_interval_seconds, self._settings.poll_interval_max_seconds
         wait = min(max(first, age * SHARE_OF_AGE) * self._random.uniform(1 - JITTER, 1 + JITTER), ceiling)
@@ -52,13 +52,13 @@ class Cadence:
         return max(wait, SHORTEST_WAIT_SECONDS)
 
     def rest(self, clock: Clock, stream: str, began: float, most: float) -> None:
-        """Wait until the next look is due; where another job ends meanwhile, this one may be about to.
+        """Sleep until the next poll; when another job ends meanwhile, shorten the wait, as this one may end soon.
 
         Args:
             clock: Time and waiting.
-            stream: Whose job it is.
-            began: When the job was created, or re-attached to, by that clock.
-            most: Seconds that the wait may last.
+            stream: Stream of the job.
+            began: When the job was created or re-attached to, as `clock.monotonic()`.
+            most: Longest wait in seconds.
         """
         now, ended = clock.monotonic(), self._ended
         wait = max(SHORTEST_WAIT_SECONDS, min(self.wait(stream, now - began), most))
@@ -70,6 +70,6 @@ class Cadence:
                 ended, until = self._ended, min(until, now + self.wait(stream, now - began))
 
     def ended(self, stream: str, before: float, after: float) -> None:
-        """Note between which two ages a job ended: the last look at which it ran, and the one at which it did not."""
+        """Record a job's ages in seconds at the last poll that saw it run and at the poll that saw its end."""
         self._ends[stream] = self._last = (before, after)
         self._ended += 1

@@ -1,4 +1,4 @@
-"""Changes of STATE that worker threads ask for and the main thread makes.
+"""Changes of STATE that worker threads request and the main thread makes.
 
 A worker never touches the ledger: it hands a change over and waits until the main thread has made it and STATE was
 written. So an intent is in STATE before its POST and a job's id before its first poll (P2), whatever the number of
@@ -29,8 +29,8 @@ class _Change:
 
     Attributes:
         make: Makes it.
-        retract: Takes an intent back; None for what happened already.
-        done: Set once STATE was written with it.
+        retract: Withdraws an intent; None for a fact, which cannot be withdrawn.
+        done: Set once STATE with the change was written.
     """
 
     make: Callable[[], object]
@@ -39,7 +39,7 @@ class _Change:
 
 
 class Journal:
-    """Between the workers and the main thread; every method says for which of them it is."""
+    """Queue of changes from workers to the main thread; call each method only from the side that its section names."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -51,7 +51,7 @@ class Journal:
     # For workers
 
     def commit(self, change: Callable[[], object]) -> None:
-        """Hand over what happened and wait until STATE with it was written.
+        """Queue the change for a fact and wait until STATE with it was written.
 
         Raises:
             RunEndingError: The run is ending; the main thread still makes the change.
@@ -60,11 +60,11 @@ class Journal:
 
     @contextmanager
     def creation(self, intend: Callable[[], object], retract: Callable[[], object]) -> Iterator[None]:
-        """Have an intent written, then create within the context.
+        """Wait until STATE with the intent was written; create the job inside the context.
 
         Args:
-            intend: Notes the intent.
-            retract: Takes it back, should the run end before this worker may go on.
+            intend: Records the intent.
+            retract: Withdraws it, if the run ends before this worker continues.
 
         Raises:
             RunEndingError: The run is ending; nothing may be created.
@@ -87,14 +87,14 @@ class Journal:
     # For the main thread
 
     def pump(self) -> Iterator[Checkpoint]:
-        """Make the changes that wait, and have STATE written once for all of them."""
+        """Make all queued changes and yield one checkpoint for them; none when there are no changes."""
         waiting = []
         while not self._queue.empty():
             waiting.append(self._queue.get())
         yield from self._make(waiting)
 
     def until(self, future: Future[E]) -> Iterator[Checkpoint]:
-        """Make changes until a future is done."""
+        """Make changes as they arrive until a future is done."""
         future.add_done_callback(lambda _: self._queue.put(None))
         yield from self.pump()
         while not future.done():
@@ -102,13 +102,13 @@ class Journal:
             yield from self.pump()
 
     def along(self, events: Iterable[E]) -> Iterator[E | Checkpoint]:
-        """Yield events, and make the changes that wait in between: other jobs go on while a long file is read."""
+        """Yield events and make queued changes between them, so that other jobs proceed while a long file is read."""
         for event in events:
             yield event
             yield from self.pump()
 
     def end(self) -> None:
-        """Let waiting workers go: intents that no worker acted upon are taken back, none is made any more."""
+        """End the run for waiting workers: withdraw intents that no worker acted upon, accept no new ones."""
         self._ending.set()
         for change in self._unwritten:
             if change.retract:
@@ -116,7 +116,7 @@ class Journal:
         self._unwritten.clear()
 
     def settle(self, seconds: float) -> Iterator[Checkpoint]:
-        """Give creations that are under way some time for their reply, then make what waits; call it after `end`."""
+        """Wait up to `seconds` for replies to pending creations, then make all queued changes. Call it after `end`."""
         deadline = time.monotonic() + seconds
         while self._creating and (left := deadline - time.monotonic()) > 0:
             try:

@@ -1,4 +1,4 @@
-"""The life of one provider's jobs: creation with its intent, lost replies, lost jobs, polling until the end."""
+"""Lifecycle of one provider's jobs: intent and creation, lost replies, lost jobs, polling until the end."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ CREATIONS_PER_REQUEST = 3
 
 @dataclass(slots=True)
 class _Pursuit:
-    """What one worker knows of one request; the ledger belongs to the main thread.
+    """Progress of one worker on one request; only the main thread may read or change the ledger.
 
     Attributes:
-        request: What is asked for.
-        state: Where changes go, by way of the journal.
-        entry: The ledger's entry when the request was handed in.
+        request: The request.
+        state: The stream's state; changed only through the journal.
+        entry: The ledger's entry when the request was submitted.
         resubmitted: As in `Outcome`.
-        requested_at: When the creation of the present job began.
-        closed: Jobs of earlier runs that asked for the same and are done with.
-        created: Jobs created in this run.
+        requested_at: When the creation of the current job began.
+        closed: Closed full exports of earlier runs, which must not be adopted.
+        created: Jobs created for the request in this run.
         lost: As in `Outcome`.
     """
 
@@ -57,7 +57,7 @@ class _Pursuit:
     lost: Job | None = None
 
     def forget(self) -> None:
-        """Remove the request from the ledger; for the journal."""
+        """Remove the request from the ledger; only the journal may call it."""
         self.state.forget(self.request.fingerprint)
 
 
@@ -66,7 +66,7 @@ class Lifecycle:
 
     Args:
         api: The provider's verbs.
-        journal: Where changes of STATE go.
+        journal: Takes the changes of STATE.
         clock: Time and waiting.
         settings: Intervals and limits.
     """
@@ -83,12 +83,12 @@ class Lifecycle:
     # For the main thread
 
     def start(self, request: Request, state: StreamState, *, resubmitted: bool = False) -> Future[Outcome]:
-        """Create the job of a request, or re-attach to it, and wait for its end in a worker.
+        """Create the job of a request or re-attach to it, and wait for its end in a worker; returns at once.
 
         Args:
-            request: What is asked for.
-            state: Its stream's ledger.
-            resubmitted: Whether a job of this request was lost while it was read: another loss ends the stream.
+            request: The request.
+            state: The state of its stream.
+            resubmitted: Whether a job of this request was lost while it was read; a second loss stops the stream.
         """
         entry = state.entry(request.fingerprint)
         requested_at = entry.requested_at if entry else self._clock.now()
@@ -96,7 +96,7 @@ class Lifecycle:
         return self._workers.submit(lambda: self._pursue(pursuit))
 
     def watch(self, request: Request, job: Job) -> Future[Outcome]:
-        """Wait in a worker for the end of a job that the configuration names; the ledger does not know it."""
+        """Wait in a worker for the end of a job that the configuration names; it is not in the ledger."""
         return self._workers.submit(lambda: self._watch(request, job))
 
     # In a worker
@@ -122,7 +122,7 @@ class Lifecycle:
         return Outcome(p.request, job, p.requested_at, waited, p.created, p.lost, p.resubmitted)
 
     def _look_after(self, pursuit: _Pursuit, job: Job) -> Job:
-        """Wait for a job's end; with `detach` look once, and at a job that was just created not at all."""
+        """Wait for a job's end; with `detach` poll once, or not at all if the job was just created."""
         return job if self.settings.detach and pursuit.created else self._look(pursuit.request, job)
 
     def _look(self, request: Request, job: Job) -> Job:
@@ -132,7 +132,7 @@ class Lifecycle:
         return replace(seen, credits=charged, warnings=seen.warnings or job.warnings, is_capped=capped)
 
     def _attached(self, pursuit: _Pursuit) -> Job | None:
-        """Return the job that the ledger names, or the one that its intent led to; None when there is none."""
+        """Return the open job of the ledger, or the job that was created for its intent; None if there is neither."""
         entry = pursuit.entry
         if entry is None or entry.id is None:
             return self._find(pursuit) if entry else None
@@ -144,7 +144,7 @@ class Lifecycle:
         """Create the job of a request.
 
         Raises:
-            StopError: No reply, and it is not known whether there is a job, or there is none after three attempts.
+            StopError: A reply was lost and the provider cannot tell whether a job exists, or three creations left none.
         """
         for _ in range(CREATIONS_PER_REQUEST):
             pursuit.requested_at = self._clock.now()
@@ -157,11 +157,11 @@ class Lifecycle:
         raise StopError(f"{msg}; the next run asks again")
 
     def _submit(self, pursuit: _Pursuit) -> Job | None:
-        """Send the creating request; a refusal removes the intent, an unknown outcome is cleared up."""
+        """Send the creating request. A refusal removes the intent; after a lost reply the job is looked for."""
         request = pursuit.request
         try:
             job = self._submits().submit(request)
-        except (LostReplyError, BadContentError, LimitError) as lost:  # an unreadable reply tells as little as none
+        except (LostReplyError, BadContentError, LimitError) as lost:  # an unreadable reply counts as lost
             LOGGER.warning("%s: %s; looking for the job", request.stream, lost)
             return self._find(pursuit)
         except TapError:
@@ -176,14 +176,14 @@ class Lifecycle:
         raise StopError(msg)
 
     def _find(self, pursuit: _Pursuit) -> Job | None:
-        """Find the job whose creation got no reply; None when the provider surely has none.
+        """Find and adopt the job whose creation got no reply; None when it is certain that another may be created.
 
         Raises:
-            StopError: The provider offers no way to find it, so it may exist and nothing may be created again.
+            StopError: The provider offers no way to find it; it may exist, so no other job may be created.
         """
         request, at = pursuit.request, pursuit.requested_at
         if isinstance(self.api, FreeToRepeat):
-            LOGGER.info("%s: %s takes nothing for a second job, so one is created", request.stream, request.provider)
+            LOGGER.info("%s: a second job costs nothing at %s, so one is created", request.stream, request.provider)
             return None
         if not isinstance(self.api, Finds):
             msg = (
@@ -230,10 +230,10 @@ class Lifecycle:
                 self._cadence.rest(self._clock, request.stream, began, left)
 
     def _time_left(self, request: Request, job: Job, moved_at: float) -> float:
-        """Return the seconds until a job that does not move counts as stalled.
+        """Return the seconds until a job without progress counts as stalled.
 
         Raises:
-            JobStalledError: There are none left.
+            JobStalledError: None are left.
         """
         idle = self._clock.monotonic() - moved_at
         if idle < self.settings.job_stall_timeout_seconds:

@@ -1,4 +1,4 @@
-"""What a lifecycle is told, and what it answers with."""
+"""Settings of a lifecycle and the outcome of a job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tap_exports.engine.model import Job, Request
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """How jobs are waited for; spans in seconds."""
+    """Settings of the same names that control polling; `detach` is `job_wait: detach`."""
 
     poll_interval_seconds: float = 2
     poll_interval_max_seconds: float = 60
@@ -21,16 +21,16 @@ class JobSettings:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A job that ended, or with `detach` one that runs.
+    """A job that ended, or with `detach` one that may still be running.
 
     Attributes:
-        request: What was asked for.
+        request: The request that the job answers.
         job: The job as last seen.
         requested_at: When its creation began.
-        wait_seconds: From then, or from re-attaching, to the end.
+        wait_seconds: From the start of its creation, or from re-attaching, to its end.
         attempts: Jobs that were created for this request in this run.
-        lost: The job that was lost while it was waited for, so that this one was created in its place, or None.
-        resubmitted: Whether this job took the place of a lost one: another loss ends the stream.
+        lost: The job that was lost while it was polled and that this one replaces, or None.
+        resubmitted: Whether this job replaces a lost one; a second loss stops the stream.
     """
 
     request: Request

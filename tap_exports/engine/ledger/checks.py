@@ -1,4 +1,4 @@
-"""Checks of an incoming STATE, before anything of it is used."""
+"""Validates an incoming STATE before any of it is used."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tap_exports.errors import StateError
 
 
 def check_state(state: object) -> None:
-    """Check the incoming STATE.
+    """Check the incoming STATE; None and an empty object pass.
 
     Raises:
-        StateError: It is malformed, or written by a newer version; nothing of it is used then.
+        StateError: It is malformed, or written by a newer version; none of it may be used.
     """
     if state is None or state == {}:
         return
     bookmarks = state.get("bookmarks") if isinstance(state, Mapping) else None
     if not isinstance(bookmarks, Mapping):
-        msg = 'STATE is malformed: an object with "bookmarks" is due'
+        msg = 'STATE is malformed: expected an object with "bookmarks"'
         raise StateError(msg)
     for stream, bookmark in bookmarks.items():
         check(stream, bookmark)
@@ -33,7 +33,7 @@ def check(stream: str, bookmark: object) -> None:
         StateError: It is malformed, or from a newer version.
     """
     if not isinstance(bookmark, Mapping):
-        msg = f"STATE of {stream} is malformed: an object is due under bookmarks.{stream}"
+        msg = f"STATE of {stream} is malformed: expected an object under bookmarks.{stream}"
         raise StateError(msg)
     ledger = bookmark.get("ledger")
     if ledger is None:
@@ -50,7 +50,7 @@ def check(stream: str, bookmark: object) -> None:
 
 
 def _check_version(stream: str, version: int) -> None:
-    """Check that this version of the ledger is known; the first one was 1."""
+    """Check that the version of the ledger is supported; the first version was 1."""
     if version > VERSION:
         msg = (
             f"STATE of {stream} has ledger version {version}, this tap knows up to {VERSION}: "
@@ -58,12 +58,12 @@ def _check_version(stream: str, version: int) -> None:
         )
         raise StateError(msg)
     if version < VERSION:
-        msg = f"STATE of {stream} has ledger version {version}, which no tap-exports wrote; mend or remove the ledger"
+        msg = f"STATE of {stream} has ledger version {version}, which no tap-exports wrote; fix or remove the ledger"
         raise StateError(msg)
 
 
 def _check_ledger(ledger: Mapping[str, Any]) -> None:
-    """Read all of a ledger once.
+    """Parse every field of a ledger once.
 
     Raises:
         LookupError: Something is missing; TypeError, ValueError or AttributeError: something is of another type.
@@ -89,6 +89,6 @@ def _list(value: object) -> list[Any]:
 
 
 def _whole(value: object) -> int:
-    if not isinstance(value, int):  # what reads JSON may read 1e999 as infinity
+    if not isinstance(value, int):  # a JSON parser may return infinity for 1e999
         raise TypeError
     return value

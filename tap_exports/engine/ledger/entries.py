@@ -1,4 +1,4 @@
-"""Entries of the ledger: open jobs, intents to create one, and full exports that are done."""
+"""Entries of the ledger: open jobs, intents to create a job, and closed full exports."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Entry:
 
     Attributes:
         id: The provider's job id, or None.
-        fingerprint: Of the request.
+        fingerprint: Digest of the request.
         window: The window that the job covers, or None.
-        requested_at: When the tap was about to create it.
+        requested_at: When the tap began to create it.
         credits: What the creation was charged, where the provider said so.
     """
 
@@ -34,12 +34,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Full exports that are done with: the next one asks for the same, and must not adopt one of them.
+    """Full exports that were read or discarded. The next export has the same request and must not adopt one of them.
 
     Attributes:
-        ids: The last few of them.
-        created_at: When the provider created the youngest of all, by its own clock; None where it does not say. It
-            rules out those whose ids are kept no more.
+        ids: Ids of the last few.
+        created_at: When the provider created the most recent one, by its own clock; None where it does not say. Jobs
+            created before it are ruled out too, so older ids need not be kept.
     """
 
     ids: frozenset[str] = frozenset()
@@ -47,7 +47,7 @@ class Closed:
 
 
 def text(value: object) -> str:
-    """Return a value that must be text.
+    """Return the value, which must be a string.
 
     Raises:
         TypeError: It is not.
@@ -58,19 +58,19 @@ def text(value: object) -> str:
 
 
 def others(entries: Iterable[dict[str, Any]], fingerprint: str) -> list[dict[str, Any]]:
-    """Return the entries of other requests, as a new list: a worker may be reading the old one."""
+    """Return the entries of all other requests in a new list, because a worker may be reading the old list."""
     return [entry for entry in entries if entry["fingerprint"] != fingerprint]
 
 
 def entry_of(raw: Mapping[str, Any]) -> Entry:
-    """Return the entry that STATE holds as JSON values."""
+    """Parse an entry of STATE."""
     bounds: Sequence[str | None] | None = raw.get("window")
     window = Window(from_text(bounds[0]) if bounds[0] else None, from_text(str(bounds[1]))) if bounds else None
     return Entry(raw.get("id"), text(raw["fingerprint"]), window, from_text(raw["requested_at"]), raw.get("credits"))
 
 
 def raw_entry(request: Request, at: datetime) -> dict[str, Any]:
-    """Return a request as the JSON values of an entry."""
+    """Return a request as an entry of STATE, without its id."""
     window = request.window
     bounds = [to_text(window.start) if window.start else None, to_text(window.end)] if window else None
     return {"fingerprint": request.fingerprint, "window": bounds, "requested_at": to_text(at)}

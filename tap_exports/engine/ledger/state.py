@@ -1,7 +1,7 @@
-"""The bookmark and the ledger of one stream; this package alone knows their shape in STATE.
+"""The bookmark and the ledger of one stream; only this package knows their shape in STATE.
 
-`docs/state.md` describes the shape for users. The dict that a `StreamState` wraps is the live STATE of the tap: a
-method leaves it true, and whoever calls it on behalf of a job sees to it that STATE is written before going on.
+`docs/state.md` describes the shape for users. A `StreamState` wraps the live STATE of the tap: every
+method leaves it valid, and a caller that acts for a job must have STATE written before it continues.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tap_exports.engine.ledger.entries import VERSION, Closed, Entry, entry_of, 
 from tap_exports.engine.model import Job, LocalFile, Request
 from tap_exports.errors import StateError
 
-CLOSED_KEPT = 5  # once a later creation instant rules out the others
-CLOSED_AT_ONE_INSTANT = 100  # a provider that counts whole seconds may date as many alike
+CLOSED_KEPT = 5  # enough where creation instants differ: `closed_created_at` rules out older jobs
+CLOSED_AT_ONE_INSTANT = 100  # a provider with whole seconds may give many jobs the same instant
 
 
 class StreamState:
@@ -26,7 +26,7 @@ class StreamState:
     Args:
         stream: The stream's name, for messages.
         bookmark: The live dict under `bookmarks.<stream>`.
-        changes: Is told before each change.
+        changes: Records the stream's name before each change.
 
     Raises:
         StateError: The dict is malformed, or its ledger was written by a newer version.
@@ -41,7 +41,7 @@ class StreamState:
 
     @classmethod
     def detached(cls, stream: str, bookmark: dict[str, Any]) -> StreamState:
-        """Return the state that a copy holds, of whose changes nobody has to hear; see the class."""
+        """Return the state in a copy of a bookmark, whose changes are not recorded; arguments as for the class."""
         return cls(stream, bookmark, Changes())
 
     # The bookmark
@@ -63,7 +63,7 @@ class StreamState:
         try:
             return from_text(self.value)
         except (ValueError, TypeError, AttributeError):
-            msg = f"STATE of {self._stream}: replication_key_value is not an ISO 8601 date-time; mend or remove it"
+            msg = f"STATE of {self._stream}: replication_key_value is not an ISO 8601 date-time; fix or remove it"
             raise StateError(msg) from None
 
     @property
@@ -78,11 +78,11 @@ class StreamState:
         try:
             return int(str(self.value))
         except ValueError:
-            msg = f"STATE of {self._stream}: replication_key_value is not an integer; mend or remove it"
+            msg = f"STATE of {self._stream}: replication_key_value is not an integer; fix or remove it"
             raise StateError(msg) from None
 
     def advance(self, key: str, value: str | int) -> None:
-        """Move the bookmark over what is proven."""
+        """Set the bookmark; call it only for what is proven."""
         self._changes.add(self._stream)
         self._bookmark["replication_key"] = key
         self._bookmark["replication_key_value"] = value
@@ -91,7 +91,7 @@ class StreamState:
 
     @property
     def entries(self) -> list[Entry]:
-        """Return open jobs, then intents, each in the order in which they were made."""
+        """Return open jobs, then intents, each in order of creation."""
         ledger = self._bookmark.get("ledger", {})
         return [entry_of(raw) for raw in [*ledger.get("jobs", ()), *ledger.get("intents", ())]]
 
@@ -100,13 +100,13 @@ class StreamState:
         return next((e for e in self.entries if e.fingerprint == fingerprint), None)
 
     def intend(self, request: Request, at: datetime) -> None:
-        """Note that a job is about to be created."""
+        """Record the intent to create a job; STATE must be written before the POST."""
         ledger, raw = self._ledger(), raw_entry(request, at)
         ledger["intents"] = [*others(ledger.get("intents", ()), raw["fingerprint"]), raw]
         ledger["jobs"] = others(ledger["jobs"], raw["fingerprint"])
 
     def opened(self, request: Request, job: Job, at: datetime) -> None:
-        """Replace the intent by the job that now exists; at no moment STATE holds neither."""
+        """Replace the intent by the created job; STATE holds at least one of both at every moment."""
         raw = {"id": job.id, **raw_entry(request, at), "files": {}}
         if intent := self.entry(raw["fingerprint"]):
             raw["requested_at"] = to_text(intent.requested_at)
@@ -117,7 +117,7 @@ class StreamState:
         self._drop_intent(raw["fingerprint"])
 
     def forget(self, fingerprint: str) -> None:
-        """Remove a job or an intent; removing nothing is fine."""
+        """Remove the job and the intent of a request, if there are any."""
         if "ledger" in self._bookmark:
             ledger = self._ledger()
             ledger["jobs"] = others(ledger["jobs"], fingerprint)
@@ -125,13 +125,13 @@ class StreamState:
 
     @property
     def closed(self) -> Closed:
-        """Return the full exports that are done with."""
+        """Return the full exports that were read or discarded."""
         ledger = self._bookmark.get("ledger", {})
         at = ledger.get("closed_created_at")
         return Closed(frozenset(ledger.get("closed", ())), from_text(at) if at else None)
 
     def close(self, request: Request, job: Job) -> None:
-        """Let go of a job that is done with, proven or failed; one of a full export is remembered as such."""
+        """Remove a proven or failed job; that of a full export is added to `closed`, so that it is never adopted."""
         self.forget(request.fingerprint)
         if request.window is None:
             last = self.closed.created_at
@@ -153,16 +153,16 @@ class StreamState:
             ledger.pop("intents", None)
 
     def rows_done(self, job_id: str, file: LocalFile) -> int:
-        """Return how many rows of a file are covered by STATE, when its bytes are provably the same; else 0."""
+        """Return how many rows of a file STATE covers, or 0 if the SHA-256 of the file differs."""
         known = self._files(job_id).get(file.name, {})
         return int(known.get("rows", 0)) if known.get("sha256") == file.sha256 else 0
 
     def note_rows(self, job_id: str, file: LocalFile, rows: int) -> None:
-        """Note that the first `rows` rows of a file were written."""
+        """Record that the first `rows` rows of a file were written."""
         self._files(job_id)[file.name] = {"etag": file.etag, "sha256": file.sha256, "rows": rows}
 
     def note_bad_read(self, fingerprint: str, allowed: int) -> None:
-        """Count a read of a job that found bad bytes; let go of the job when as many as `allowed` did."""
+        """Count a read of a job that found bad bytes; discard the job after `allowed` bad reads."""
         for job in self._ledger()["jobs"]:
             if job["fingerprint"] == fingerprint:
                 job["bad_reads"] = job.get("bad_reads", 0) + 1
@@ -175,27 +175,27 @@ class StreamState:
 
     @property
     def deletions(self) -> list[str]:
-        """Return the jobs whose rows the target has kept, to be deleted at the provider."""
+        """Return the ids of proven jobs that are to be deleted at the provider."""
         return list(self._bookmark.get("ledger", {}).get("delete", ()))
 
     def delete_later(self, job_id: str) -> None:
-        """Note a job for deletion in the next run."""
+        """Schedule a job for deletion in the next run."""
         self._ledger().setdefault("delete", []).append(job_id)
 
     def deleted(self, job_id: str) -> None:
-        """Note that a job was deleted."""
+        """Remove a job from the scheduled deletions."""
         ledger = self._ledger()
         ledger["delete"] = [j for j in ledger.get("delete", ()) if j != job_id]
 
     def _ledger(self) -> dict[str, Any]:
-        """Return the ledger, to be changed."""
+        """Return the ledger for a change, which is recorded in `changes`; create it if it is missing."""
         self._changes.add(self._stream)
         ledger: dict[str, Any] = self._bookmark.setdefault("ledger", {"version": VERSION, "jobs": [], "delete": []})
         ledger.setdefault("jobs", [])
         return ledger
 
     def _files(self, job_id: str) -> dict[str, Any]:
-        """Return what is noted of a job's files, to be changed."""
+        """Return the entries of a job's files for a change, which is recorded in `changes`."""
         self._changes.add(self._stream)
         jobs = self._bookmark.get("ledger", {}).get("jobs", [])
         job: dict[str, Any] = next((j for j in jobs if j["id"] == job_id), {})

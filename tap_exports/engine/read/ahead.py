@@ -1,4 +1,4 @@
-"""Work that runs ahead of its reader, in a thread of its own."""
+"""Run a generator ahead of its consumer, in a thread."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
-DEPTH = 1  # items that wait: each holds a batch of rows
+DEPTH = 1  # items buffered: each holds a batch of rows
 _LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What a generator ended with."""
+    """Marks the end of a generator, with the error that it raised or None."""
 
     error: BaseException | None
 
@@ -24,15 +24,15 @@ class _End:
 def ahead(source: Generator[T, None, None], depth: int = DEPTH) -> Generator[T, None, None]:
     """Yield what a generator yields, in its order, while a thread makes the next items.
 
-    Whoever stops early has the thread finish the item that it is at; when this generator is closed no thread is left,
-    and the source is closed.
+    Close this generator when you stop early: closing waits until the thread has finished its current item, ends the
+    thread and closes the source.
 
     Args:
-        source: Makes the items.
-        depth: How many items may wait.
+        source: Makes the items; runs in the thread.
+        depth: Most items buffered.
 
     Raises:
-        BaseException: What the generator raised, after the items that came before.
+        BaseException: What the generator raised, after all items that it yielded before.
     """
     waiting: queue.Queue[T | _End] = queue.Queue(depth)
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""From the files of a completed job to rows: download, decode, count; resumes inside a file (P3)."""
+"""Files of a completed job to rows: download, decode, count; resumes inside a file (P3)."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ Download = Callable[[RemoteFile, Callable[[], RemoteFile]], LocalFile]
 
 
 class Layouts(Protocol):
-    """Gives the layout of the next file: the columns known by then."""
+    """Returns the layout of the next file, with the columns known at the time of the call."""
 
     def __call__(self, skip_rows: int = 0) -> decode.Layout:
-        """Return the layout of a file of which the first rows are done."""
+        """Return the layout of a file whose first `skip_rows` rows are skipped, because STATE covers them."""
 
 
 @runtime_checkable
 class RunsAhead(Protocol):
-    """A reader that can bring what it will read before its turn; safe to call from several threads."""
+    """A reader that can download files before `read` is called; safe to call from several threads."""
 
     def run_ahead(self, outcome: Outcome) -> None:
-        """Begin with the files of a job that is completed."""
+        """Start to download the files of a completed job; returns at once."""
 
     def release(self) -> None:
-        """Let go of what was brought and not read."""
+        """Discard what was downloaded ahead and not read; call it at the end of the stream."""
 
 
 class Reads(Protocol):
-    """Anything that yields the rows of a job that ended: files or pages."""
+    """Yields the rows of a completed job, from files or pages."""
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
         """Yield the rows; code after the last event runs only when all of it was read and counted."""
@@ -75,14 +75,14 @@ class FileReader:
     """Reads the files of jobs.
 
     Attributes:
-        api: Gives the files of a job, with fresh URLs.
-        download: Brings one file into the spool.
+        api: Lists the files of a job, with fresh URLs.
+        download: Downloads one file into the spool.
         layout: Columns, selection and contract of the stream.
-        limits: What is tolerated.
-        clock: Measures the time spent.
-        resumes: Whether a read may go on inside a file. A full table may not: its rows have one version, and
-            activating that would drop those of the crashed one.
-        prefetch: Brings files before their turn, or None.
+        limits: Rejects allowed, and how counts are verified.
+        clock: Measures `read_seconds`.
+        resumes: Whether a read may resume inside a file. A full table must not: each run has its own table version, and
+            activating the new version removes the rows that the crashed run wrote.
+        prefetch: Downloads files before they are read, or None.
     """
 
     api: Opens
@@ -94,12 +94,12 @@ class FileReader:
     prefetch: Prefetch | None = None
 
     def run_ahead(self, outcome: Outcome) -> None:
-        """Begin to bring the files of a job that is completed."""
+        """Start to download the files of a completed job; returns at once."""
         if self.prefetch:
             self.prefetch.begin(outcome.job.id, partial(self._fetched, outcome))
 
     def release(self) -> None:
-        """Let go of what was brought and not read."""
+        """Discard what was downloaded ahead and not read."""
         if self.prefetch:
             self.prefetch.close()
 
@@ -107,7 +107,7 @@ class FileReader:
         here: list[tuple[RemoteFile, LocalFile]] = []
         try:
             for remote in self.api.open(outcome.job):
-                here.append((remote, self._download(outcome, remote)))  # noqa: PERF401 - what is here is to be removed
+                here.append((remote, self._download(outcome, remote)))  # noqa: PERF401 - an error removes them
         except BaseException:
             remove(here)
             raise
@@ -117,7 +117,7 @@ class FileReader:
         """Yield the rows of a job; code after the last event runs only when all of it was read and counted.
 
         Raises:
-            TapError: The files are not what they should be; see `tap_exports.errors`.
+            TapError: A file cannot be downloaded or decoded, or its counts are wrong; see `tap_exports.errors`.
         """
         began = self.clock.monotonic()
         here = None
@@ -176,10 +176,11 @@ class FileReader:
                             yield Checkpoint()
 
     def read_rest(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
-        """Yield the rows of a job's only file that are behind those counted, which others have read.
+        """Yield the rows of a job's only file that follow those in `tally`, which an executor has converted.
 
         Raises:
-            TapError: As for `read`; also where the file is not the one that was begun.
+            TapError: As for `read`.
+            BadContentError: The file differs from the one that was converted.
         """
         (remote,) = self.api.open(outcome.job)
         local = self._download(outcome, remote)
@@ -191,23 +192,23 @@ class FileReader:
             local.path.unlink(missing_ok=True)
 
     def again(self, outcome: Outcome, name: str) -> RemoteFile:
-        """Ask for a fresh URL of one file.
+        """Request a fresh URL of one file.
 
         Raises:
-            JobLostError: The job does not hold that file any more.
+            JobLostError: The job no longer has a file of that name.
         """
         if found := next((f for f in self.api.open(outcome.job) if f.name == name), None):
             return found
-        msg = f"{outcome.request.provider}: job {outcome.job.id} holds no {name} any more"
+        msg = f"{outcome.request.provider}: job {outcome.job.id} no longer has the file {name}"
         raise JobLostError(msg)
 
 
 def cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatch | list[Row]]:
-    """Yield a batch in parts that end where a checkpoint is due: it may hold more rows than a crash may repeat.
+    """Yield a batch in parts, each ending at a multiple of `ROWS_PER_CHECKPOINT` rows of the file or with the batch.
 
     Args:
         data: The batch.
-        before: Rows of the file that come before it.
+        before: Rows of the file that precede the batch.
     """
     start, size = 0, len(data)
     while start < size:

@@ -1,4 +1,4 @@
-"""Optional guards of an export: what must hold of its rows before its window may close."""
+"""Optional guards: conditions that the rows of an export must meet before its window is proven."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """What the configuration demands of one export.
+    """Configured conditions of one export; the defaults check nothing.
 
     Attributes:
-        expect_columns: Columns that the rows must hold.
-        min_rows: Fewest rows of a job.
-        max_age_hours: Greatest age of a job when it is read.
+        expect_columns: Columns that the rows must have.
+        min_rows: Least number of rows of a job.
+        max_age_hours: Greatest age of a job when reading starts.
     """
 
     expect_columns: Collection[str] = ()
@@ -35,12 +35,12 @@ class Guards:
 
 @dataclass(frozen=True, slots=True)
 class GuardedReader:
-    """Reads like another reader, and stops where a guard does not hold; the window then stays open.
+    """Wraps a reader and stops the stream when a guard fails; the window then stays open.
 
     Attributes:
         reader: Reads the rows of a job.
-        guards: What must hold.
-        clock: Tells a job's age.
+        guards: The conditions.
+        clock: For the age of a job.
     """
 
     reader: Reads
@@ -48,11 +48,11 @@ class GuardedReader:
     clock: Clock
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
-        """Yield the rows; a file without an expected column ends before its first row, pages at their end.
+        """Yield the rows; a column missing from a file is raised before its first row, from pages after the last one.
 
         Raises:
-            GuardError: A guard does not hold; the message names the figure seen.
-            TapError: As the other reader.
+            GuardError: A guard failed; the message gives the observed value.
+            TapError: As the wrapped reader.
         """
         where = describe(outcome.request.stream, outcome.job, outcome.request.window)
         self._check_age(where, outcome)
@@ -69,12 +69,12 @@ class GuardedReader:
             raise GuardError(f"{where}: {tally.rows} rows, min_rows is {self.guards.min_rows}; the window stays open")
 
     def run_ahead(self, outcome: Outcome) -> None:
-        """Do as the other reader does."""
+        """Pass on to the wrapped reader, if it can run ahead."""
         if isinstance(self.reader, RunsAhead):
             self.reader.run_ahead(outcome)
 
     def release(self) -> None:
-        """Do as the other reader does."""
+        """Pass on to the wrapped reader, if it can run ahead."""
         if isinstance(self.reader, RunsAhead):
             self.reader.release()
 

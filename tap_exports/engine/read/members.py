@@ -1,4 +1,4 @@
-"""What makes the rows of each stream of an archive: the job itself, its sections, its records, its files."""
+"""Readers of the streams of one archive: jobs, sections, records and files."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ DOCUMENTS = frozenset({".yaml", ".yml"})
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a reader gets of one job.
+    """One job, as the readers of its streams get it.
 
     Attributes:
-        outcome: How it ended.
-        inventory: What it is said to hold.
-        constants: Columns that all its rows have.
-        complain: Raises or warns of a count that differs.
-        archive: The archive and its survey, None for a reader that does without.
+        outcome: The job and how it ended.
+        inventory: Content that the provider declares.
+        constants: Columns with the same value in all its rows.
+        complain: Raises or logs a warning, as `verify_counts` says; call it with the message when a count differs.
+        archive: Path of the archive and its survey; None when the reader needs no archive.
     """
 
     outcome: Outcome
@@ -52,12 +52,12 @@ class Opened:
 
 
 class Reader(Protocol):
-    """Makes the rows of one stream."""
+    """Makes the rows of one stream; `takes_failed` says whether failed jobs are passed to it."""
 
     takes_failed: ClassVar[bool]
 
     def needs_archive(self, inventory: Inventory) -> bool:
-        """Tell whether the archive is needed, given what the job says of it."""
+        """Return whether the archive must be downloaded, given what the job declares."""
 
     def read(self, opened: Opened) -> Iterator[Event]:
         """Yield the rows of one job; code after the last event runs only when all of it was read and counted."""
@@ -65,10 +65,10 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JobReader:
-    """One row per job, failed ones too.
+    """One row per job, failed jobs included.
 
     Attributes:
-        row: Makes it.
+        row: Makes the row.
         layout: Columns, selection and contract of the stream.
         stream: Its name.
     """
@@ -91,14 +91,14 @@ class JobReader:
 
 @dataclass(frozen=True, slots=True)
 class SectionReader:
-    """One row per section; those of the job, or the manifest's where the job lists none."""
+    """One row per section, as listed by the job, or by the manifest where the job lists none."""
 
     layout: Layouts
     stream: str
     takes_failed: ClassVar[bool] = False
 
     def needs_archive(self, inventory: Inventory) -> bool:
-        """Tell whether only the manifest lists the sections."""
+        """Return whether only the manifest, which is in the archive, lists the sections."""
         return inventory.sections is None
 
     def read(self, opened: Opened) -> Iterator[Event]:
@@ -121,7 +121,7 @@ class RecordReader:
         return True
 
     def read(self, opened: Opened) -> Iterator[Event]:
-        """Yield the records in the archive's order, and hold their number against the sections' own."""
+        """Yield the records in archive order, then compare their number with the count of each section."""
         counts = Counts()
         constants = {**opened.constants, JOB_ID: opened.outcome.job.id}
         yield from batches(self._records(opened, counts), constants)
@@ -142,7 +142,7 @@ class RecordReader:
 
 @dataclass(frozen=True, slots=True)
 class AssetReader:
-    """One row per file that is not YAML, stored where a storage is configured."""
+    """One row per file that is not YAML; the file is stored if a storage is configured."""
 
     limits: ArchiveLimits
     store: Store | None
@@ -154,7 +154,7 @@ class AssetReader:
         return True
 
     def read(self, opened: Opened) -> Iterator[Event]:
-        """Yield the files in the archive's order, and hold their number against the sections' own."""
+        """Yield the files in archive order, then compare their number with the count of each section."""
         counts = Counts()
         yield from batches(self._files(opened, counts), opened.constants)
         yield verify(opened, counts, [(s, s.binaries) for s in opened.inventory.sections or ()], "files")
@@ -182,7 +182,7 @@ def section_row(section: Section) -> Row:
 
 
 def members(opened: Opened, limits: ArchiveLimits) -> Iterator[tuple[Member, str]]:
-    """Yield every file but the manifest, with its section."""
+    """Yield every file except the manifest, with its section; nothing without an archive."""
     if opened.archive is None:
         return
     path, found = opened.archive
@@ -196,8 +196,8 @@ def batches(rows: Iterator[tuple[Row, int]], constants: Row) -> Iterator[Rows]:
     """Yield rows in batches of bounded number and size.
 
     Args:
-        rows: Each with about what it takes in memory.
-        constants: Columns that all have.
+        rows: Each row with its approximate size in bytes.
+        constants: Columns with the same value in all rows.
     """
     batch: list[Row] = []
     size = 0
@@ -212,7 +212,7 @@ def batches(rows: Iterator[tuple[Row, int]], constants: Row) -> Iterator[Rows]:
 
 
 def conformed(rows: list[Row], opened: Opened, layout: Layouts, stream: str) -> Iterator[Event]:
-    """Yield rows of the provider's own making against the stream's columns."""
+    """Yield rows checked against the columns of the stream; rows that do not fit become `Rejected`."""
     for item in decode.conform([{**opened.constants, **row} for row in rows], layout(), 1, stream):
         yield Rejected(opened.outcome.job.id, item) if isinstance(item, Reject) else item
 

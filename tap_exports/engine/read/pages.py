@@ -1,4 +1,4 @@
-"""Jobs whose rows and records are JSON pages instead of files."""
+"""Readers of jobs whose rows come as JSON pages instead of files."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class PageReader:
     Attributes:
         pages: Yields the pages of a job.
         layout: Columns, selection and contract of the stream.
-        limits: What is tolerated.
-        clock: Measures the time spent.
+        limits: Rejects allowed, and how counts are verified.
+        clock: Measures `read_seconds`.
     """
 
     pages: Callable[[Job], Iterator[Page]]
@@ -31,10 +31,10 @@ class PageReader:
     clock: Clock
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
-        """Yield the rows of a job; pages carry no proof of sameness, so a broken read starts over at page 1.
+        """Yield the rows of a job. A broken read restarts at page 1: nothing proves that the pages are unchanged.
 
         Raises:
-            TapError: What stopped the read.
+            TapError: A page cannot be read, or the counts are wrong.
         """
         del state
         began, job, stream = self.clock.monotonic(), outcome.job, outcome.request.stream
@@ -47,7 +47,7 @@ class PageReader:
             tally.read_seconds = self.clock.monotonic() - began
 
     def _read(self, job: Job, stream: str, tally: Tally) -> Generator[Event, None, int | None]:
-        """Yield the rows of all pages; return the provider's count as its last page tells it."""
+        """Yield the rows of all pages; return the total of the last page that has one, else None."""
         total = None
         tally.begin_file()
         for page in self.pages(job):
@@ -70,7 +70,7 @@ class PageReader:
 
 @dataclass(slots=True)
 class StatusRun:
-    """The records of the configured jobs themselves; the bookmark never passes one that is not terminal."""
+    """One record per configured job; the bookmark never moves past a job that is not terminal."""
 
     stream: str
     job_ids: Sequence[int]
@@ -81,13 +81,13 @@ class StatusRun:
     limits: Limits = field(default_factory=Limits)
 
     def start(self) -> None:
-        """Do nothing ahead of time."""
+        """Do nothing: no job is created, so nothing can be requested ahead."""
 
     def events(self) -> Iterator[Event]:
         """Yield one record per job above the bookmark, ascending.
 
         Raises:
-            TapError: What stopped the stream; the bookmark stands at the last record that was written.
+            TapError: A record cannot be read; the bookmark stays at the last terminal record that was written.
         """
         bookmark, held, tally = self.state.number, False, Tally()
         numbers = sorted({i for i in self.job_ids if bookmark is None or i > bookmark})

@@ -1,4 +1,4 @@
-"""Files that are brought into the spool before their reader's turn."""
+"""Downloads files into the spool before their reader needs them."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from concurrent.futures import Future
 from tap_exports.engine.model import LocalFile, RemoteFile
 from tap_exports.engine.workers import Workers
 
-DOWNLOADS = 2  # at once, of all streams, beside that of the file that is read
+DOWNLOADS = 2  # at once, over all streams, besides the download of the file that is being read
 
 Files = Sequence[tuple[RemoteFile, LocalFile]]
 
 
 def workers() -> Workers[Files]:
-    """Return the threads that bring the files of all streams of a run."""
+    """Return the download threads that all streams of a run share."""
     return Workers(DOWNLOADS, "prefetch")
 
 
 class Prefetch:
-    """The files of jobs that ended before their rows are due.
+    """Downloads ahead, by job; safe to use from several threads.
 
     Args:
-        has_room: Whether the spool takes more; asked before each job.
-        workers: Bring the files; all streams share them.
+        has_room: Whether the spool takes more files; called before each job.
+        workers: Download threads; all streams share them.
     """
 
     def __init__(self, has_room: Callable[[], bool], workers: Workers[Files]) -> None:
-        """Begin with nothing."""
+        """Start no download."""
         self._has_room, self._workers = has_room, workers
         self._jobs: dict[str, Future[Files]] = {}
-        self._taken = set[str]()  # before they were begun: the worker that sees a job end tells of it last
+        self._taken = set[str]()  # before `begin`: the worker that saw the job end may call it late
         self._is_closed = False
         self._lock = threading.Lock()
 
     def begin(self, job_id: str, fetch: Callable[[], Files]) -> None:
-        """Fetch the files of a job in a thread, where there is room and its reader has not come yet."""
+        """Download the files of a job in a thread, unless the spool is full or `take` was already called for it."""
         with self._lock:
             if job_id in self._taken or self._is_closed:
                 self._taken.discard(job_id)
@@ -44,10 +44,10 @@ class Prefetch:
                 self._jobs[job_id] = self._workers.submit(fetch)
 
     def take(self, job_id: str) -> Files | None:
-        """Return the files of a job, which are the caller's now; None where it was not begun.
+        """Return the files of a job, waiting for the download; None if it did not start. The caller must remove them.
 
         Raises:
-            TapError: What went wrong on the way, told at the reader's turn.
+            TapError: The download failed.
         """
         with self._lock:
             future = self._jobs.pop(job_id, None)
@@ -56,7 +56,7 @@ class Prefetch:
         return None if future is None or future.cancel() else future.result()
 
     def close(self) -> None:
-        """Let go of what nobody took; files that are still on their way are removed when they are here."""
+        """Discard files that nobody took; a download that is running removes its files when it ends."""
         with self._lock:
             futures, self._jobs, self._is_closed = list(self._jobs.values()), {}, True
         for future in futures:
@@ -65,7 +65,7 @@ class Prefetch:
 
 
 def remove(files: Files) -> None:
-    """Take files out of the spool, those that are gone already aside."""
+    """Remove files from the spool; missing ones are ignored."""
     for _, file in files:
         file.path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Columns from a sample: a file of a job that exists already, or the first rows of the file that is to be read."""
+"""Column types from a sample: a file of an existing job, or the first rows of the file to be read."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tap_exports.engine.read.tally import Tally
 from tap_exports.errors import StopError, TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
-MOST_FAILURES = 2  # of files that give no sample
+MOST_FAILURES = 2  # jobs whose files cannot be read, before sampling ends without columns
 
 
 class SamplingReader(FileReader):
-    """Reads files whose unknown columns get their types from the file itself.
+    """Reads files and derives the types of unknown columns from the file itself.
 
-    Where discovery found no job to sample, the first run declares the same types that the next discovery will find.
+    If discovery found no job to sample, the first run thus declares the types that the next discovery will find.
     """
 
     __slots__ = ()
@@ -35,16 +35,16 @@ class SamplingReader(FileReader):
 
 
 def sample_columns(reader: FileReader, jobs: Iterable[Job], layout: decode.Layout) -> dict[str, Column]:
-    """Return the columns that the files of the first job with rows show, or nothing; no job is created.
+    """Return the columns in the files of the first job that has rows, or an empty dict; no job is created.
 
     Args:
-        reader: What will read the stream's jobs.
-        jobs: Completed jobs, the best one first.
-        layout: Encoding, delimiter, aliases; its columns are not looked at.
+        reader: Lists and downloads the files.
+        jobs: Completed jobs, in order of preference.
+        layout: Encoding, delimiter, aliases; its columns are ignored.
 
     Raises:
-        TapError: The jobs could not be asked for. A file that cannot be read is passed over: it is a sample only. A few
-            of them end the search: each took all the attempts that a download has.
+        TapError: The jobs cannot be listed. A job whose file cannot be read is skipped; after `MOST_FAILURES` of them
+            sampling ends, because each used all attempts of a download.
     """
     failures = 0
     for job in jobs:
@@ -75,6 +75,6 @@ def _columns(reader: FileReader, job: Job, layout: decode.Layout) -> dict[str, C
 def _again(reader: FileReader, job: Job, name: str) -> RemoteFile:
     found = next((f for f in reader.api.open(job) if f.name == name), None)
     if found is None:
-        msg = f"{name} is gone"
+        msg = f"the job no longer has the file {name}"
         raise StopError(msg)
     return found

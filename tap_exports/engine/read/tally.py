@@ -1,4 +1,4 @@
-"""What was read of one job, the limits that it is held against, and its receipt."""
+"""Counts of what was read of one job, their limits, and the receipt of the job."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LOST = "lost"  # in a receipt: the provider no longer knew the job
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a stream tolerates.
+    """Rejects allowed in a stream, and how its counts are verified.
 
     Attributes:
-        verify_counts: `fail`, `warn` or `off`.
+        verify_counts: `fail`, `warn` or `off`: what a count that differs does.
         rejects_max_count: Rows that may be rejected per file.
-        rejects_max_ratio: The same as a share of the file's rows, 0 to 1; the larger of both holds.
+        rejects_max_ratio: The same as a share of the file's rows, 0 to 1; the larger of both limits applies.
     """
 
     verify_counts: str = "fail"
@@ -41,6 +41,9 @@ class Tally:
         read_seconds: Spent on downloading, decoding and writing.
         agrees: Whether nothing is known to be missing; False once a count of the provider differs.
         counted: Whether the provider gave a count that was compared.
+        file_rows: Rows of the current file, written or covered by STATE.
+        file_rejects: Rows rejected of the current file.
+        last_reject: The most recent reject, for messages.
     """
 
     rows: int = 0
@@ -55,7 +58,7 @@ class Tally:
     last_reject: Reject | None = field(default=None, repr=False)
 
     def begin_file(self, rows_done: int = 0) -> None:
-        """Start counting a file of which some rows are done."""
+        """Start counting a file whose first `rows_done` rows are covered by STATE."""
         self.file_rows, self.file_rejects = rows_done, 0
         self.rows += rows_done
 
@@ -68,7 +71,7 @@ class Tally:
         """Count a reject of the current file.
 
         Raises:
-            RejectLimitError: The file has more than the limits allow, whatever rows may follow.
+            RejectLimitError: The file exceeds the limits, whatever rows follow.
         """
         self.rejects += 1
         self.file_rejects += 1
@@ -77,7 +80,7 @@ class Tally:
             raise _too_many(stream, reject, self.file_rejects, limits)
 
     def end_file(self, stream: str, limits: Limits) -> None:
-        """Hold the rejects of a complete file against the limits.
+        """Check the rejects of a file against the limits; call it after the last row.
 
         Raises:
             RejectLimitError: There are more than both limits allow.
@@ -88,7 +91,7 @@ class Tally:
             raise _too_many(stream, self.last_reject, self.file_rejects, limits)
 
     def verify(self, where: str, declared: int | None, limits: Limits) -> None:
-        """Hold the rows read against the provider's own count.
+        """Compare the rows read, rejects included, with the provider's count; None: there is none.
 
         Raises:
             CountError: They differ and `verify_counts` is `fail`.
@@ -130,7 +133,7 @@ def _too_many(stream: str, reject: Reject, count: int, limits: Limits) -> Reject
 def receipt(
     outcome: Outcome, tally: Tally, status: str, reason: str | None = None, done_at: str | None = None
 ) -> Receipt:
-    """Return the receipt of a job that ended, well or not."""
+    """Return the receipt of a job that ended, whatever its status; `reason` replaces the job's own."""
     request, job = outcome.request, outcome.job
     window = request.window
     return Receipt(
