@@ -1,4 +1,4 @@
-"""Bytes on their way into a file: gathered, then hashed and written by a thread while the next ones come."""
+"""Buffers bytes, then hashes and writes them in a thread while the next ones are buffered."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
-GATHERED_BYTES = 1 << 20  # that wait for the thread; about as many may be with it
+GATHERED_BYTES = 1 << 20  # buffered before the thread gets them; about as many may be in the thread
 
 
 class Sink(Protocol):
-    """What takes bytes; it is called from one thread at a time."""
+    """A writable file; it is called from one thread at a time."""
 
-    def write(self, data: bytes, /) -> Any:  # noqa: ANN401 - files answer what they like
+    def write(self, data: bytes, /) -> Any:  # noqa: ANN401 - return types differ between files
         """Append all of the bytes."""
 
 
 class Appender:
-    """Appends to a file and knows the digest of what it appended; few bytes need no thread.
+    """Appends to a file and computes the SHA-256; starts a thread only for more than `GATHERED_BYTES`.
 
     Args:
-        file: Takes the bytes.
+        file: The file to write to; it stays open.
 
     Attributes:
-        size: Bytes appended, those on their way included.
+        size: Bytes appended, including those not yet written.
     """
 
     def __init__(self, file: Sink) -> None:
@@ -37,10 +37,10 @@ class Appender:
         self._writing: Future[None] | None = None
 
     def append(self, data: bytes) -> None:
-        """Append bytes, which must not change afterwards.
+        """Append bytes; the caller must not change them afterwards.
 
         Raises:
-            OSError: The file refused bytes of an earlier call.
+            OSError: Bytes of an earlier call could not be written.
         """
         self.size += len(data)
         self._gathered.append(data)
@@ -49,7 +49,7 @@ class Appender:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        """Have the thread append what is gathered, once it is done with what came before."""
+        """Wait for the previous write, then write the buffered bytes in the thread."""
         self._wait()
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "append")
@@ -69,20 +69,20 @@ class Appender:
             self._writing.result()
 
     def settle(self) -> None:
-        """Have everything appended.
+        """Write all buffered bytes and wait for it.
 
         Raises:
-            OSError: The file refused bytes.
+            OSError: Bytes could not be written.
         """
         self._wait()
         self._write(self._take())
 
     @property
     def sha256(self) -> str:
-        """Return the hex digest of what is appended; what is on its way only counts once it is settled."""
+        """Return the hex digest of the bytes written; call `settle` first to cover all bytes appended."""
         return self._digest.hexdigest()
 
     def release(self) -> None:
-        """Let the thread end, once it is done; nothing can be appended any more."""
+        """Wait for the thread and end it; do not call `append` afterwards."""
         if self._thread:
             self._thread.shutdown()

@@ -1,22 +1,22 @@
-"""Which bookmarks may have changed, so that a change costs the same among a thousand streams as among ten."""
+"""Tracks which bookmarks may have changed, so that the cost of a change does not grow with the number of streams."""
 
 from __future__ import annotations
 
 
 class Changes:
-    """Tells everyone who keeps a copy of STATE, or text made from it, which streams to look at again."""
+    """Records changed streams for every reader that caches STATE or text made from it."""
 
     def __init__(self) -> None:
-        """Start with nobody to tell."""
+        """Start without readers."""
         self._readers: list[set[str]] = []
 
     def reader(self) -> set[str]:
-        """Return a new set that gets the name of every stream whose bookmark changes; its owner empties it."""
+        """Return a new set to which the name of every changed stream is added; the caller clears it."""
         made: set[str] = set()
         self._readers.append(made)
         return made
 
     def add(self, stream: str) -> None:
-        """Note that the bookmark of a stream is about to change, or did."""
+        """Record that the bookmark of a stream changed or is about to change."""
         for reader in self._readers:
             reader.add(stream)

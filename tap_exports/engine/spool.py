@@ -1,7 +1,7 @@
-"""Where downloads wait to be read: private files in a directory of this process, which no crash leaves behind.
+"""Spool of downloads that wait to be read: private files in a directory of this process.
 
-The directory is locked while its process lives. The next start removes every directory whose lock is free, so neither
-age nor process id has to be guessed. On Windows, which has no such lock, directories of crashed runs stay.
+The directory is locked while its process lives. The next start removes every directory whose lock is free, so
+what a crash leaves needs no check of age or process id. On Windows, which has no such lock, it stays.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if sys.platform != "win32":
     import fcntl
 
 PREFIX = "tap-exports-spool-"
-MARKER = ".spool"  # a folder that only looks like a spool by its name is nobody's to remove
+MARKER = ".spool"  # a directory without it is not removed, whatever its name
 MEBIBYTE = 1024 * 1024
-FILES_PER_ANSWER = 16  # that are looked at, on average
+FILES_PER_ANSWER = 16  # files whose size is read per call of `has_room`, on average
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SLUG_CHARACTERS = 60
 
 
 class SpoolFile:
-    """A file being written, with the digest of what it holds; a thread hashes and writes while the next bytes arrive.
+    """A file being written, with its digest; a thread hashes and writes while the next bytes arrive.
 
     Attributes:
-        path: Where it is, mode 0600.
+        path: Path of the file, mode 0600.
     """
 
     def __init__(self, path: Path, max_bytes: int) -> None:
@@ -49,12 +49,12 @@ class SpoolFile:
 
     @property
     def size(self) -> int:
-        """Return the bytes so far."""
+        """Return the number of bytes appended so far."""
         return self._content.size
 
     @property
     def sha256(self) -> str:
-        """Return the hex digest of a closed file."""
+        """Return the hex digest; complete only after `close`."""
         return self._content.sha256
 
     def expect(self, size: int) -> None:
@@ -91,7 +91,7 @@ class SpoolFile:
         self._content = Appender(self._file)
 
     def close(self) -> None:
-        """Write out what is on its way.
+        """Write all buffered bytes and close the file.
 
         Raises:
             StopError: The disk is full.
@@ -122,7 +122,7 @@ class Spool:
     """The downloads of one process.
 
     Args:
-        directory: The setting `spool_dir`; None or empty: the system's directory for temporary files.
+        directory: The setting `spool_dir`; None or empty means the system's directory for temporary files.
         max_mb: The setting `spool_max_mb`: no file may be larger, and `has_room` turns false beyond it.
 
     Raises:
@@ -130,7 +130,7 @@ class Spool:
     """
 
     def __init__(self, directory: str | None = None, max_mb: int = 4096) -> None:
-        """Remove what dead processes left, then make a directory of our own."""
+        """Remove the spools of dead processes, then create the directory."""
         root = Path(directory or tempfile.gettempdir())
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -144,13 +144,13 @@ class Spool:
         self._answers_left = 0
 
     def create(self, name: str) -> SpoolFile:
-        """Return a new empty file; its name on disk is a number and what is harmless of `name`."""
+        """Return a new empty file; its name on disk is a number and the safe characters of `name`."""
         slug = re.sub(r"[^a-z0-9.]+", "_", name.lower()).strip("._")[-_SLUG_CHARACTERS:]
         return SpoolFile(self.directory / f"{next(self._numbers):06d}-{slug or 'file'}", self._max_bytes)
 
     @property
     def used(self) -> int:
-        """Return the bytes on disk; a file counts until its reader removes it."""
+        """Return the bytes on disk; a file counts until it is removed."""
         return sum(self._sizes())
 
     def _sizes(self) -> list[int]:
@@ -158,9 +158,9 @@ class Spool:
 
     @property
     def has_room(self) -> bool:
-        """Return whether a download may still be started ahead of its reader; a closed spool takes none.
+        """Return whether another download may start ahead of its reader; False once the spool is closed.
 
-        Where many files wait, one look at them serves for several answers: a thousand jobs would look at a million.
+        With many files on disk one scan serves several calls: a thousand jobs would else read a million file sizes.
         """
         self._answers_left -= 1
         if self._answers_left < 0:
@@ -172,7 +172,7 @@ class Spool:
         return not self._is_full
 
     def close(self) -> None:
-        """Remove the directory; safe to call twice, and while workers still look at it."""
+        """Remove the directory; safe to call twice, and while workers still use it."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self._answers_left = 0
         if self._lock is not None:
@@ -181,7 +181,7 @@ class Spool:
 
 
 def remove_stale(root: Path) -> None:
-    """Remove the spools of dead processes; those of other users, and everything that is no spool, stay."""
+    """Remove the spools of dead processes of this user; nothing else in `root` is touched."""
     for path in root.glob(f"{PREFIX}*"):
         if _is_ours(path) and (lock := _locked(path)) is not None:
             shutil.rmtree(path, ignore_errors=True)
@@ -189,7 +189,7 @@ def remove_stale(root: Path) -> None:
 
 
 def _new_directory(root: Path) -> tuple[Path, int | None]:
-    """Make a directory that no other process ever sees unlocked: it gets its real name after the lock."""
+    """Create a directory and return it with its lock; it is renamed once locked, so none is ever seen unlocked."""
     made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=root))
     lock = _locked(made)
     (made / MARKER).touch(mode=0o600)
@@ -197,7 +197,7 @@ def _new_directory(root: Path) -> tuple[Path, int | None]:
 
 
 def _is_ours(path: Path) -> bool:
-    """Return whether a directory is a spool of this user; its name alone proves nothing."""
+    """Return whether a directory is a spool of this user: it has the marker and the owner."""
     try:
         owner = path.lstat().st_uid
     except OSError:
@@ -206,12 +206,12 @@ def _is_ours(path: Path) -> bool:
 
 
 def _locked(path: Path) -> int | None:
-    """Return a descriptor that holds the lock of a directory, or None when a living process has it."""
+    """Return a descriptor that holds the lock of a directory, or None if another process holds it."""
     if sys.platform == "win32":
         return None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:  # no directory, or gone because another start was faster
+    except OSError:  # not a directory, or removed by another start
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Threads that run callables."""
+"""A pool of daemon threads, which never delays the end of the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Workers(Generic[T]):
-    """A fixed number of daemon threads that run callables in the order in which they were handed in."""
+    """At most `count` daemon threads, which start callables in order of submission."""
 
     def __init__(self, count: int, name: str) -> None:
         """Start no thread yet."""
@@ -21,7 +21,7 @@ class Workers(Generic[T]):
         self._threads: list[threading.Thread] = []
 
     def submit(self, task: Callable[[], T]) -> Future[T]:
-        """Hand in a callable; its result or error comes with the future."""
+        """Queue a callable and return the future of its result or error; threads start as needed."""
         future: Future[T] = Future()
         self._tasks.put((future, task))
         if len(self._threads) < self._count:
@@ -31,7 +31,7 @@ class Workers(Generic[T]):
         return future
 
     def close(self) -> None:
-        """Let the threads end once the queue is empty."""
+        """End the threads once the queue is empty; returns at once. Do not call `submit` afterwards."""
         for _ in self._threads:
             self._tasks.put(None)
 
@@ -42,5 +42,5 @@ class Workers(Generic[T]):
                 continue
             try:
                 future.set_result(task())
-            except BaseException as error:  # noqa: BLE001 - a future carries whatever the task raised to its reader
+            except BaseException as error:  # noqa: BLE001 - the future raises it to its reader
                 future.set_exception(error)

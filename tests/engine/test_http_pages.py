@@ -156,7 +156,7 @@ def test_a_provider_that_does_not_turn_pages(counts: dict[str, Any]) -> None:
     next(pages)
     with pytest.raises(StopError) as caught:
         next(pages)
-    assert str(caught.value) == "s /list: page 2 repeats page 1; the provider does not turn pages"
+    assert str(caught.value) == "s /list: page 2 repeats page 1; the provider ignores the page number"
 
 
 def test_a_provider_that_turns_one_page_only() -> None:

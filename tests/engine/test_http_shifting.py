@@ -68,7 +68,7 @@ def test_whatever_vanishes_what_stays_is_read(seed: int) -> None:
 
 def test_a_server_that_turns_no_pages_is_found_out() -> None:
     rows = [{"id": str(n)} for n in range(100)]
-    with pytest.raises(StopError, match=r"^here: \d+ pages in a row hold nothing new; the provider does not turn"):
+    with pytest.raises(StopError, match=r"^here: \d+ pages in a row hold nothing new; the provider ignores the page"):
         list(read_shifting(lambda _number, _size: Page(rows, last=False), 100, "here"))
 
 

@@ -1,4 +1,4 @@
-"""Numbered pages, read ahead by several requests and handed on in order."""
+"""Numbered pages, requested concurrently and yielded in order."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def read_pages(
 ) -> Iterator[Page]:
     """Yield the pages of a list in order.
 
-    The first page tells how many there are; then up to `concurrency` requests run ahead. A list that tells nothing is
-    read one by one. The end is an empty page, the provider's own word, or as many rows as it counts; a short page alone
-    is no end where a count says otherwise, since servers cap `limit` silently.
+    If the first page declares the number of pages or rows, up to `concurrency` requests run ahead; otherwise pages are
+    requested one by one. The list ends with an empty page, with the page that the provider marks as the last one, or
+    when all declared rows were read. A short page ends it only where nothing is declared: servers cap `limit` silently.
 
     Args:
         fetch: Returns the reply with one page, by its 1-based number; runs in threads.
-        parse: Returns the page of a reply; runs where the page is used, while its values are still in the cache.
-        limit: Items asked for per page.
-        concurrency: Requests in flight.
-        where: What is read, for messages.
+        parse: Returns the page of a reply; runs in the caller's thread, when the page is due.
+        limit: Items requested per page.
+        concurrency: Most requests in flight.
+        where: Name of the list, for messages.
 
     Raises:
         StopError: A page repeats the one before it.
-        BadContentError: A page is empty although the provider says that more follow.
+        BadContentError: A page is empty although the provider declares more.
     """
     first = parse(fetch(1))
     before = first.items
@@ -47,7 +47,7 @@ def read_pages(
     with closing(pages):  # not left to the finaliser: a signal that comes within one is lost
         for number, page in enumerate(map(parse, pages), start=2):
             if _repeats(page, before):
-                msg = f"{where}: page {number} repeats page {number - 1}; the provider does not turn pages"
+                msg = f"{where}: page {number} repeats page {number - 1}; the provider ignores the page number"
                 raise StopError(msg)
             before = page.items
             yield page
@@ -64,7 +64,7 @@ def _numbers_from(start: int) -> Iterator[int]:
 
 
 def _last_page(first: Page, limit: int) -> int | None:
-    """Return the number of the last page as the first one tells it; the server's own page size counts, not ours."""
+    """Return the last page's number as the first page declares it, or None; uses the page size that the server sent."""
     if first.pages is not None:
         return max(first.pages, 1)
     if first.total is not None and first.items:
@@ -73,7 +73,7 @@ def _last_page(first: Page, limit: int) -> int | None:
 
 
 def _repeats(page: Page, before: Sequence[Row]) -> bool:
-    """Tell whether a page is the one before it; where a count ends the list, pages of equal rows may well be equal."""
+    """Return whether a page repeats the previous one; pages of equal rows do not, if a count ends the list."""
     counted = page.total is not None or page.pages is not None
     uniform = counted and len(page.items) > 1 and all(item == page.items[0] for item in page.items)
     return bool(page.items) and list(page.items) == list(before) and not uniform
@@ -97,7 +97,7 @@ def _ends(page: Page, number: int, seen: int, limit: int, where: str) -> bool:
 
 
 def _ahead(fetch: Callable[[int], T], last: int, concurrency: int) -> Generator[T, None, None]:
-    """Yield the replies of pages 2, 3, … with requests running ahead; past `last` one by one, for a list that grows."""
+    """Yield the replies of pages 2, 3, …, concurrently up to `last`, then one by one, as the list may have grown."""
     workers: Workers[T] = Workers(concurrency, "pages")
     running: deque[Future[T]] = deque()
     numbers = _numbers_from(2)

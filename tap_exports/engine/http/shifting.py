@@ -1,7 +1,7 @@
 """Numbered pages of a list from which records vanish while it is read.
 
-A record that vanishes moves all later ones forward, so that the next page begins too late. Pages therefore overlap: a
-page that shares no record with what was read before may leave a gap, and the reader steps back.
+A vanished record moves all later records forward, so that the next page would skip some. Pages therefore overlap: if a
+page shares no record with those read before, there may be a gap, and the reader requests an earlier page.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ IDLE_PAGES = 10
 def read_shifting(fetch: Callable[[int, int], Page], limit: int, where: str, key: str = "id") -> Iterator[Page]:
     """Yield the records of a list in its order, each once, without a gap, whatever vanishes meanwhile.
 
-    The overlap takes a page size of its own for most pages, since a page always begins at a multiple of its size. A
-    server that caps the size without a word is understood by the length of its pages.
+    A page begins at a multiple of its size, so overlap needs a different size for most pages. A server that caps the
+    size silently is recognised by the length of its pages.
 
     Args:
         fetch: Returns one page by its 1-based number and the number of items per page.
         limit: Items per page at most.
-        where: What is read, for messages.
-        key: Names the field that tells records apart.
+        where: Name of the list, for messages.
+        key: Field that identifies a record.
 
     Raises:
-        StopError: Pages repeat each other without an end.
+        StopError: Too many pages in a row hold no new record.
     """
     seen: set[str] = set()
     offset = idle = 0
@@ -38,7 +38,7 @@ def read_shifting(fetch: Callable[[int, int], Page], limit: int, where: str, key
         fresh = [row for name, row in rows.items() if name not in seen]
         idle = 0 if fresh else idle + 1
         if idle > IDLE_PAGES + len(seen) // limit:
-            msg = f"{where}: {idle} pages in a row hold nothing new; the provider does not turn pages"
+            msg = f"{where}: {idle} pages in a row hold nothing new; the provider ignores the page number"
             raise StopError(msg)
         if begin and len(fresh) == len(rows):
             offset = max(0, begin - limit)
@@ -54,16 +54,16 @@ def read_shifting(fetch: Callable[[int, int], Page], limit: int, where: str, key
 
 
 def slot(offset: int, limit: int) -> tuple[int, int]:
-    """Return number and size of the page that begins at `offset` or before it and reaches farthest beyond it."""
+    """Return number and size of the page that begins at or before `offset` and reaches farthest past it."""
     size = max(range(min(limit, SMALLEST_PAGE), limit + 1), key=lambda size: (offset // size * size + size, size))
     return offset // size + 1, size
 
 
 def _reach(fetch: Callable[[int, int], Page], offset: int, limit: int) -> tuple[Page, int, int]:
-    """Return a page around `offset`, where it begins, and how many items were asked for.
+    """Return a page around `offset`, the offset of its first item, and the number of items requested.
 
-    Where a page of any size ends at `offset`, two are joined. The earlier one is fetched last: what vanishes in between
-    moves it towards the other.
+    If pages of every size end at `offset`, two pages are joined. The earlier one is fetched last: a record that
+    vanishes in between moves its items towards the later one, so that no gap appears.
     """
     number, size = slot(offset, limit)
     begin = (number - 1) * size
@@ -74,19 +74,19 @@ def _reach(fetch: Callable[[int, int], Page], offset: int, limit: int) -> tuple[
 
 
 def ends(page: Page, size: int) -> bool:
-    """Tell whether nothing follows a page: by the provider's own word, else by its length."""
+    """Return whether a page is the last one: as the provider declares, else if it is shorter than `size`."""
     return page.last if page.last is not None else len(page.items) < size
 
 
 def newest_first(fetch: Callable[[int, int], Page], limit: int, key: str = "id") -> Iterator[Row]:
-    """Yield the records of a list that shows the newest first, each once.
+    """Yield the records of a list in descending order of creation, each once.
 
-    What is added meanwhile only repeats records, and what vanishes are the oldest, so no overlap is needed.
+    Records added meanwhile only make later pages repeat some, and only the oldest vanish: no overlap is needed.
 
     Args:
         fetch: Returns one page by its 1-based number and the number of items per page.
         limit: Items per page.
-        key: Names the field that tells records apart.
+        key: Field that identifies a record.
     """
     seen: set[str] = set()
     number, last = 0, False

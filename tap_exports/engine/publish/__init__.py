@@ -1,1 +1,1 @@
-"""Rows as JSON lines, and parts of batches: objects in a storage, each named by its content once it is whole."""
+"""Rows as JSON lines, and parts of batches: objects in a storage, each named after its content when complete."""

@@ -3,11 +3,11 @@
 | declared | Parquet | because |
 |---|---|---|
 | string | string | |
-| integer | int64 | what targets make of it; a longer value stops the stream |
+| integer | int64 | targets create 64-bit columns; a larger value stops the stream |
 | number | string | no numeric type holds every number that a provider may write |
 | boolean | boolean | |
 | date | date32 | |
-| date-time | timestamp, microseconds, UTC | without an offset: UTC; a finer value stops the stream |
+| date-time | timestamp, microseconds, UTC | UTC where it has no offset; a more precise value stops the stream |
 | array | list of string, int64 or boolean, else of JSON text | as its declared items; targets iterate over it |
 | object, any | string | the JSON text |
 """
@@ -62,7 +62,7 @@ def to_batch(rows: Rows, columns: Sequence[Column], where: str) -> pa.RecordBatc
         where: The stream, for messages.
 
     Raises:
-        StopError: A value does not fit the type of the file; names the column and what to do.
+        StopError: A value does not fit its Parquet type; the message names the column and what to do.
     """
     return pa.RecordBatch.from_arrays([_checked(rows, c, where) for c in columns], schema=arrow_schema(columns))
 
@@ -86,8 +86,8 @@ def _checked(rows: Rows, column: Column, where: str) -> Values:
         return _column(rows, column)
     except (pa.ArrowException, OverflowError) as error:
         told, kind = str(error).partition("\n")[0][:120], column.kind.value
-        msg = f'{where}: column "{column.name}" holds a value beyond what Parquet keeps as {kind}: {told}'
-        remedy = _REMEDY.get(column.kind, "look at the column's type")
+        msg = f'{where}: column "{column.name}" holds a value that Parquet cannot store as {kind}: {told}'
+        remedy = _REMEDY.get(column.kind, "check the column's type")
         raise StopError(f"{msg}; {remedy}, or use batch_config.encoding.format jsonl") from error
 
 
@@ -106,7 +106,7 @@ def _column(rows: Rows, column: Column) -> Values:
 
 
 def _converted(values: Values, field: Field, column: Column) -> Values:
-    """Cast what a file brought: typed values, text, or the exact text of JSON (`json: raw`)."""
+    """Cast a column of a file: typed values, text, or the exact text of JSON (`json: raw`)."""
     if column.kind is Kind.ARRAY:
         return _built([None if v is None else _DECODER.decode(v) for v in values.to_pylist()], column)
     if column.kind is Kind.ANY and not (field.metadata or {}).get(b"json"):
@@ -136,7 +136,7 @@ def _texts(values: Sequence[Any]) -> list[str | None]:
 
 
 def _instants(texts: Values) -> Values:
-    """Cast texts that all have an offset at once; others get a Z where they have none."""
+    """Cast texts to instants, in one call if all have an offset; otherwise those without one get a Z first."""
     with suppress(pa.ArrowInvalid):
         return pc.cast(texts, UTC)
     short = pc.replace_substring_regex(texts, pattern=r"(\.[0-9]{6})0+", replacement=r"\1")

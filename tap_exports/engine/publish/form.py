@@ -1,4 +1,4 @@
-"""What all parts of a stream have in common."""
+"""Format, compression and naming of the parts of a stream."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Part: TypeAlias = "JsonLinesPart | ParquetPart"
 
 @dataclass(frozen=True, slots=True)
 class PartForm:
-    """The form of parts.
+    """Settings that all parts of a stream share.
 
     Attributes:
         format: `jsonl` or `parquet`.
-        compression: `gzip` or `none`; Parquet is never without one: `none` is zstd there.
+        compression: `gzip` or `none`; in Parquet `none` means zstd.
         columns: The columns of Parquet, in order.
     """
 
@@ -34,17 +34,17 @@ class PartForm:
 
     @property
     def has_thread(self) -> bool:
-        """Return whether a part encodes in a thread of its own, beside the one that adds to it."""
+        """Return whether a part encodes in a thread of its own, so that `add` returns before the rows are encoded."""
         return self.format == "parquet"
 
     def begin(self, storage: Storage, name: str) -> Part:
         """Return an empty part.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage cannot be written.
         """
         if self.format == "parquet":
-            from tap_exports.engine.publish.parquet import ParquetPart  # noqa: PLC0415 - lines do without its library
+            from tap_exports.engine.publish.parquet import ParquetPart  # noqa: PLC0415 - JSON Lines needs no pyarrow.parquet
 
             return ParquetPart(storage, name, arrow_schema(self.columns), self.compression)
         return JsonLinesPart(storage, name, self.compression)
@@ -52,11 +52,11 @@ class PartForm:
 
 @dataclass(frozen=True, slots=True)
 class Published(Rows):
-    """Rows that are in a storage already: a whole part, to be announced in its turn.
+    """Rows that are in a storage already: one complete part, still to be announced in a BATCH message.
 
     Attributes:
-        url: The part.
-        count: Its rows.
+        url: URL of the part.
+        count: Rows in the part.
     """
 
     url: str = ""
@@ -68,7 +68,7 @@ class Published(Rows):
 
 
 def part_name(stream: str, scope: str, number: int) -> str:
-    """Return what the names of a part begin with: stream, job and number, as far as they are safe in a name."""
+    """Return the prefix of a part's name: stream, job and number, other characters than `A-Za-z0-9_.-` replaced."""
     place = (_safe(stream), _safe(scope), f"{number:05d}")
     return "-".join(word for word in place if word)
 

@@ -1,4 +1,4 @@
-"""Parts of JSON Lines, plain or as gzip."""
+"""Parts in JSON Lines, uncompressed or as gzip."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LEVEL = (
 
 
 class JsonLinesPart:
-    """A part that grows by whole lines.
+    """A part to which whole lines are appended.
 
     Args:
-        storage: Where it goes.
-        name: What its name begins with.
+        storage: Storage of the part.
+        name: Prefix of its name.
         compression: `gzip` or `none`.
     """
 
@@ -34,19 +34,19 @@ class JsonLinesPart:
         """Append lines.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage cannot be written.
         """
         (self._zip or self._draft).write(lines)
         self.rows += rows
 
     def finish(self) -> None:
-        """Do nothing: what is added is compressed at once."""
+        """Do nothing: lines are compressed as they are added."""
 
     def publish(self) -> str:
-        """Give the part its name and return its URL.
+        """Complete the part under its final name and return its URL.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage cannot be written.
         """
         if self._zip:
             self._zip.close()

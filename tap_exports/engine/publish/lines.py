@@ -1,7 +1,7 @@
-"""Batches of rows to lines of JSON, whole columns at a time.
+"""Encodes batches of rows as lines of JSON, a column at a time.
 
-The columns of a file become lines through Arrow's kernels, which make no Python object of a value: each line is joined
-from literals and values. docs/decisions/0007-record-lines.md says why, and what it saves.
+Columns of a file are joined to lines by Arrow's kernels, from literals and values, without a Python object per value.
+Reasons: docs/decisions/0007-record-lines.md.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def record_lines(rows: Rows, names: frozenset[str], head: bytes = b"", tail: byt
     Args:
         rows: The batch; data columns come first, its constants after them.
         names: The selected properties; others are left out.
-        head: What stands before each object.
-        tail: What stands behind each object, before the line's end.
+        head: Bytes before each object.
+        tail: Bytes after each object, before the line break.
     """
     if isinstance(rows.data, list):
         return around(ENCODER.encode_lines(_records(rows.data, _constants(rows, names), names)), head, tail)
@@ -51,7 +51,7 @@ def record_lines(rows: Rows, names: frozenset[str], head: bytes = b"", tail: byt
 
 
 def around(lines: bytes, head: bytes, tail: bytes) -> bytes | memoryview:
-    """Put text before and behind each line; encoded JSON has no other line breaks than those at the ends of lines."""
+    """Put bytes before and after each line. `lines` must hold no line break inside a line, as in encoded JSON."""
     if not lines or not (head or tail):
         return lines
     framed = lines.replace(b"\n", tail + b"\n" + head)
@@ -72,14 +72,14 @@ def dicts_of(rows: Rows, names: frozenset[str]) -> list[Row]:
 
 
 def _records(data: list[Row], constants: Row, names: frozenset[str]) -> list[Row]:
-    """Return records of the selected properties; the rows stay as they are, a page may still be compared."""
+    """Return records of the selected properties; the rows are not changed, because pages are compared later."""
     if dropped := set().union(*data) - names:
         data = [{name: value for name, value in row.items() if name not in dropped} for row in data]
     return [row | constants for row in data] if constants else data
 
 
 def _constants(rows: Rows, names: frozenset[str]) -> Row:
-    """Return the selected constants that no column of the batch stands for."""
+    """Return the selected constants, except those that the batch has as a column."""
     own = rows.data.schema.names if isinstance(rows.data, pa.RecordBatch) else rows.data[0] if rows.data else ()
     return {k: v for k, v in rows.constants.items() if k in names and k not in own}
 
@@ -89,14 +89,14 @@ def _key(name: str) -> str:
 
 
 def _joined(parts: Sequence[Any]) -> memoryview:
-    """Return the lines; a value that is null is written as such."""
+    """Join the parts of each line; null values become `null`."""
     join: Any = pc.binary_join_element_wise  # its stub takes no literals beside arrays
     lines: pa.StringArray = join(*parts, "", null_handling="replace", null_replacement="null")
     return _bytes(lines)
 
 
 def _spliced(field: Field, column: Values) -> tuple[str, Values, str]:
-    """Return the JSON text of a column: literals before and behind each value, and the values."""
+    """Return the JSON text of a column: the literal before each value, the values, the literal after each value."""
     if is_raw(field) and pa.types.is_string(field.type):
         return "", column, ""
     if pa.types.is_integer(field.type) or pa.types.is_boolean(field.type):
@@ -113,7 +113,7 @@ def _spliced(field: Field, column: Values) -> tuple[str, Values, str]:
 
 
 def _escaped(texts: pa.StringArray) -> pa.StringArray | None:
-    """Return texts as they stand between the quotes of JSON, or None where a rarer control character is in them."""
+    """Return texts escaped for JSON, without quotes, or None if they hold a control character not in `_ESCAPES`."""
     whole = bytes(_bytes(texts))
     for plain, shown in _ESCAPES.items():
         if plain.encode() in whole:
@@ -128,7 +128,7 @@ def _has_controls(texts: pa.StringArray) -> bool:
 
 
 def _bytes(texts: pa.StringArray) -> memoryview:
-    """Return the bytes of all texts, one behind the other, without a copy."""
+    """Return the concatenated bytes of all texts, without a copy."""
     _, ends, data = texts.buffers()
     if data is None or ends is None:
         return memoryview(b"")
@@ -143,12 +143,12 @@ def _encoded(column: Values) -> pa.StringArray:
 
 
 def is_raw(field: Field) -> bool:
-    """Tell whether a text column holds the exact text of JSON values."""
+    """Return whether a text column holds the exact text of JSON values."""
     return bool(field.metadata and field.metadata.get(b"json") == b"raw")
 
 
 def _is_time(field: Field) -> bool:
-    """Tell whether a text column holds dates or instants, in which nothing is escaped."""
+    """Return whether a text column holds dates or instants, which need no escapes."""
     return bool(field.metadata and b"kind" in field.metadata)
 
 

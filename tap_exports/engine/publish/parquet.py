@@ -1,4 +1,4 @@
-"""Parts of Parquet."""
+"""Parts in Parquet."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _SAMPLE_ROWS = 1 << 12
 
 
 class ParquetPart:
-    """A part that grows by batches; a thread encodes a row group while the next one gathers.
+    """A part to which batches are appended; a thread encodes one row group while the next one is collected.
 
-    What goes wrong there is raised by a later call.
+    Errors of the thread are raised by a later call of `add` or `publish`.
 
     Args:
-        storage: Where it goes.
-        name: What its name begins with.
-        schema: Of every batch.
-        compression: `gzip`, else zstd is used.
+        storage: Storage of the part.
+        name: Prefix of its name.
+        schema: Schema of every batch.
+        compression: `gzip`; any other value means zstd.
     """
 
     def __init__(self, storage: Storage, name: str, schema: pa.Schema, compression: str = "none") -> None:
@@ -51,7 +51,7 @@ class ParquetPart:
         """Append a batch.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage cannot be written.
         """
         self.rows += batch.num_rows
         while batch.num_rows:
@@ -65,7 +65,7 @@ class ParquetPart:
                 self._hand_over()
 
     def _hand_over(self) -> None:
-        """Have the thread encode what waits, behind what it is at."""
+        """Queue the collected batches as one row group for the thread."""
         if self._waiting:
             table = pa.Table.from_batches(self._waiting)
             self._forget()
@@ -80,7 +80,7 @@ class ParquetPart:
         self._writer.write_table(table, row_group_size=table.num_rows)
 
     def _begun(self, first: pa.Table) -> pq.ParquetWriter:
-        """Begin the file as its first rows are: dictionaries where values repeat, bounds where ranges are asked for."""
+        """Open the file: dictionaries for columns whose first rows repeat values, statistics for all but text."""
         repeating: Any = [_path(f) for f in self._schema if _repeats(first[f.name])]  # the stub knows no list
         return pq.ParquetWriter(
             self._sink,
@@ -92,20 +92,20 @@ class ParquetPart:
         )
 
     def _settle(self) -> None:
-        """Wait for the thread, and raise what went wrong there."""
+        """Wait for the thread and raise its error, if any."""
         while self._encoding:
             self._encoding[0].result()
             self._encoding.popleft()
 
     def finish(self) -> None:
-        """Have the thread encode the rest; nothing can be added any more."""
+        """Queue the rest for encoding and return at once; do not call `add` afterwards."""
         self._hand_over()
 
     def publish(self) -> str:
-        """Give the part its name and return its URL.
+        """Complete the part under its final name and return its URL.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage cannot be written.
         """
         self.finish()
         self._settle()
@@ -127,11 +127,11 @@ class ParquetPart:
 
 
 def _path(field: pa.Field[Any]) -> str:
-    """Return what the file calls the values of a column."""
+    """Return the Parquet path of the values of a column."""
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
 def _repeats(column: pa.ChunkedArray[Any]) -> bool:
-    """Tell whether a dictionary is worth a try; building one of values that are all different takes time."""
+    """Return whether to build a dictionary; for mostly distinct values that only costs time."""
     sample = column[:_SAMPLE_ROWS]
     return pa.types.is_list(column.type) or 2 * len(sample.unique()) < len(sample)

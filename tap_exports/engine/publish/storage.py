@@ -1,4 +1,4 @@
-"""Objects in any storage that fsspec knows: drafts under a temporary name, then moved to the name of their content."""
+"""Objects in any fsspec storage: written under a temporary name, then renamed after their content."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _DIGEST_DIGITS = 16
 
 
 class Storage:
-    """Where parts go.
+    """The storage of parts.
 
     Args:
         root: A folder, as a path or as any URL that fsspec knows.
-        prefix: What object names begin with; may hold slashes.
+        prefix: Prefix of object names; may contain slashes.
         options: Arguments of fsspec's file system.
 
     Raises:
-        ConfigError: fsspec does not know the protocol, or what it needs for it is not installed.
+        ConfigError: fsspec does not know the protocol, or the package for it is not installed.
     """
 
     def __init__(self, root: str, prefix: str = "", options: Mapping[str, Any] | None = None) -> None:
@@ -43,18 +43,18 @@ class Storage:
         """Begin an object.
 
         Args:
-            name: What its final name begins with.
-            extension: What it ends with, dot included.
+            name: Prefix of its final name.
+            extension: Extension of its final name, with the dot.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage cannot be written.
         """
         return Draft(self._fs, f"{self._stem}{name}", extension)
 
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """Where an object is while it grows, and what its final name is made of."""
+    """Temporary name of an object, and the fixed pieces of its final name."""
 
     stem: str
     extension: str
@@ -62,10 +62,10 @@ class _Names:
 
 
 class Draft:
-    """A file for one writer; it has no final name before it is whole.
+    """A file for one writer; it gets its final name when it is complete.
 
-    The temporary name is `<stem>.<16 random hex digits>.tmp`: two runs never share one, and what a crash leaves is
-    told from parts by its end. A thread writes while the writer goes on, so a refusal may show at a later call.
+    The temporary name is `<stem>.<16 random hex digits>.tmp`: two runs never share one, and the extension
+    tells leftovers of a crash from parts. A thread writes, so a later call may raise the error of an earlier one.
     """
 
     def __init__(self, fs: Any, stem: str, extension: str) -> None:  # noqa: ANN401 - fsspec ships no types
@@ -78,7 +78,7 @@ class Draft:
         self._content = Appender(self._file)
 
     def _opened(self) -> Any:  # noqa: ANN401 - a file of any storage
-        """Make the folder only where it is missing: at an object storage that would create a bucket."""
+        """Open the temporary object; create its folder only if needed: an object storage would create a bucket."""
         try:
             return self._fs.open(self._names.temporary, "wb")
         except FileNotFoundError:
@@ -87,36 +87,36 @@ class Draft:
 
     @property
     def closed(self) -> bool:
-        """Return whether nothing can be written any more."""
+        """Return whether the object is closed for writing; False once it is discarded, as writes are then ignored."""
         return bool(self._file.closed) and not self._discarded
 
     def write(self, data: Any) -> int:  # noqa: ANN401 - whatever is a buffer
-        """Append bytes; what a codec still writes once the object is discarded goes nowhere.
+        """Append bytes; after `discard` they are ignored, since a codec may still write when it is closed.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage cannot be written.
         """
-        content = bytes(data)  # a codec uses its buffer again
+        content = bytes(data)  # a codec reuses its buffer
         if not self._discarded:
             with self._explained():
                 self._content.append(content)
         return len(content)
 
     def tell(self) -> int:
-        """Return how many bytes were written."""
+        """Return the bytes appended so far."""
         return self._content.size
 
     def flush(self) -> None:
-        """Do nothing: an object counts once it is published."""
+        """Do nothing: an object is used only after `publish`."""
 
     def publish(self) -> str:
-        """Give the object its name and return its URL.
+        """Complete the object under its final name and return its URL.
 
-        The name is `<stem>-<first 16 hex digits of SHA-256><extension>`. An object of that name and size is the same
-        content, which a target may be reading: it is left alone.
+        The name is `<stem>-<first 16 hex digits of SHA-256><extension>`. An object of that name and size has the
+        same content and a target may be reading it, so it is not replaced.
 
         Raises:
-            StopError: The storage refuses.
+            StopError: The storage cannot be written.
         """
         with self._explained():
             self._content.settle()
@@ -145,4 +145,4 @@ class Draft:
         except OSError as error:
             where = self._fs.unstrip_protocol(self._names.stem)
             msg = f"batch_config.storage: cannot write {where}: {error.strerror or type(error).__name__}"
-            raise StopError(f"{msg}; look at its rights and its room") from error
+            raise StopError(f"{msg}; check its permissions and free space") from error
