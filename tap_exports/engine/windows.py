@@ -1,8 +1,8 @@
-"""Windows of creation instants: pure functions that cut a range without gap.
+"""Windows of creation instants: pure functions that split a range without gap.
 
 Both bounds of a window are inclusive and written in milliseconds, while providers may keep finer instants. So a window
-begins at the very instant at which the one before it ends: no instant lies in none, whatever the precision. Rows of
-that one millisecond may come in both.
+begins at the instant at which the previous one ends: every instant is covered, whatever its precision. Rows of that
+millisecond may come twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tap_exports.engine.model import Window
 
 
 def floor_millisecond(instant: datetime) -> datetime:
-    """Cut an instant to whole milliseconds, the resolution of every bound."""
+    """Truncate an instant to whole milliseconds, the resolution of every bound."""
     finer = instant.microsecond % 1000
     return instant.replace(microsecond=instant.microsecond - finer) if finer else instant
 
@@ -26,11 +26,11 @@ def due(
     """Return the range that a run has to cover, in whole milliseconds as STATE holds them; None where nothing is due.
 
     Args:
-        bookmark: End of what is proven, or None; the range touches it.
+        bookmark: End of the last proven window, or None; the range begins there.
         start: Where to begin without a bookmark; None for an open beginning.
         until: Upper bound (`end_date`), or None.
-        now: The present.
-        settling_seconds: What was created later than `now` minus this may still be missing at the provider.
+        now: The current instant.
+        settling_seconds: Records created after `now` minus this may not be visible at the provider yet.
     """
     settled = now - timedelta(seconds=settling_seconds)
     last = floor_millisecond(min(settled, until) if until else settled)
@@ -44,12 +44,12 @@ def due(
 def plan(
     span: Window | None, max_days: float | None = None, taken: Sequence[Window] = (), *, follows: bool = False
 ) -> list[Window]:
-    """Cut a range into windows, keeping those already taken by open jobs.
+    """Split a range into windows, keeping those of open jobs.
 
     Args:
-        span: What is due; None where nothing is, beside the open jobs.
+        span: The range that is due; None: return the windows of open jobs only.
         max_days: Longest span of a window in days, or None for one window.
-        taken: Windows of open jobs, which are kept as they are; the rest of the range is cut around them.
+        taken: Windows of open jobs, which are kept unchanged; the rest of the range is split around them.
         follows: Whether the range touches a proven window: then it is cut as in the run before.
 
     Returns:
@@ -70,7 +70,7 @@ def plan(
 
 
 def usable(taken: Iterable[Window], start: datetime | None, until: datetime | None = None) -> list[Window]:
-    """Return the windows that begin where nothing is proven yet, end by `until`, and do not overlap each other."""
+    """Return the windows that begin at or after `start`, end by `until` and do not overlap, in ascending order."""
     kept: list[Window] = []
     for window in sorted(taken, key=_order):
         if until is not None and window.end > until:

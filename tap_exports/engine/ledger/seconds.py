@@ -1,4 +1,4 @@
-"""Bookmarks at providers whose instants are whole seconds."""
+"""Bookmarks for providers that truncate instants to whole seconds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tap_exports.engine.ledger import StreamState
 
 
 class WholeSeconds(StreamState):
-    """The state of a stream at a provider that cuts instants to whole seconds.
+    """The state of a stream at a provider that truncates instants to whole seconds.
 
-    What is created late in a second counts as created at its start, which a bookmark within that second has passed
-    already. Unless windows end a second before now (`settling_seconds`), the next one begins with that second again.
+    A record created late in a second is dated at its start, which a bookmark within that second has already passed.
+    Unless windows end at least a second before now (`settling_seconds`), the next window must read that second again.
 
     Args:
         stream: As in `StreamState`.
@@ -29,7 +29,7 @@ class WholeSeconds(StreamState):
 
     @property
     def instant(self) -> datetime | None:
-        """Return the bookmark as the last instant that need not be read again, or None.
+        """Return the instant from which the next window must read, or None without a bookmark.
 
         Raises:
             StateError: The value is not ISO 8601.
