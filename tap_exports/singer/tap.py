@@ -24,10 +24,11 @@ from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
 from tap_exports.engine.workers import Workers
-from tap_exports.errors import AuthError, ConfigError, TapError, Terminated, UnreachableError
+from tap_exports.errors import AuthError, ConfigError, StopError, TapError, Terminated, UnreachableError
 from tap_exports.singer.config import describe, plain
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
+from tap_exports.singer.streams.kinds import EntryStream
 from tap_exports.singer.streams.rejects import RejectLog
 from tap_exports.singer.streams.stream import EventStream
 
@@ -63,6 +64,7 @@ class BaseTap(Tap):
         self.journal = Journal()
         self.changes = Changes()
         self._started = False
+        self._in_order: dict[str, Stream] = {}
         ledger.check_state(kwargs.get("state"))  # before discovery makes any request
         super().__init__(*args, **kwargs)
         self._state_writer = StateLines(self.writer, self.changes)
@@ -126,11 +128,15 @@ class BaseTap(Tap):
     @property
     def streams(self) -> dict[str, Stream]:
         """Return the streams by name; `export_jobs` and `export_rejects` are last, as they report on the others."""
-        streams = super().streams
-        for name in LAST:
-            if name in streams:
-                streams[name] = streams.pop(name)
-        return streams
+        found = super().streams
+        if len(self._in_order) != len(found):  # the SDK iterates over what is returned, so it is made once
+            self._in_order = dict(sorted(found.items(), key=lambda item: item[0] in LAST))
+        return self._in_order
+
+    def setup_mapper(self) -> None:
+        """Make the SDK's stream maps once the streams have completed their entries of the catalog."""
+        _ = self.streams
+        super().setup_mapper()
 
     # Runs
 
@@ -182,7 +188,7 @@ class BaseTap(Tap):
     def _start(self, stream: EventStream) -> None:
         try:
             stream.run()
-        except TapError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it fails this stream, at its turn
             stream.failed_start = error
 
     def fail(self, stream: str, error: Exception) -> None:
@@ -194,6 +200,23 @@ class BaseTap(Tap):
             where = "" if everywhere or stream in message else f"{stream}: "
             LOGGER.error("%s%s", where, self.redactor.clean(message))
         self.failures[stream] = message
+
+    @classmethod
+    def invoke(cls, **options: Any) -> None:  # noqa: ANN401 - handed through to the SDK
+        """Run the command without a mode: a sync, after which every stream is accounted for."""
+        super().invoke(**options)
+        if BaseTap.current:
+            BaseTap.current.account()
+
+    def account(self) -> None:
+        """Count each selected stream that was not run as failed, and name those that the configuration lacks."""
+        for stream in self.streams.values():
+            if isinstance(stream, EventStream) and stream.selected and not stream.was_run:
+                self.fail(stream.name, StopError(f"{stream.name}: it is selected and was not run"))
+        for entry in (self.input_catalog or {}).values():
+            name = entry.tap_stream_id
+            if name not in self.streams and entry.metadata.root.selected:
+                LOGGER.warning("%s: not run: the catalog selects it, but the configuration does not have it", name)
 
     def end(self) -> None:
         """Stop the workers, write the last STATE and remove the spool.
@@ -225,14 +248,18 @@ class BaseTap(Tap):
         self.writer.interrupt(signum)
 
     def run_discovery(self) -> str:
-        """Print the catalog.
+        """Print the catalog; a stream that cannot be discovered has the columns that are known without its provider.
 
         Raises:
-            TapError: The columns of a stream could not be discovered.
+            TapError: Not one of the configured exports was found: no provider answers, or every key is refused.
         """
-        for stream in self.streams.values():
-            if isinstance(stream, EventStream) and stream.discovery_error:
-                raise stream.discovery_error
+        streams = [stream for stream in self.streams.values() if isinstance(stream, EventStream)]
+        asked = [stream.discovery_error for stream in streams if isinstance(stream, EntryStream)]
+        if asked and all(isinstance(error, (AuthError, UnreachableError)) for error in asked) and asked[0]:
+            raise asked[0]
+        for stream in streams:
+            if error := stream.discovery_error:
+                LOGGER.error("%s: not discovered: %s", stream.name, self.redactor.clean(explain(error)))
         return super().run_discovery()
 
 

@@ -157,7 +157,12 @@ class ConvertingReader:
     def _converted(self, outcome: Outcome, place: _Place) -> _Done | None:
         """Convert a job's file; return None if the job is not a single CSV or JSON file, or the run is ending."""
         files = self._plain.api.open(outcome.job)
-        if self._ending.is_set() or len(files) != 1 or files[0].format not in FORMATS:
+        if (
+            self._ending.is_set()
+            or len(files) != 1
+            or files[0].format not in FORMATS
+            or declared(files, outcome.job) == 0
+        ):
             return None
         shape, remote = self._shape(), files[0]
         renew = partial(self._plain.again, outcome, remote.name)

@@ -37,6 +37,7 @@ class StreamState:
         self._stream = stream
         self._bookmark = bookmark
         self._changes = changes
+        self._reads_all = False
         check(stream, bookmark)
 
     @classmethod
@@ -44,12 +45,17 @@ class StreamState:
         """Return the state in a copy of a bookmark, whose changes are not recorded; arguments as for the class."""
         return cls(stream, bookmark, Changes())
 
+    def reading_all(self, *, enabled: bool) -> StreamState:
+        """Return this state; if enabled it shows no bookmark, so that the run reads everything again."""
+        self._reads_all = enabled
+        return self
+
     # The bookmark
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - text or integer, as the stream's replication key
         """Return the bookmark's value, or None."""
-        return self._bookmark.get("replication_key_value")
+        return None if self._reads_all else self._bookmark.get("replication_key_value")
 
     @property
     def instant(self) -> datetime | None:

@@ -41,6 +41,7 @@ from tap_exports.errors import BadContentError, JobLostError
 
 LOGGER = logging.getLogger("tap-exports.run")
 ROWS_PER_CHECKPOINT = 10_000
+MOST_BLANKS = 100  # bytes of a file that may still hold nothing
 
 Download = Callable[[RemoteFile, Callable[[], RemoteFile]], LocalFile]
 
@@ -149,7 +150,8 @@ class FileReader:
             tally.begin_file(done)
             tally.bytes += local.size
             tally.sha256 = local.sha256
-            yield from self._decode(outcome, local, remote.format, state, tally)
+            if not is_empty(local, declared([remote], job)):
+                yield from self._decode(outcome, local, remote.format, state, tally)
             tally.end_file(stream, self.limits)
         finally:
             local.path.unlink(missing_ok=True)
@@ -215,6 +217,11 @@ def cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatc
         end = min(size, start + ROWS_PER_CHECKPOINT - (before + start) % ROWS_PER_CHECKPOINT)
         yield data[start:end]
         start = end
+
+
+def is_empty(file: LocalFile, count: int | None) -> bool:
+    """Return whether a file holds nothing where the provider counts no rows; without that count nothing is no proof."""
+    return count == 0 and file.size <= MOST_BLANKS and not file.path.read_bytes().strip()
 
 
 def window_constants(request: Request) -> dict[str, str | None]:

@@ -102,8 +102,7 @@ class ExportRows(SampledExportStream):
             found |= {name: Column(name, Kind.DATETIME) for name in self.mended & found.keys()}
         return keys | found | keys
 
-    @property
-    def ledger(self) -> StreamState:
+    def make_ledger(self) -> StreamState:
         """Return the bookmark and a ledger that hands each job on to the streams of errors and held out rows."""
         states = [stream.ledger for stream in self.followers if stream.selected]
         return LeadingState(self.name, self.stream_state, self.tap.changes, states, overlaps=self.overlaps)
@@ -119,6 +118,7 @@ class ExportErrors(ExportRows):
     """
 
     suffix = "errors"
+    can_read_again = False
     leader: ExportRows
 
     def wanted(self, entry: Entry) -> Wanted:

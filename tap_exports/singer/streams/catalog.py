@@ -12,14 +12,15 @@ from singer_sdk.singerlib.messages import SchemaMessage
 
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.model import ROW, Column, Contract
-from tap_exports.errors import ConfigError, TapError
+from tap_exports.errors import ConfigError
 from tap_exports.singer.columns import Schema, to_columns, to_schema
+from tap_exports.singer.streams.override import Override
 from tap_exports.singer.streams.services import Services
 
 if TYPE_CHECKING:
     from singer_sdk import Tap
     from singer_sdk.singerlib import SelectionMask
-    from singer_sdk.singerlib.catalog import Catalog
+    from singer_sdk.singerlib.catalog import Catalog, CatalogEntry
 
 TOP_LEVEL = 2  # the length of a top-level property's breadcrumb
 
@@ -29,10 +30,12 @@ class CatalogStream(Stream):
 
     Attributes:
         lineage: Lineage columns that its rows carry.
+        can_read_again: Whether a run may read everything again, whatever the bookmark.
         free_texts: Fields with messages of the provider, which may quote an API key or a signed URL: redacted.
     """
 
     lineage: Sequence[str] = ()
+    can_read_again = True
     free_texts: frozenset[str] = frozenset()
 
     def __init__(self, tap: Services, name: str | None = None) -> None:
@@ -40,7 +43,8 @@ class CatalogStream(Stream):
         self.tap = tap
         super().__init__(cast("Tap", tap), schema=None, name=name)
         self._columns: dict[str, Column] | None = None
-        self._discovery_error: TapError | None = None
+        self._discovery_error: Exception | None = None
+        self.reads_all = False
         self._found: tuple[dict[str, Column], SelectionMask, tuple[frozenset[str], frozenset[str]]] | None = None
 
     @property
@@ -72,9 +76,13 @@ class CatalogStream(Stream):
     def _discovered(self) -> dict[str, Column]:
         try:
             return self.discover_columns()
-        except TapError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's alone: the run raises it again
             self._discovery_error = error
-            return {}
+            return self.least_columns()
+
+    def least_columns(self) -> dict[str, Column]:
+        """Return the data columns that are known without the provider: what a catalog holds if discovery fails."""
+        return {}
 
     def _catalog_entry(self) -> Schema | None:
         if self._input_schema is not None:
@@ -89,20 +97,29 @@ class CatalogStream(Stream):
         return to_schema(self.columns.values(), self.lineage, self.primary_keys)
 
     @property
-    def discovery_error(self) -> TapError | None:
+    def discovery_error(self) -> Exception | None:
         """Return why the columns could not be discovered, or None."""
         _ = self.columns
         return self._discovery_error
 
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take selection and schema from a catalog.
+        """Take selection, schema, keys and replication method from a catalog.
+
+        Keys that it names replace the stream's. With FULL_TABLE each run reads everything, whatever the bookmark.
 
         Raises:
-            ConfigError: A key is not among the catalog's columns.
+            ConfigError: A key is not among the catalog's columns, or the provider cannot serve what it overrides.
         """
+        keys, bookmark = self.primary_keys, self.replication_key
+        if (entry := catalog.get_stream(self.name)) and not (entry.key_properties or _table_keys(entry)):
+            entry.key_properties = list(keys)  # without any, each load would append the rows again
         super().apply_catalog(catalog)
         if self._input_schema is None:  # not in the catalog, so deselected: discover nothing
+            self.primary_keys, self.replication_key = keys, bookmark
             return
+        override = Override(self.name, bookmark, self.replication_key, self.forced_replication_method)
+        self.reads_all = override.reads_all(can_read_again=self.can_read_again)
+        self.replication_key = bookmark
         known = {*self.columns, *self.lineage}
         if missing := [key for key in self.primary_keys if key not in known]:
             msg = f'catalog: {self.name}: key "{missing[0]}" is not among its columns; run --discover again'
@@ -163,3 +180,7 @@ class CatalogStream(Stream):
             known = message.schema.get("properties", {})
             message.bookmark_properties = [k for k in message.bookmark_properties or () if k in known] or None
             yield message
+
+
+def _table_keys(entry: CatalogEntry) -> Sequence[str]:
+    return getattr(entry.metadata.get(()), "table_key_properties", None) or ()

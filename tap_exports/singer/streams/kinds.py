@@ -120,7 +120,13 @@ class EntryStream(EventStream):
 
     def discover_columns(self) -> dict[str, Column]:
         """Return the provider's columns, bookmark and keys included, with the types of the entry's `schema`."""
-        columns = self.columns_of_provider()
+        return self._completed(self.columns_of_provider())
+
+    def least_columns(self) -> dict[str, Column]:
+        """Return bookmark, keys and the columns of the entry's `schema`."""
+        return self._completed({})
+
+    def _completed(self, columns: dict[str, Column]) -> dict[str, Column]:
         if key := self.replication_key:
             about = to_property(Column(key, self.bookmark_kind)) | {"description": ABOUT_BOOKMARK}
             columns.setdefault(key, Column(key, self.bookmark_kind, about))

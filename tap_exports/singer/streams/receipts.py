@@ -72,6 +72,7 @@ class ExportJobs(EventStream):
     """Receipts: what each job of this run did."""
 
     name = "export_jobs"
+    can_read_again = False
     primary_keys = ("provider", "job_id")
     replication_key = "requested_at"
 

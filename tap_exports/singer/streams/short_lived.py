@@ -35,13 +35,8 @@ class WholeSecondStream(EventStream):
         """Return whether windows end less than a second before now, so that the last second must be read again."""
         return bool(self.config["settling_seconds"] < 1)
 
-    @property
-    def ledger(self) -> StreamState:
-        """Return the stream's bookmark and ledger over the live STATE.
-
-        Raises:
-            StateError: It cannot be read.
-        """
+    def make_ledger(self) -> StreamState:
+        """Return a state whose bookmarks are whole seconds."""
         return WholeSeconds(self.name, self.stream_state, self.tap.changes, overlaps=self.overlaps)
 
     @property

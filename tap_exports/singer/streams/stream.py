@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tap_exports.engine.convert.executors import executor_setting
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Event
-from tap_exports.errors import StopError, TapError
+from tap_exports.errors import StopError
 from tap_exports.singer.messages.batch_settings import batch_settings
 from tap_exports.singer.progress import progress
 from tap_exports.singer.streams.catalog import CatalogStream
@@ -51,7 +51,8 @@ class EventStream(CatalogStream):
         """
         super().__init__(tap, name)
         self._run: Run | None = None
-        self.failed_start: TapError | None = None
+        self.failed_start: Exception | None = None
+        self.was_run = False
         self._batch_settings = batch_settings(tap.config)
         self._executor = executor_setting(tap.config["executor"])
 
@@ -73,6 +74,10 @@ class EventStream(CatalogStream):
         Raises:
             StateError: It cannot be read.
         """
+        return self.make_ledger().reading_all(enabled=self.reads_all)
+
+    def make_ledger(self) -> StreamState:
+        """Return the state of the stream's kind; see `ledger`."""
         return StreamState(self.name, self.stream_state, self.tap.changes)
 
     def _write_state_message(self) -> None:
@@ -119,6 +124,7 @@ class EventStream(CatalogStream):
                 raise
             self.tap.fail(self.name, error)
         finally:
+            self.was_run = True
             brought = (counts.rows, counts.rejects, counts.bytes, monotonic() - began)
             self.logger.info("%s: %d rows, %d rejects, %d bytes in %.1f s", self.name, *brought)
         yield from ()
