@@ -1,28 +1,7 @@
 """What an action of the fault plan does to a request, to a file and to a response.
 
-Instead of an answer (the provider does not see the request):
-
-- `status: 503` with `retry_after: 5` (seconds) or `retry_after_date: 5` (the same as an HTTP date), and `body: json`
-  (the provider's error envelope, the default), `html`, `xml`, `text` or `empty`
-- `html: true`, `xml: true`: status 200 with a page that is no data
-- `redirect: URL`: status 302
-- `expire: true`: status 403 as for a signed URL that has run out
-- `reset: true`: the connection is reset
-
-To the file, on the files origin (ranges are taken from the changed file):
-
-- `replace: {text: …, encoding: utf-16}` or `{base64: …}`; `recode: latin-1`; `bom: true`
-- `gzip: true` or `gzip: {members: 2, drop_bytes: 10}`; `flip_byte: 20` (damages this byte)
-- `change_etag: salt`; `no_range: true` (Range is ignored)
-
-To the answer, after the work is done:
-
-- `lose_reply: true`: the connection is closed instead
-- `truncate: 100` (Content-Length tells the same), `wrong_length: 10` (Content-Length tells so much more)
-- `cut_after_bytes: 100`, `slow: {delay_seconds: 1, bytes_per_second: 1000}`
-- `wrong_content_range: 10` (starts so much later than asked), `gzip_encoding: true` (Content-Encoding)
-
-Several may stand in one action.
+`INSTEAD`, `CONTENT` and `REPLY` hold every fault by name, with an example of its value and one sentence about it;
+docs/sandbox.md shows them as tables. One action may name several faults.
 """
 
 from __future__ import annotations
@@ -30,11 +9,11 @@ from __future__ import annotations
 import base64
 import gzip
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from tap_exports.sandbox.files import xml_error
 from tap_exports.sandbox.web import Part, Refusal, Request, Response, Wire
@@ -47,7 +26,24 @@ _PAGES = {
     "text": (b"upstream connect error", "text/plain"),
     "empty": (b"", "text/plain"),
 }
-_OPTIONS = frozenset({"retry_after", "retry_after_date", "body"})
+F = TypeVar("F")
+
+
+@dataclass(frozen=True, slots=True)
+class Effect(Generic[F]):
+    """One fault.
+
+    Attributes:
+        apply: what it does.
+        meaning: what happens then, as one sentence.
+        example: a value that a plan may give it.
+        options: further keys of the same action, each with an example and a sentence.
+    """
+
+    apply: F
+    meaning: str
+    example: object = True
+    options: Mapping[str, tuple[object, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +56,31 @@ class Scene:
 
 def instead(action: Mapping[str, Any], scene: Scene) -> Response | None:
     """Return the answer that takes the place of the provider's, if the action has one."""
-    for name, effect in _INSTEAD.items():
+    for name, effect in INSTEAD.items():
         if action.get(name):
-            return effect(action, scene)
+            return effect.apply(action, scene)
     return None
 
 
 def distorted_request(action: Mapping[str, Any], request: Request) -> Request:
     """Return the request with what the files origin has to do to the file."""
-    steps = tuple(partial(effect, action[name]) for name, effect in _CONTENT.items() if action.get(name) is not None)
-    headers = request.headers
-    if action.get("no_range"):
-        headers = {name: value for name, value in headers.items() if name != "range"}
-    return replace(request, headers=headers, content=steps, etag_salt=str(action.get("change_etag", "")))
+    for name, effect in CONTENT.items():
+        if _is_given(action, name):
+            request = effect.apply(request, action[name])
+    return request
 
 
 def distorted_response(action: Mapping[str, Any], response: Response) -> Response:
     """Return the answer with what happens to it on its way."""
-    for name, effect in _REPLY.items():
-        if action.get(name) is not None:
-            response = effect(response, action[name])
+    for name, effect in REPLY.items():
+        if _is_given(action, name):
+            response = effect.apply(response, action[name])
     return response
+
+
+def _is_given(action: Mapping[str, Any], name: str) -> bool:
+    # 0 is a value, as in `truncate: 0`.
+    return action.get(name) is not None and action[name] is not False
 
 
 def _status(action: Mapping[str, Any], scene: Scene) -> Response:
@@ -112,13 +112,26 @@ def _expire(_action: Mapping[str, Any], _scene: Scene) -> Response:
     return xml_error(Refusal(403, "Request has expired", code="AccessDenied"))
 
 
-_INSTEAD: dict[str, Callable[[Mapping[str, Any], Scene], Response]] = {
-    "reset": lambda _action, _scene: Response(wire=Wire(drop="reset")),
-    "status": _status,
-    "html": lambda _action, _scene: _page("html"),
-    "xml": lambda _action, _scene: _page("xml"),
-    "redirect": _redirect,
-    "expire": _expire,
+_Instead = Callable[[Mapping[str, Any], Scene], Response]
+INSTEAD: Mapping[str, Effect[_Instead]] = {
+    "reset": Effect(lambda _action, _scene: Response(wire=Wire(drop="reset")), "The connection is reset."),
+    "status": Effect(
+        _status,
+        "An answer with this status.",
+        503,
+        {
+            "body": (
+                "html",
+                "Body of `status`: `json` (default; the provider's error), `html`, `xml`, `text`, `empty`.",
+            ),
+            "retry_after": (5, "Header `Retry-After` of `status`, in seconds."),
+            "retry_after_date": (5, "The same header as an HTTP date, so many seconds ahead."),
+        },
+    ),
+    "html": Effect(lambda _action, _scene: _page("html"), "Status 200 with an HTML page."),
+    "xml": Effect(lambda _action, _scene: _page("xml"), "Status 200 with an XML error document."),
+    "redirect": Effect(_redirect, "Status 302 to this address.", "http://127.0.0.1:9/"),
+    "expire": Effect(_expire, "Status 403, as for a signed URL that has expired."),
 }
 
 
@@ -149,12 +162,37 @@ def _flip_byte(index: int, data: bytes) -> bytes:
     return data[:index] + bytes([data[index] ^ 0xFF]) + data[index + 1 :]
 
 
-_CONTENT: dict[str, Callable[[Any, bytes], bytes]] = {
-    "replace": _replace,
-    "recode": _recode,
-    "bom": _bom,
-    "gzip": _gzip,
-    "flip_byte": _flip_byte,
+def _no_range(request: Request, _value: object) -> Request:
+    return replace(request, headers={name: value for name, value in request.headers.items() if name != "range"})
+
+
+def _change_etag(request: Request, salt: object) -> Request:
+    return replace(request, etag_salt=str(salt))
+
+
+_Content = Callable[[Request, Any], Request]
+
+
+def _on_bytes(change: Callable[[Any, bytes], bytes]) -> _Content:
+    return lambda request, value: replace(request, content=(*request.content, partial(change, value)))
+
+
+CONTENT: Mapping[str, Effect[_Content]] = {
+    "replace": Effect(
+        _on_bytes(_replace),
+        "The file holds this text instead (UTF-8 unless `encoding` is given), or the bytes of `{base64: …}`.",
+        {"text": "a;b", "encoding": "utf-16"},
+    ),
+    "recode": Effect(_on_bytes(_recode), "The text of the file is encoded this way instead of in UTF-8.", "utf-16"),
+    "bom": Effect(_on_bytes(_bom), "The file starts with a UTF-8 byte-order mark."),
+    "gzip": Effect(
+        _on_bytes(_gzip),
+        "The file is compressed; in so many members and without its last bytes, where they are given; or `true`.",
+        {"members": 2, "drop_bytes": 10},
+    ),
+    "flip_byte": Effect(_on_bytes(_flip_byte), "The byte at this offset is inverted.", 20),
+    "no_range": Effect(_no_range, "`Range` is ignored: the whole file is sent with status 200."),
+    "change_etag": Effect(_change_etag, "The entity tag is another one, as of a file that has changed.", "v2"),
 }
 
 
@@ -203,14 +241,22 @@ def _with_header(response: Response, name: str, value: str) -> Response:
     return replace(response, headers=(*others, (name, value)))
 
 
-_REPLY: dict[str, Callable[[Response, Any], Response]] = {
-    "gzip_encoding": _gzip_encoding,
-    "truncate": _truncate,
-    "wrong_content_range": _wrong_content_range,
-    "wrong_length": _wrong_length,
-    "cut_after_bytes": _cut,
-    "slow": _slow,
-    "lose_reply": _lose_reply,
+_Reply = Callable[[Response, Any], Response]
+REPLY: Mapping[str, Effect[_Reply]] = {
+    "gzip_encoding": Effect(_gzip_encoding, "The body is compressed, with `Content-Encoding: gzip`."),
+    "truncate": Effect(_truncate, "Only the first bytes of the body, and a `Content-Length` that agrees.", 100),
+    "wrong_content_range": Effect(
+        _wrong_content_range, "`Content-Range` starts so many bytes after what was asked.", 10
+    ),
+    "wrong_length": Effect(_wrong_length, "`Content-Length` is so much greater than the body.", 10),
+    "cut_after_bytes": Effect(_cut, "The connection is closed after so many bytes of the body.", 100),
+    "slow": Effect(
+        _slow,
+        "The answer starts so much later, and its body goes out at this speed; either may be absent.",
+        {"delay_seconds": 1, "bytes_per_second": 1000},
+    ),
+    "lose_reply": Effect(_lose_reply, "The connection is closed instead of an answer; the request took effect."),
 }
 
-NAMES = frozenset({*_INSTEAD, *_CONTENT, *_REPLY, *_OPTIONS, "change_etag", "no_range"})
+_OPTIONS = frozenset(name for effect in INSTEAD.values() for name in effect.options)
+NAMES = frozenset({*INSTEAD, *CONTENT, *REPLY, *_OPTIONS})

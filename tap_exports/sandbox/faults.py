@@ -11,7 +11,7 @@ A plan is a mapping (or its YAML) with up to three parts::
 A match names any of provider, origin (`api` or `files`), method, path and query (shell patterns), and header (name to
 pattern, null for "not sent"). `nth` is the first matching request that goes wrong (from 1); `times` says how many do:
 one when `nth` is given, else all of them (`.inf` for all from `nth` on). Per request the first fault that applies wins.
-What actions there are stands in `effects.py`.
+The actions are in `effects.py`; docs/sandbox.md has examples of all of this.
 """
 
 from __future__ import annotations
