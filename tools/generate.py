@@ -1,4 +1,4 @@
-"""Write the generated parts of meltano.yml, README.md and docs/: settings and streams, as the tap itself has them.
+"""Write the generated parts of meltano.yml, .env.example, README.md and docs/, as the tap and the sandbox have them.
 
     python tools/generate.py            writes what is stale
     python tools/generate.py --check    writes nothing; prints a diff and ends with exit code 1 when something is stale
@@ -26,6 +26,11 @@ from tap_exports.sandbox import Sandbox
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import PROVIDERS, TapExports
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script, this file does not find its neighbours
+
+from tools import env_example, sandbox_page
+from tools.markdown import Cells, table
+
 ROOT = Path(__file__).resolve().parent.parent
 YOURS = "your name"
 SLUG = "your_name"
@@ -33,7 +38,6 @@ SINGLE_KINDS = {"integer": "integer", "number": "decimal", "boolean": "boolean",
 WORDS = {"date_iso8601": "date-time", "decimal": "number"}
 SHARED_BY_EXTRACTORS = {"start_date": "$EXPORTS_START_DATE", "allow_private_hosts": "$EXPORTS_ALLOW_PRIVATE_HOSTS"}
 Schema = Mapping[str, Any]
-Cells = Iterable[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,20 +242,16 @@ def _bare(entry: Schema) -> dict[str, Any]:
     return {**chosen, "name": YOURS}
 
 
-def table(head: Cells, rows: Iterable[Cells]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(list(head)), *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', '&#124;') for cell in line)} |" for line in lines)
-
-
 # Files
 
 MELTANO, README = Path("meltano.yml"), Path("README.md")
-SETTINGS, STREAMS = Path("docs/settings.md"), Path("docs/streams.md")
+SETTINGS, STREAMS, SANDBOX = Path("docs/settings.md"), Path("docs/streams.md"), Path("docs/sandbox.md")
+VARIABLES = Path(".env.example")
 PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (MELTANO, "settings"): meltano_settings,
     (MELTANO, "extractors"): meltano_extractors,
     (MELTANO, "tasks"): meltano_tasks,
+    (VARIABLES, "variables"): lambda: env_example.variables(ROOT / MELTANO),
     (README, "settings"): shared_settings,
     (README, "streams"): streams_table,
     (SETTINGS, "shared"): shared_settings,
@@ -259,6 +259,15 @@ PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (SETTINGS, "built-in"): built_in_settings,
     (STREAMS, "table"): streams_table,
     (STREAMS, "sections"): stream_sections,
+    (SANDBOX, "options"): sandbox_page.options,
+    (SANDBOX, "controls"): sandbox_page.controls,
+    (SANDBOX, "growth"): sandbox_page.growth,
+    (SANDBOX, "truths"): sandbox_page.truths,
+    (SANDBOX, "faults-instead"): sandbox_page.faults_instead,
+    (SANDBOX, "faults-content"): sandbox_page.faults_content,
+    (SANDBOX, "faults-reply"): sandbox_page.faults_reply,
+    (SANDBOX, "jobs"): sandbox_page.job_plans,
+    (SANDBOX, "knobs"): sandbox_page.knobs,
 }
 
 

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 after a signal, 2 for bad options.
     """
-    parser = _parser()
+    parser = command_line()
     given = parser.parse_args(arguments)
     try:
         box = Sandbox(_options(given), faults=_plan(given.faults))
@@ -61,21 +61,32 @@ def _serve(box: Sandbox, given: argparse.Namespace) -> None:
     stop.wait()
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the command's options."""
     parser = argparse.ArgumentParser(prog="tap-exports-sandbox", description="Serve the export APIs on loopback.")
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port of the API origin (default: any free one)")
-    parser.add_argument("--files-port", type=int, default=0, help="port of the files origin (default: any free one)")
+    parser.add_argument(
+        "--files-port", type=int, default=0, metavar="PORT", help="port of the files origin (default: any free one)"
+    )
     parser.add_argument("--faults", type=Path, metavar="FILE", help="YAML file with a fault plan")
     parser.add_argument(
-        "--job-seconds", type=float, default=0.2, help="from a job's creation to its end (default: %(default)s)"
+        "--job-seconds",
+        type=float,
+        default=0.2,
+        metavar="SECONDS",
+        help="from a job's creation to its end (default: %(default)s)",
     )
-    parser.add_argument("--job-polls", type=int, help="end jobs with this status read instead")
-    parser.add_argument("--url-seconds", type=float, default=900, help="life of a signed URL (default: %(default)s)")
+    parser.add_argument("--job-polls", type=int, metavar="N", help="end jobs with the N-th status read instead")
     parser.add_argument(
-        "--rows", type=int, default=0, metavar="N", help="generated rows for load (default: %(default)s)"
+        "--url-seconds", type=float, default=900, metavar="SECONDS", help="life of a signed URL (default: %(default)s)"
     )
-    parser.add_argument("--knob", action="append", default=[], metavar="PROVIDER.NAME=VALUE", help="may be repeated")
+    parser.add_argument(
+        "--rows", type=int, default=0, metavar="N", help="rows to generate for load tests (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--knob", action="append", default=[], metavar="PROVIDER.NAME=VALUE", help="set a knob; may be repeated"
+    )
     parser.add_argument("--write-config", type=Path, metavar="FILE", help="write a ready configuration of the tap")
     parser.add_argument(
         "--providers",

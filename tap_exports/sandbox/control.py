@@ -47,7 +47,7 @@ class Control:
 
     @route("POST", "/_faults")
     def faults(self, request: Request) -> Response:
-        """Replace the fault plan by the one in the body, YAML or JSON; an empty body removes it."""
+        """Replace the fault plan and reset its counters; the body is YAML or JSON, an empty one removes the plan."""
         try:
             self._world.faults = Faults.from_yaml(request.body)
         except (TypeError, ValueError) as error:
@@ -65,7 +65,7 @@ class Control:
 
     @route("POST", "/_grow")
     def grow(self, _request: Request) -> Response:
-        """Let every provider get new data now; return what was added."""
+        """Add new data at every provider now, and return what was added."""
         return json_response({name: provider.locked(provider.grow) for name, provider in self._providers.items()})
 
     @route("GET", "/_spend")

@@ -22,9 +22,9 @@ class JobPlan:
 
     Attributes:
         seconds: from creation to the end, on the sandbox's clock.
-        polls: when given, the so-manieth status read shows the end instead, whatever the time.
-        outcome: `complete`, `fail`, `hang` (processing for ever) or `vanish` (the job is no longer known).
-        status: an end of this very name instead, also one that no document knows.
+        polls: the job ends with this status read (from 1) instead, whatever the time.
+        outcome: `complete`, `fail`, `hang` (never ends) or `vanish` (the job is no longer known).
+        status: ends with this status instead of that of `outcome`; it may be one that no document names.
         reason: the provider's error text, where it gives one.
     """
 

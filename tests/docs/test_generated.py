@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("README.md", "meltano.yml", "docs/settings.md", "docs/streams.md")
+FILES = ("README.md", "meltano.yml", ".env.example", "docs/settings.md", "docs/streams.md", "docs/sandbox.md")
+# One word of the generated parts of each file, and a wrong one.
+STALE = {
+    "settling_seconds": "settling_hours",
+    "exelensia_results": "exelensia_outcomes",
+    "CENSION_QUERIES": "CENSION_QUESTIONS",
+    "wrong_content_range": "wrong_range",
+}
 
 
 def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -22,7 +30,7 @@ def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Return a tree with the generator and its files."""
-    for name in (*FILES, "tools/generate.py"):
+    for name in (*FILES, *(str(path.relative_to(ROOT)) for path in (ROOT / "tools").glob("*.py"))):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -38,7 +46,7 @@ def test_nothing_is_stale() -> None:
 def test_stale_part_is_shown_and_mended(copy: Path, name: str) -> None:
     """The check fails with a diff that names the file, writes nothing, and the generator mends it."""
     good = (copy / name).read_text(encoding="utf-8")
-    stale = good.replace("settling_seconds", "settling_hours").replace("exelensia_results", "exelensia_outcomes")
+    stale = re.sub("|".join(STALE), lambda word: STALE[word[0]], good)
     (copy / name).write_text(stale, encoding="utf-8")
     checked = generate(copy, "--check")
     assert (checked.returncode, (copy / name).read_text(encoding="utf-8")) == (1, stale)

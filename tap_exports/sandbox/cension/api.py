@@ -25,7 +25,7 @@ class Knobs:
     """How to behave where the documents leave it open.
 
     Attributes:
-        limit_cap: greatest `limit` of an export; a greater one is lowered without a word.
+        limit_cap: greatest `limit` of an export; a greater one is lowered silently.
         envelope: `data` (`{"success", "data": {"items", "total_count"}}`) or `list` (the bare array of older pages).
         start_envelope: where a new run's `operationId` stands: `data`, `operation` or `flat`.
         errors_as_200: answer errors with status 200 and `success: false`.

@@ -44,10 +44,10 @@ class Knobs:
     """How to behave where the documents leave it open.
 
     Attributes:
-        per_minute: requests of the key.
-        per_day: the same.
-        created_status: of POST.
-        root: folder in the archive that everything is in.
+        per_minute: requests that the key may make in a minute.
+        per_day: requests that the key may make in a day.
+        created_status: status of the response that creates an export.
+        root: folder that holds everything in the archive.
         files: `mixed`, `per_record` or `per_section`: how records are spread over YAML files.
         failed_section: key of a section that fails in every organization's export.
         count_error: added to the true record count of the first section.
@@ -145,17 +145,17 @@ class Closient(Provider):
 
     @truth("/records")
     def all_records(self, request: Request) -> list[Record]:
-        """Return the records of an export of `organization_id` that was made now."""
+        """Return the records of an export of `organization_id`, requested now."""
         return list(self._archive(self._asked(request)).records())
 
     @truth("/sections")
     def all_sections(self, request: Request) -> list[Record]:
-        """Return the inventory of such an export."""
+        """Return the inventory of an export of `organization_id`, requested now."""
         return self._archive(self._asked(request)).inventory()
 
     @truth("/files")
     def all_files(self, request: Request) -> list[Record]:
-        """Return the binary files of such an export."""
+        """Return the binary files of an export of `organization_id`, requested now."""
         return [
             {
                 "section": section.key,

@@ -29,16 +29,16 @@ class Knobs:
 
     Attributes:
         balance: credits at the start.
-        max_credits: of the configuration that the sandbox writes; enough for its exports.
+        max_credits: setting in the configuration that the sandbox writes; enough for its exports.
         short_balance: `refuse` (402, nothing is charged) or `skip` (what the balance covers is exported).
         limit_scale: factor of all rate limits, 0 for none.
-        page_size: of the search.
+        page_size: results per page of the search.
         json_root: `array`, `jsonl`, or the key of an object that holds the array.
         file: `plain` or `gzip`.
         total_records: `all` companies of the export, or only the `new` ones.
         count_error: added to the true `total_records`.
-        transactions_shown: number of the youngest transactions that the API shows.
-        created_status: of POST.
+        transactions_shown: number of the most recent transactions that the API shows.
+        created_status: status of the response that creates an export.
         running_seconds: length of the seeded job that is processing, a third of which has passed.
         strict: whether unknown body fields are refused.
     """

@@ -33,8 +33,8 @@ class Knobs:
         inclusive: whether `created_after` and `created_before` include their instant.
         pages_of_none: `totalPages` of an empty list.
         strict: whether unknown parameters and body fields are refused.
-        csv_header: `key` or `label`.
-        csv_newline: between rows.
+        csv_header: what the header of the CSV shows of a field: `key` or `label`.
+        csv_newline: line ending of the CSV.
         expanded: `dotted` or `plain` names of the columns of an expanded array.
         keep_empty: whether an empty array keeps one row when it is expanded.
     """
@@ -178,7 +178,10 @@ class Exelensia(Provider):
 
     @truth("/export")
     def rows_of_export(self, request: Request) -> Row:
-        """Return columns and rows, all cells as text or null, of an export that was made now."""
+        """Return columns and rows of an export, requested now; cells are text or null.
+
+        The query takes `schema_id`, `start_date`, `end_date` and `expand_array`.
+        """
         query = dict(request.query)
         bounds = (query.get("start_date", ""), query.get("end_date", ""))
         table, results = self._table(Order(query.get("schema_id", ""), *bounds, query.get("expand_array")))

@@ -33,16 +33,16 @@ class Knobs:
 
     Attributes:
         json_root: `array`, `jsonl`, or the key of an object that holds the array.
-        nesting: of the CSV, `merge` or `flatten`.
+        nesting: how the CSV shows nested fields: `merge` or `flatten`.
         timestamps: `epoch` (seconds), `text` (the same as text) or `iso`, in the API and in JSON files.
         envelope: single objects stand under `data` or `bare`.
-        error_key: the code of an error is `code` or `error_code`.
+        error_key: name of the field with the error code: `code` or `error_code`.
         flags: `new` (each URL needs the flag of its own format) or `old` (the other one).
         no_url: a URL without a file is `null` or `absent`.
-        removed: an export after its time: `404`, `410`, or `listed` as before with dead URLs.
+        removed: response for an expired export: `404`, `410`, or `listed` as before with dead URLs.
         keep_hours: from an export's creation to its removal.
-        limit_cap: greatest `limit` of the list; a greater one is lowered without a word.
-        created_status: of POST.
+        limit_cap: greatest `limit` of the list; a greater one is lowered silently.
+        created_status: status of the response that creates an export.
         count_error: added to the true `count_total`.
         processing_seconds: length of the seeded job that is processing, a third of which has passed.
         strict: whether unknown parameters and body fields are refused.
@@ -141,7 +141,7 @@ class PackageX(Provider):
 
     @truth("/export")
     def rows_of_export(self, request: Request) -> Row:
-        """Return exported rows, errors and held out rows of an export that was made now."""
+        """Return rows, errors and held out rows of an export of `resource`, requested now with the query's options."""
         options: dict[str, Any] = {"limit": "all", **dict(request.query)}
         selection = self._selection(options.pop("resource", ""), options)
         parts: Row = {
