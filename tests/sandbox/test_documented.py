@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import requests
 
-from tap_exports.sandbox.effects import CONTENT, INSTEAD, NAMES, REPLY
+from tap_exports.sandbox.effects import CONTENT, INSTEAD, NAMES, REPLY, Effect
 from tap_exports.sandbox.faults import Faults
 from tests.sandbox.client import Client, Clients
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
-FAULTS = {**INSTEAD, **CONTENT, **REPLY}
+FAULTS: Mapping[str, Effect[Any]] = {**INSTEAD, **CONTENT, **REPLY}
 OPTIONS = [(name, option) for name, effect in INSTEAD.items() for option in effect.options]
 DOWNLOAD = "/v1/exports/019760a0-0050-7000-8000-000000000050/download"
 Seen = tuple[object, ...]
