@@ -13,10 +13,10 @@ FUZZ_SECONDS ?= 60
 BENCH ?=
 COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --quiet
 
-.PHONY: help setup test lint types floors deps shape docs workflows unit fuzz crash soak bench nginx postgres demo fmt pins build clean
+.PHONY: help setup test lint types floors deps shape docs workflows unit lowest newest fuzz crash soak bench nginx postgres demo fmt pins build clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z]+( [a-z]+)*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z ]+):.*## /\1\t/' | expand -t 15
 
 setup: $(STAMP) ## Create .venv with the pinned tools and this project
 
@@ -63,6 +63,17 @@ workflows: setup ## Workflow files, offline
 unit: setup postgres ## The tests, with branch coverage
 	$(PYTHON) -m pytest --numprocesses=auto --cov --cov-report=term
 
+lowest: RESOLUTION := lowest-direct
+lowest newest: postgres ## The tests with the lowest or the newest versions that pyproject.toml allows
+	$(SYSTEM_PYTHON) -m venv $(VENV)-pins
+	$(VENV)-pins/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pins.txt
+	$(SYSTEM_PYTHON) -m venv --clear $(VENV)-$@
+	$(VENV)-pins/bin/uv pip compile --quiet --generate-hashes --python $(VENV)-$@/bin/python --resolution $(or $(RESOLUTION),highest) \
+	  --all-extras --group build --group test --output-file $(VENV)-$@/pins.txt pyproject.toml
+	$(VENV)-$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(VENV)-$@/pins.txt
+	$(VENV)-$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(VENV)-$@/bin/python -m pytest --numprocesses=auto
+
 fuzz: setup ## Fuzz the readers, FUZZ_SECONDS=60 each; needs Linux and Python 3.11 to 3.13
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/fuzz.txt
 	$(PYTHON) -m tools.fuzz --seconds $(FUZZ_SECONDS)
@@ -101,6 +112,7 @@ pins: ## Renew the pins from pyproject.toml
 	$(VENV)-pins/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pins.txt
 	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --group dev --output-file $(PINS)
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pins --output-file requirements/pins.txt
+	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pips --output-file tests/setup/pips/newest.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade pyproject.toml --group bench --output-file requirements/bench.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group airbyte --output-file requirements/bench-airbyte.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group targets --output-file requirements/bench-targets.txt
@@ -110,5 +122,5 @@ build: setup ## Wheel and sdist into dist/
 	$(PYTHON) -m hatchling build
 
 clean: ## Remove what these targets made
-	rm -rf $(VENV) $(VENV)-pins .venv-bench .venv-bench-* .bench .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(VENV)-pins $(VENV)-lowest $(VENV)-newest .venv-bench .venv-bench-* .bench .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find bench tap_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -34,8 +34,8 @@ def _unpack(pins: Path, folder: Path) -> None:
     with TemporaryDirectory(dir=folder.parent) as temporary:
         home = Path(temporary)
         subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True, timeout=100)
-        options = ("--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", home)
-        download = [home / "venv" / "bin" / "python", "-m", "pip", "download", *options, "-r", pins]
+        options = ("--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", str(home))
+        download = (str(home / "venv" / "bin" / "python"), "-m", "pip", "download", *options, "-r", str(pins))
         subprocess.run(download, check=True, timeout=100)
         with ZipFile(next(home.glob("pip-*.whl"))) as wheel:
             wheel.extractall(home / "pip")

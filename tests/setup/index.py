@@ -29,12 +29,14 @@ class Index(ThreadingHTTPServer):
 
     def __init__(self, wheels: Iterable[Wheel]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        links = defaultdict(list)
+        links = defaultdict[str, list[str]](list)
         self.wheels: dict[str, bytes] = {}
         for wheel in wheels:
             links[canonicalize_name(wheel.name)].append(link(wheel))
             self.wheels[wheel.filename] = wheel.content
-        self.pages = {name: f"<!DOCTYPE html><body>{''.join(each)}</body>" for name, each in links.items()}
+        self.pages: dict[str, str] = {
+            name: f"<!DOCTYPE html><body>{''.join(each)}</body>" for name, each in links.items()
+        }
         self.fetched: set[str] = set()
         self.agents: set[str] = set()
 

@@ -80,7 +80,8 @@ def later(pins: list[Pin]) -> Iterator[Wheel]:
 
 def written(wheels: dict[Pin, Wheel]) -> str:
     """Write a pins file for made wheels, in the form of the real ones."""
-    return "".join(
-        f"{pin.name}=={pin.version}{pin.condition} \\\n    --hash=sha256:{OTHER_HASH} \\\n    --hash=sha256:{wheel.sha256}\n"
-        for pin, wheel in wheels.items()
-    )
+    lines: list[str] = []
+    for pin, wheel in wheels.items():
+        hashes = (f"--hash=sha256:{digest}" for digest in (OTHER_HASH, wheel.sha256))
+        lines.append(" \\\n    ".join([f"{pin.name}=={pin.version}{pin.condition}", *hashes]))
+    return "\n".join([*lines, ""])
