@@ -39,6 +39,12 @@ class Nothing:
 number = 5
 """
 
+NO_DASK = """
+import sys
+
+sys.modules["distributed"] = None
+"""
+
 DASK = """
 import os, pathlib
 from own_executor import Executor
@@ -169,6 +175,21 @@ def test_dask_is_asked_for_an_executor(tmp_path: Path, sandbox: Boxes) -> None:
     assert (tmp_path / "seen.address").read_text(encoding="utf-8") == "tcp://scheduler:8786"
 
 
+@pytest.mark.parametrize("error", ["OSError", "TimeoutError", "ValueError"])
+def test_dask_scheduler_that_does_not_answer(tmp_path: Path, sandbox: Boxes, error: str) -> None:
+    """The setting is named with the address: the client gave up, or cannot read the address."""
+    environment = factory(tmp_path)
+    text = f"def Client(address): raise {error}('gave up')"
+    (tmp_path / "distributed.py").write_text(text, encoding="utf-8")
+    config = windows(sandbox(), tmp_path, "jsonl", executor="dask:tcp://scheduler:8786")
+    ran = tap(tmp_path, config, environment=environment)
+    assert ran.code == 1
+    message = 'config: "executor": no scheduler answers at tcp://scheduler:8786: gave up'
+    assert [each for each in ran.errors if message in each], ran.errors
+    assert not [each for each in ran.errors if "internal error" in each]
+    assert not messages(ran, "BATCH", COMPANIES)
+
+
 BAD = {
     "nonsense": 'config: "executor" must be one of threads:N, dask:ADDRESS or module:factory',
     "threads:0": 'config: "executor": threads:N takes a number from 1 to 64',
@@ -184,7 +205,9 @@ BAD = {
 def test_bad_executors(tmp_path: Path, sandbox: Boxes, value: str, message: str) -> None:
     """What cannot be used is refused before any provider is asked for anything."""
     box = sandbox()
-    ran = tap(tmp_path, windows(box, tmp_path, "jsonl", executor=value), environment=factory(tmp_path))
+    environment = factory(tmp_path)
+    (tmp_path / "sitecustomize.py").write_text(NO_DASK, encoding="utf-8")  # also where the extra is installed
+    ran = tap(tmp_path, windows(box, tmp_path, "jsonl", executor=value), environment=environment)
     assert (ran.code, ran.errors[:1], ran.messages) == (1, [message], [])
     assert not [r for r in box.requests() if r["method"] == "POST"]
 

@@ -113,6 +113,10 @@ def _dask(address: str) -> Callable[[], Submits]:
 
 
 def _dask_executor(address: str) -> Submits:
-    client: Any = importlib.import_module("distributed").Client(address)
+    try:
+        client: Any = importlib.import_module("distributed").Client(address)
+    except (OSError, ValueError) as error:
+        msg = f'config: "executor": no scheduler answers at {address}: {error}'
+        raise ConfigError(msg) from error
     executor: Submits = client.get_executor()
     return executor
