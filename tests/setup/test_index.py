@@ -10,8 +10,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.setup.index import serve
-from tests.setup.pins import Pin
-from tests.setup.tree import PROJECT, Tree, installed
+from tests.setup.pins import Pin, read
+from tests.setup.tree import PINS_FILES, PROJECT, ROOT, Tree, inside, installed
 
 OWN = "its own"
 """The pip that `python -m venv` brings."""
@@ -20,6 +20,8 @@ LAST_PYTHON = {OWN: None, "23.0.1": (3, 11), "23.2.1": (3, 12), "24.0": (3, 12),
 PIPS = [name for name, last in LAST_PYTHON.items() if last is None or sys.version_info[:2] <= last]
 # These take a requirement with an extra for another one than the pin without it.
 CONFUSED = [name for name in PIPS if name.startswith("23.")]
+OLDEST = PIPS[1]
+AS_IT_IS = ("--no-deps", "--require-hashes", "--only-binary", ":all:")
 DEV = "requirements/dev.txt"
 FEW = [
     Pin("colorama", "0.4.6", "sys_platform == 'win32'", ("pytest",)),
@@ -49,6 +51,18 @@ def test_setup_installs_the_pins_and_nothing_newer(few: Tree, pip: Pips, name: s
     assert index.fetched == few.files(DEV)
     if chosen:
         assert index.agents == {agent(chosen)}
+
+
+@pytest.mark.parametrize("name", PINS_FILES)
+def test_every_pins_file_installs_as_it_is(tmp_path: Path, pip: Pips, name: str) -> None:
+    """The repository's own names, versions and markers pass with the oldest pip, each requirement with an extra."""
+    made = Tree.make(tmp_path, {name: read(ROOT / name)})
+    command = (sys.executable, "-m", "pip", "install", *AS_IT_IS, "--target", str(tmp_path / "target"), "-r", name)
+    with serve(made.wheels()) as index:
+        done = made.run(*command, url=index.url, pip=pip(OLDEST))
+    assert done.returncode == 0, done.stderr
+    assert inside(tmp_path / "target") == made.expected(name) != {}
+    assert index.fetched == made.files(name)
 
 
 @pytest.mark.parametrize("name", CONFUSED)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import distributions
 from pathlib import Path
 
 from tests.setup import pins
@@ -111,10 +112,15 @@ def environment(home: Path, url: str, pip: Path | None) -> dict[str, str]:
 
 def installed(python: Path) -> dict[str, str]:
     """Return names and versions of what an environment holds, but for its installer and the project."""
-    ask = "from importlib.metadata import distributions as d; print(*(f'{x.name} {x.version}' for x in d()), sep='\\n')"
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     done = subprocess.run([python, "-I", "-c", ask], check=True, capture_output=True, text=True, timeout=60)
-    found = dict(line.split() for line in done.stdout.splitlines())
+    found = inside(Path(done.stdout.strip()))
     return {name: version for name, version in found.items() if name not in {"pip", "setuptools", PROJECT}}
+
+
+def inside(folder: Path) -> dict[str, str]:
+    """Return names and versions of what is installed in a folder."""
+    return {each.name: each.version for each in distributions(path=[str(folder)])}
 
 
 def project(listed: list[Pin]) -> Wheel:
