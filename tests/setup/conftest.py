@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZipFile
@@ -33,9 +34,8 @@ def pip(request: pytest.FixtureRequest) -> Callable[[str], Path]:
 def _unpack(pins: Path, folder: Path) -> None:
     with TemporaryDirectory(dir=folder.parent) as temporary:
         home = Path(temporary)
-        subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True, timeout=100)
         options = ("--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", str(home))
-        download = (str(home / "venv" / "bin" / "python"), "-m", "pip", "download", *options, "-r", str(pins))
+        download = (_with_pip(home), "-m", "pip", "download", *options, "-r", str(pins))
         subprocess.run(download, check=True, timeout=100)
         with ZipFile(next(home.glob("pip-*.whl"))) as wheel:
             wheel.extractall(home / "pip")
@@ -44,3 +44,11 @@ def _unpack(pins: Path, folder: Path) -> None:
         except OSError:
             if not folder.exists():  # else another worker was faster
                 raise
+
+
+def _with_pip(folder: Path) -> str:
+    """Return an interpreter that has a pip: an environment made by uv has none."""
+    if find_spec("pip"):
+        return sys.executable
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, timeout=100)
+    return str(folder / "venv" / "bin" / "python")
