@@ -26,8 +26,9 @@ $(STAMP): $(PINS) pyproject.toml
 	@$(SYSTEM_PYTHON) -c 'import ensurepip, venv' || \
 	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
 	$(SYSTEM_PYTHON) -m venv --clear $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $(PINS)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $(PINS)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PYTHON) -m pip check --disable-pip-version-check
 	@touch $@
 
 test: lint types floors deps shape docs workflows unit ## Run everything that .ci/run runs
@@ -75,7 +76,7 @@ lowest newest: postgres ## The tests with the lowest or the newest versions that
 	$(VENV)-$@/bin/python -m pytest --numprocesses=auto
 
 fuzz: setup ## Fuzz the readers, FUZZ_SECONDS=60 each; needs Linux and Python 3.11 to 3.13
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/fuzz.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/fuzz.txt
 	$(PYTHON) -m tools.fuzz --seconds $(FUZZ_SECONDS)
 
 postgres: ## PostgreSQL's server binaries, for the loader's test
@@ -97,7 +98,7 @@ bench: requirements/bench.txt postgres nginx ## Figures against peers, into docs
 	@for part in bench bench-airbyte bench-targets; do \
 	  test .venv-$$part/.installed -nt requirements/$$part.txt && continue; \
 	  $(SYSTEM_PYTHON) -m venv --clear .venv-$$part; \
-	  .venv-$$part/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/$$part.txt; \
+	  .venv-$$part/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/$$part.txt; \
 	  touch .venv-$$part/.installed; \
 	done
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -109,7 +110,7 @@ fmt: setup ## Format, and mend what can be mended
 
 pins: ## Renew the pins from pyproject.toml
 	$(SYSTEM_PYTHON) -m venv $(VENV)-pins
-	$(VENV)-pins/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pins.txt
+	$(VENV)-pins/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pins.txt
 	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --group dev --output-file $(PINS)
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pins --output-file requirements/pins.txt
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pips --output-file tests/setup/pips/newest.txt

@@ -90,7 +90,7 @@ class Project:
         home, log, env = self.folder / "meltano", self.folder / "logs" / "meltano.log", {**os.environ, **QUIET}
         shutil.rmtree(home, ignore_errors=True)
         call([sys.executable, "-m", "venv", home], log, env=env)
-        options = ("--quiet", "--require-hashes", "--only-binary", ":all:", "-r", PINS)
+        options = ("--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", PINS)
         call([home / "bin" / "python", "-m", "pip", "install", *options], log, env=env)
 
     def _meltano(self, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Path:
