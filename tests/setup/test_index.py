@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.setup.index import serve
-from tests.setup.pins import Pin, read
+from tests.setup.pins import Pin, read, written
 from tests.setup.tree import PINS_FILES, PROJECT, ROOT, Tree, inside, installed
 
 OWN = "its own"
@@ -51,6 +51,17 @@ def test_setup_installs_the_pins_and_nothing_newer(few: Tree, pip: Pips, name: s
     assert index.fetched == few.files(DEV)
     if chosen:
         assert index.agents == {agent(chosen)}
+
+
+def test_setup_stops_where_a_pin_is_missing(few: Tree) -> None:
+    """What is not resolved is checked: a requirement that no pin covers is named, and the next call tries again."""
+    held = {pin: wheel for pin, wheel in few.stand_ins[DEV].items() if pin.name != "pytest"}
+    (few.root / DEV).write_text(written(held), encoding="utf-8")
+    with serve(few.wheels()) as index:
+        done = few.run("make", "setup", f"SYSTEM_PYTHON={sys.executable}", "VENV=.venv", url=index.url)
+    assert done.returncode != 0
+    assert "pytest-cov 7.1.0 requires pytest, which is not installed" in done.stdout + done.stderr
+    assert not (few.root / ".venv" / ".installed").exists()
 
 
 @pytest.mark.parametrize("name", PINS_FILES)
