@@ -41,6 +41,17 @@ def due(
     return Window(first, last)
 
 
+def due_here(
+    bookmark: datetime | None, start: datetime | None, until: datetime | None, now: datetime, settling_seconds: float
+) -> Window | None:
+    """Return the range of records that are cut here, by whole milliseconds; see `due`.
+
+    All records of the bookmark's own millisecond, however fine their instants, were cut with it: it is not due again.
+    """
+    span = due(bookmark, start, until, now, settling_seconds)
+    return Window(floor_millisecond(bookmark) + MILLISECOND, span.end) if span and bookmark else span
+
+
 def plan(
     span: Window | None, max_days: float | None = None, taken: Sequence[Window] = (), *, follows: bool = False
 ) -> list[Window]:

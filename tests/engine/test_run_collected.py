@@ -80,9 +80,9 @@ def test_completed_jobs_are_read_oldest_first(tmp_path: Path) -> None:
 
 
 def test_a_second_run_reads_what_is_new(tmp_path: Path) -> None:
-    """The window starts at the bookmark; `end_date` bounds it."""
+    """The window starts one millisecond after the bookmark; `end_date` bounds it."""
     _, _, api = collect(tmp_path, [], done("2026-07-01T12:00:00.000Z"), until=at("2026-07-02"))
-    assert api.windows == [Window(at("2026-07-01T12:00:00Z"), at("2026-07-02"))]
+    assert api.windows == [Window(at("2026-07-01T12:00:00.001Z"), at("2026-07-02"))]
     assert collect(tmp_path, [made("j1", 1)], done(END))[0] == []
 
 
@@ -101,7 +101,7 @@ def test_jobs_of_one_millisecond_are_passed_together(tmp_path: Path) -> None:
     assert (values(log), bookmarks(log), error) == (["1"], ["2026-07-01T00:59:59.999Z"], "BadContentError: HTML")
     log, _, api = collect(tmp_path, same, bookmark)
     assert (values(log), bookmarks(log)) == (["1", "2"], [END])
-    assert api.windows == [Window(at("2026-07-01T00:59:59.999Z"), at(END))]
+    assert api.windows == [Window(at("2026-07-01T01:00:00Z"), at(END))]
 
 
 def test_an_open_job_of_the_same_millisecond_holds_the_bookmark(tmp_path: Path) -> None:

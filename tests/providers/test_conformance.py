@@ -38,6 +38,7 @@ ATTRIBUTES = [
     "lineage",
     "bookmark_kind",
     "ordered",
+    "can_read_again",
     "open_statuses",
     "free_texts",
     "verify_counts",

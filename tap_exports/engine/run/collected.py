@@ -59,7 +59,9 @@ class CollectRun:
 
     def _due(self) -> Window | None:
         export = self.export
-        return windows.due(self.state.instant, export.start, export.until, self.clock.now(), export.settling_seconds)
+        return windows.due_here(
+            self.state.instant, export.start, export.until, self.clock.now(), export.settling_seconds
+        )
 
     def _read(self, request: Request, job: Job) -> Generator[Event, None, bool]:
         """Yield the rows of a job; return whether they are all."""

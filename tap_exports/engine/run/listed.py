@@ -87,7 +87,7 @@ class ListRun:
 
     def _window(self) -> Window | None:
         of = self.listing
-        return windows.due(self.state.instant, of.start, of.until, self.clock.now(), of.settling_seconds)
+        return windows.due_here(self.state.instant, of.start, of.until, self.clock.now(), of.settling_seconds)
 
     def _page(self, page: Page, window: Window | None) -> Iterator[Event]:
         layout = self.layout()

@@ -106,8 +106,8 @@ class Companies(CornectStream):
     """
 
     name = "cornect_companies"
-    verify_counts = "warn"
     properties = schemas.COMPANY
+    verify_counts = "warn"
 
     def __init__(self, tap: Services, api: CornectApi, searches: Sequence[Entry]) -> None:
         """Keep the searches; a company that several of them find is a row of each."""

@@ -27,7 +27,7 @@ class Schemas(ListStream):
     """Extraction schemas of the team.
 
     Docs: https://exelensia.com/docs/api-reference/schemas
-    Window: createdAt, to the millisecond; a record of that millisecond may come in two runs.
+    Window: createdAt, cut to the millisecond.
     Caveats: a later change of a schema does not bring it again.
     """
 
@@ -43,7 +43,7 @@ class Templates(Schemas):
     """Templates of the platform, read-only.
 
     Docs: https://exelensia.com/docs/api-reference/templates
-    Window: createdAt, to the millisecond; a record of that millisecond may come in two runs.
+    Window: createdAt, cut to the millisecond.
     Caveats: as for schemas.
     """
 
@@ -55,7 +55,7 @@ class Files(ListStream):
     """Uploaded files.
 
     Docs: https://exelensia.com/docs/api-reference/files
-    Window: createdAt, to the millisecond; a record of that millisecond may come in two runs.
+    Window: createdAt, cut to the millisecond.
     Caveats: a file may stay PENDING for ever (an upload that was never finished), so the bookmark does not wait for it.
     """
 
@@ -71,7 +71,7 @@ class Processes(ListStream):
     """Extraction jobs.
 
     Docs: https://exelensia.com/docs/api-reference/process
-    Window: createdAt, to the millisecond; a record of that millisecond may come in two runs.
+    Window: createdAt, cut to the millisecond.
     Caveats: file_id may name a file that was deleted; a later change of status does not bring a job again.
     """
 
@@ -87,7 +87,7 @@ class Results(ListStream):
     """Extraction results with the typed extraction.
 
     Docs: https://exelensia.com/docs/api-reference/results
-    Window: createdAt, to the millisecond; a record of that millisecond may come in two runs.
+    Window: createdAt, cut to the millisecond.
     Caveats: the extraction's fields are the union of all schemas of the team.
     """
 
