@@ -478,7 +478,7 @@ class TestHops:
         authority.issue_cert("127.0.0.1").configure_cert(context)
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
-        monkeypatch.setattr("tap_exports.engine.http.origins.is_public", "127.0.0.1".__eq__)
+        monkeypatch.setattr("tap_exports.engine.http.guard.origins.is_public", "127.0.0.1".__eq__)
         server = files.server(reply(302, Location=location), tls=context)
         with pytest.raises(UnsafeUrlError, match=rf"^127.0.0.1:\d+: export.csv: {reason}"):
             files.run(replace(SETTINGS, allow_private_hosts=False))

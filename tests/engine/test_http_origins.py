@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 import pytest
 
 from tap_exports.engine.http import safe_url
-from tap_exports.engine.http.origins import check_url, host_of, is_public, origin_of, redirected, resolve
+from tap_exports.engine.http.guard.addresses import is_public, literal
+from tap_exports.engine.http.guard.origins import check_url, host_of, origin_of, redirected, resolve
 from tap_exports.errors import UnsafeUrlError
 
 PRIVATE = [
@@ -49,8 +51,36 @@ PRIVATE = [
     "2002:7f00:1::1",
     "2002:808:808::1",
     "2001:0:7f00:1::1",
+    "192.0.0.1",
+    "192.0.0.8",
+    "192.0.0.9",
+    "192.0.0.171",
+    "192.88.99.1",
+    "100::1",
+    "100:0:0:1::1",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:1::1",
+    "3fff::1",
+    "3fff:fff::1",
+    "3ffe::1",
+    "5f00::1",
+    "::ffff:0:7f00:1",
+    "64:ff9b::a00:1",
 ]
-PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "64:ff9b::808:808"]
+PUBLIC = [
+    "8.8.8.8",
+    "1.1.1.1",
+    "93.184.215.14",
+    "192.0.1.1",
+    "192.31.196.1",
+    "192.88.98.1",
+    "2606:4700:4700::1111",
+    "2001:4860:4860::8888",
+    "2620:4f:8000::1",
+    "3ffd::1",
+    "64:ff9b::808:808",
+]
 
 
 @pytest.mark.parametrize("address", PRIVATE)
@@ -110,6 +140,76 @@ def test_some_urls_are_never_allowed(url: str) -> None:
 def test_literal_private_address_is_refused(url: str) -> None:
     with pytest.raises(UnsafeUrlError, match="is not a public address"):
         check_url(url, allow_private=False)
+
+
+FORMS = {
+    "2130706433": "127.0.0.1",
+    "127.1": "127.0.0.1",
+    "127.0.1": "127.0.0.1",
+    "0x7f.1": "127.0.0.1",
+    "0X7F.0.0.0x1": "127.0.0.1",
+    "0x7f000001": "127.0.0.1",
+    "017700000001": "127.0.0.1",
+    "0177.0.0.01": "127.0.0.1",
+    "10.0x10.1": "10.16.0.1",
+    "0xa9fea9fe": "169.254.169.254",
+    "127.0.0.1.": "127.0.0.1",
+    "[::ffff:127.0.0.1]": "::ffff:7f00:1",
+    "[::ffff:7f00:1]": "::ffff:7f00:1",
+    "[0:0:0:0:0:ffff:a9fe:a9fe]": "::ffff:a9fe:a9fe",
+}
+
+
+@pytest.mark.parametrize("host", FORMS)
+def test_private_address_is_refused_in_every_form_that_resolvers_take(host: str) -> None:
+    """The text alone decides, since behind a proxy nobody here resolves."""
+    with pytest.raises(UnsafeUrlError, match="is not a public address"):
+        check_url(f"https://{host}/a", allow_private=False)
+    check_url(f"https://{host}/a", allow_private=True)
+    assert str(ipaddress.ip_address(literal(host.strip("[]")) or "")) == str(ipaddress.ip_address(FORMS[host]))
+
+
+@pytest.mark.parametrize("host", ["\uff11\uff12\uff17.0.0.1", "127\u30020\u30020\u30021", "\u2488\u2488"])
+def test_digits_of_other_scripts_are_digits(host: str) -> None:
+    """What a resolver may fold to ASCII is folded before it is checked."""
+    with pytest.raises(UnsafeUrlError):
+        check_url(f"https://{host}/a", allow_private=False)
+
+
+@pytest.mark.parametrize("host", ["8.8.2056", "010.8.8.8", "0x8080808", "134744072"])
+def test_public_address_is_taken_in_its_plain_form_only(host: str) -> None:
+    """Programs differ in what `010` means, so that the proxy might read another address than we do."""
+    with pytest.raises(UnsafeUrlError, match=r"in a form that programs read differently; write it as \d+\.\d+\.8\.8$"):
+        check_url(f"https://{host}/a", allow_private=False)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST.",
+        "x.localhost",
+        "db",
+        "metadata.google.internal",
+        "nas.local",
+        "wiki.corp",
+        "a.home.arpa",
+        "127.0.0.1%2eh.test",
+        "127.0.0.1.nip.internal",
+    ],
+)
+def test_private_name_is_refused_by_its_text(host: str) -> None:
+    """A proxy may resolve it where this machine does not."""
+    with pytest.raises(UnsafeUrlError, match="is not a public host; `allow_private_hosts: true` is needed"):
+        check_url(f"https://{host}/a", allow_private=False)
+    check_url(f"https://{host}/a", allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "host", ["h.test", "8.8.8.8", "1.2.3.4.5", "256.1.1.1.h.test", "0x.h.test", "xn--bcher-kva.test"]
+)
+def test_public_name_passes(host: str) -> None:
+    check_url(f"https://{host}/a", allow_private=False)
 
 
 @pytest.mark.parametrize("host", ["127.1", "0x7f.0.0.1", "2130706433", "localhost"])

@@ -369,14 +369,49 @@ class TestProxies:
         with pytest.raises(NotConnectedError):
             transport(stack, HttpSettings()).open("GET", "https://files.test/a", {})
 
-    def test_literal_private_address_is_refused_before_the_proxy(
-        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        "host", ["169.254.169.254", "2130706433", "0x7f.1", "017700000001", "[::ffff:127.0.0.1]", "db", "x.internal"]
+    )
+    def test_private_host_is_refused_before_the_proxy(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, host: str
     ) -> None:
         proxy = start(stack, reply(200))
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_port}")
         with pytest.raises(UnsafeUrlError):
-            transport(stack, HttpSettings()).open("GET", "https://169.254.169.254/latest", {})
+            transport(stack, HttpSettings()).open("GET", f"https://{host}/latest", {})
         assert proxy.connections == 0
+
+    @pytest.mark.parametrize("fresh", [False, True])
+    def test_name_that_leads_into_a_private_network_is_refused_before_the_proxy(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, *, fresh: bool
+    ) -> None:
+        proxy = start(stack, reply(200))
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        names = Names(monkeypatch, "10.0.0.7")
+        with pytest.raises(UnsafeUrlError, match=r"^wiki.test \(10.0.0.7\) is not a public address"):
+            transport(stack, HttpSettings()).open("GET", "https://wiki.test/", {}, fresh=fresh)
+        assert (names.asked, proxy.connections) == (["wiki.test"], 0)
+
+    def test_name_that_only_the_proxy_resolves_goes_there_and_is_asked_for_once(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        proxy = start(stack, reply(503))
+        asked: list[str] = []
+
+        def unknown(host: str, *rest: object, **options: object) -> Any:  # noqa: ANN401 - of `getaddrinfo`
+            asked.append(host)
+            if host == "127.0.0.1":
+                return resolved(host, *rest, **options)
+            raise socket.gaierror
+
+        resolved: Any = socket.getaddrinfo
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_port}")
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        opened = transport(stack, HttpSettings())
+        for fresh in (False, True):
+            with pytest.raises(NotConnectedError):
+                opened.open("GET", "https://files.test/a", {}, fresh=fresh)
+        assert ([name for name in asked if name == "files.test"], proxy.connections) == (["files.test"], 2)
 
     def test_loopback_and_exceptions_go_directly(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
         proxy, server = start(stack, reply(200, b"via")), start(stack, reply(200, b"direct"))

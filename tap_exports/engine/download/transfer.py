@@ -12,7 +12,7 @@ from collections.abc import Callable
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.download.part import Part
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
-from tap_exports.engine.http.origins import host_of, redirected
+from tap_exports.engine.http.guard.origins import host_of, redirected
 from tap_exports.engine.http.retry import Attempts, retry_after
 from tap_exports.engine.http.transport import Answer, HttpSettings, Transport
 from tap_exports.engine.model import LocalFile, RemoteFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tap_exports.engine.http.client import Client
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
-from tap_exports.engine.http.origins import safe_url
+from tap_exports.engine.http.guard.origins import safe_url
 from tap_exports.engine.http.pace import Pace, RateGate
 from tap_exports.engine.http.reply import Reply, plain_error
 from tap_exports.engine.http.transport import HttpSettings, Transport

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tap_exports.engine.http.origins import check_url
+from tap_exports.engine.http.guard.origins import check_url
 from tap_exports.engine.http.pace import RateGate
 from tap_exports.errors import ConfigError, UnsafeUrlError
 

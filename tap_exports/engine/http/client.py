@@ -11,7 +11,7 @@ from typing import Any
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.http.call import Call, checked_base, checked_headers, url_of
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
-from tap_exports.engine.http.origins import host_of, origin_of, redirected
+from tap_exports.engine.http.guard.origins import host_of, origin_of, redirected
 from tap_exports.engine.http.pace import RateGate
 from tap_exports.engine.http.refusals import Refusals
 from tap_exports.engine.http.reply import Reply, plain_error

@@ -1,7 +1,8 @@
 """Connections to checked addresses, and what can go wrong on them.
 
 Every connection resolves its host once, checks all addresses and connects to one of them (P8: no second resolution,
-which a name server could answer differently). Behind a configured proxy the proxy resolves: only the URL is checked.
+which a name server could answer differently). Behind a configured proxy the proxy resolves: the name is checked before
+(`guard/names.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from tap_exports.engine.http.origins import SockAddress, resolve
+from tap_exports.engine.http.guard.origins import SockAddress, resolve
 
 BUFFER_BYTES = 1 << 16
 CONNECT_TIMEOUT_SECONDS = 30.0

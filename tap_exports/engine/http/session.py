@@ -14,11 +14,13 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from requests.utils import select_proxy
 from urllib3 import BaseHTTPResponse
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import LocationValueError
 from urllib3.util import Retry, Timeout
 
+from tap_exports.engine.http.guard.names import ProxiedNames
 from tap_exports.errors import ConfigError, UnsafeUrlError
 
 _ORIGINS_KEPT = 16
@@ -47,10 +49,12 @@ class Session:
     Args:
         classes: The pools by scheme; their connections decide which addresses may be reached.
         connections: Idle connections kept per origin.
+        names: Checks what goes to a proxy.
     """
 
-    def __init__(self, classes: PoolClasses, connections: int) -> None:
+    def __init__(self, classes: PoolClasses, connections: int, names: ProxiedNames) -> None:
         """Prepare the pools; connects to nothing yet."""
+        self._names = names
         self._environment = requests.Session()
         self._adapter = _Adapter(classes, connections)
         self._routes: dict[str, Route] = {}
@@ -68,7 +72,7 @@ class Session:
             timeout: Seconds to connect, and seconds of silence.
 
         Raises:
-            UnsafeUrlError: The URL cannot be parsed.
+            UnsafeUrlError: The URL cannot be parsed, or its name leads into a private network behind a proxy.
             ConfigError: The proxy or the CA bundle that the environment names cannot be used.
             OSError: There was no reply.
             urllib3.exceptions.HTTPError: There was no reply.
@@ -113,6 +117,8 @@ class Session:
         found = self._environment.merge_environment_settings(origin, {}, stream=True, verify=None, cert=None)
         # A proxy elsewhere cannot reach this machine's loopback; browsers and curl go there directly too.
         proxies = {} if urlsplit(origin).hostname in _LOOPBACK else dict(found["proxies"])
+        if select_proxy(origin, proxies):
+            self._names.check(origin)
         try:
             pool: Any = self._adapter.get_connection_with_tls_context(request, found["verify"], proxies=proxies)
             self._adapter.cert_verify(pool, origin, found["verify"], None)  # type: ignore[no-untyped-call] # has no types

@@ -10,7 +10,8 @@ from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError, LocationValueError
 
 from tap_exports.engine.http.connections import BrokenReplyError, pool_classes, reason
-from tap_exports.engine.http.origins import check_url
+from tap_exports.engine.http.guard.names import ProxiedNames
+from tap_exports.engine.http.guard.origins import check_url
 from tap_exports.engine.http.session import Session
 from tap_exports.errors import UnsafeUrlError
 
@@ -83,6 +84,7 @@ class Transport:
         seconds = settings.request_timeout_seconds
         self._timeout = Timeout(connect=seconds, read=seconds)  # connections bound the first one further
         self._classes = pool_classes(permitted=settings.allow_private_hosts)
+        self._names = ProxiedNames(allow_private=settings.allow_private_hosts)
         self._kept = self._new_session()
 
     def open(
@@ -117,4 +119,4 @@ class Transport:
         self._kept.close()
 
     def _new_session(self) -> Session:
-        return Session(self._classes, self._settings.max_concurrent_requests)
+        return Session(self._classes, self._settings.max_concurrent_requests, self._names)

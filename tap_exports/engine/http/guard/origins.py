@@ -1,25 +1,28 @@
 """Which URLs and addresses may be spoken to: the guard against requests into private networks (P8).
 
 Terms: an *origin* is scheme, host and port, as in RFC 6454. An address is *public* when nothing but the open internet
-can lie behind it.
+can lie behind it. The rules on text hold before anything is resolved, so they hold for a proxy too.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import socket
+import unicodedata
 from urllib.parse import urldefrag, urljoin, urlsplit, urlunsplit
 
+from tap_exports.engine.http.guard.addresses import is_public, literal
 from tap_exports.errors import UnsafeUrlError
 
 SockAddress = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
 _PORTS = {"http": 80, "https": 443}
 _STRANGE = re.compile(r"[\\\s\x00-\x1f\x7f]")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Azure answers its machines' own metadata here; the address is in a public range, but nothing public is behind it.
-_NEVER_PUBLIC = frozenset({ipaddress.IPv4Address("168.63.129.16")})
+_ZONE = re.compile(r"%25?[^%]*$")
+# Names that no public name server answers: RFC 6761, 6762, 8375, 9476, ICANN's list of private names, and habits.
+_PRIVATE_NAMES = re.compile(
+    r"(?:^|\.)(?:localhost|localdomain|local|internal|intranet|private|corp|home|lan|home\.arpa|alt|onion)$|^[^.]*$"
+)
 
 
 def safe_url(url: str) -> str:
@@ -83,7 +86,8 @@ def check_url(url: str, *, allow_private: bool) -> None:
         allow_private: The setting `allow_private_hosts`: also allows plain `http`.
 
     Raises:
-        UnsafeUrlError: Another scheme than https, credentials in the URL, no host, or a literal private address.
+        UnsafeUrlError: Another scheme than https, credentials in the URL, no host, a private name, or an address that
+            is private or written in a form that programs read differently.
     """
     scheme, host, _ = origin_of(url)
     if scheme not in _PORTS:
@@ -92,8 +96,21 @@ def check_url(url: str, *, allow_private: bool) -> None:
         raise UnsafeUrlError(f"{safe_url(url)}: plain http is refused; `allow_private_hosts: true` is needed to use it")
     if "@" in urlsplit(url).netloc:
         raise UnsafeUrlError(f"{safe_url(url)}: credentials inside an URL are refused")
-    if not allow_private and _is_literal(host) and not is_public(host):
-        raise UnsafeUrlError(_not_public(host, host))
+    if not allow_private:
+        _check_host(host)
+
+
+def _check_host(host: str) -> None:
+    """Refuse a host whose text names no public one, whoever resolves it."""
+    plain = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
+    address = literal(_ZONE.sub("", plain) if ":" in plain else plain)
+    if address is None:
+        if "%" in plain or _PRIVATE_NAMES.search(plain):
+            raise UnsafeUrlError(f"{host} is not a public host; `allow_private_hosts: true` is needed to reach it")
+    elif not is_public(address):
+        raise UnsafeUrlError(_not_public(host, address))
+    elif ":" not in plain and plain != address:
+        raise UnsafeUrlError(f"{host} is an address in a form that programs read differently; write it as {address}")
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> list[SockAddress]:
@@ -113,38 +130,6 @@ def resolve(host: str, port: int, *, allow_private: bool) -> list[SockAddress]:
         if not allow_private and not is_public(str(address[0])):
             raise UnsafeUrlError(_not_public(host, str(address[0])))
     return [(family, address) for family, _, _, _, address in found]
-
-
-def is_public(text: str) -> bool:
-    """Return whether a literal address belongs to the open internet.
-
-    Carriers of IPv4 addresses (mapped, compatible, 6to4, Teredo) are refused; NAT64 counts as what it leads to, because
-    in a network without IPv4 every public host is reached through it.
-    """
-    address = ipaddress.ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address):
-        return _is_public_ipv6(address)
-    return _is_global(address) and address not in _NEVER_PUBLIC
-
-
-def _is_public_ipv6(address: ipaddress.IPv6Address) -> bool:
-    if address in _NAT64:
-        return is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)))
-    carrier = address.ipv4_mapped or address.sixtofour or address.teredo
-    return _is_global(address) and not carrier and not address.is_site_local
-
-
-def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Return `is_global` without the ranges that some Python versions count as global."""
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_private)
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _not_public(host: str, address: str) -> str:
