@@ -189,7 +189,7 @@ class TestRepeating:
         assert client.get("/a").json() == {"ok": True}
         assert len(server.seen) == 2
 
-    def test_waits_grow_with_full_jitter_up_to_the_ceiling(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_waits_grow_with_jitter_up_to_the_ceiling(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         ceilings: list[float] = []
 
         def half(value: float) -> float:
@@ -200,8 +200,8 @@ class TestRepeating:
         client, _ = api.start(reply(500), settings=replace(SETTINGS, retry_wait_max_seconds=5))
         with pytest.raises(TryAgainError):
             client.get("/a")
-        assert ceilings == [1, 2, 4, 5, 5]
-        assert api.clock.sleeps == [0.5, 1, 2, 2.5, 2.5]
+        assert ceilings == [0.5, 1, 2, 2.5, 2.5]
+        assert api.clock.sleeps == [0.75, 1.5, 3, 3.75, 3.75]
 
     def test_attempts_end_with_their_count_and_reason(self, api: Api) -> None:
         client, server = api.start(reply(503, {"error": {"code": "BUSY", "message": f"later, {KEY}"}}, Retry_After="7"))
@@ -216,23 +216,48 @@ class TestRepeating:
         ("value", "seconds"),
         [
             ("3", 3),
-            ("0", 0),
+            ("2.5", 2.5),
+            ("7.", 7),
             ("9999", 300),
+            ("9" * 400, 300),
             (format_datetime(START + timedelta(seconds=90), usegmt=True), 90),
-            (format_datetime(START - timedelta(seconds=90), usegmt=True), 0),
             (format_datetime(START + timedelta(days=1), usegmt=True), 300),
+            (str(int(START.timestamp()) + 90), 90),
+            ((START + timedelta(seconds=90)).isoformat(), 90),
         ],
     )
-    def test_retry_after_wins_in_both_forms_and_is_capped(self, api: Api, value: str, seconds: float) -> None:
+    def test_retry_after_wins_in_its_forms_and_is_capped(self, api: Api, value: str, seconds: float) -> None:
         client, _ = api.start(reply(429, Retry_After=value), OK)
         client.get("/a")
         assert api.clock.sleeps == [seconds]
 
-    @pytest.mark.parametrize("value", ["soon", "-5", "1.5", "²", ""])
-    def test_retry_after_that_is_not_understood_is_ignored(self, api: Api, value: str) -> None:
-        client, _ = api.start(reply(429, Retry_After=value), OK)
-        client.get("/a")
-        assert 0 <= api.clock.sleeps[0] <= 1
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "0",
+            "0.0",
+            "0.2",
+            format_datetime(START - timedelta(seconds=90), usegmt=True),
+            str(int(START.timestamp()) - 90),
+            "Thu, 01 Jan 1970 00:00:00 GMT",
+            "soon",
+            "-5",
+            "1,5",
+            "1e9",
+            "\u00b2",
+            "",
+            "Fri, 99 Foo 99999 25:61:61 GMT",
+        ],
+    )
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_no_hint_makes_a_wait_shorter_than_it_has_grown(self, api: Api, value: str, status: int) -> None:
+        """A hint of nothing, one that has passed and one that nobody understands: each wait is longer than before."""
+        client, server = api.start(reply(status, Retry_After=value))
+        with pytest.raises(TryAgainError):
+            client.get("/a")
+        ceilings = [1, 2, 4, 8, 16]
+        assert [c / 2 <= s <= c for c, s in zip(ceilings, api.clock.sleeps, strict=True)] == [True] * 5
+        assert (api.clock.sleeps, len(server.seen)) == (sorted(api.clock.sleeps), 6)
 
     def test_retry_is_logged_without_secrets(self, api: Api, caplog: pytest.LogCaptureFixture) -> None:
         client, _ = api.start(reply(500, f"key {KEY} https://x.test/f?sig=abc".encode()), OK)
@@ -470,10 +495,12 @@ class TestHost:
         with pytest.raises(ConfigError, match=r"^cension: `cension.api_url` takes an origin and a path, no query$"):
             api.client("https://h.test/?a=b")
 
-    def test_name_of_a_private_address_is_a_config_error(self, api: Api) -> None:
+    def test_name_of_a_private_address_is_a_config_error(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.7", 443))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         with pytest.raises(ConfigError) as caught:
-            api.client("https://localhost", HttpSettings()).get("/a")
-        assert caught.value.message.startswith("cension: `cension.api_url`: localhost (")
+            api.client("https://h.test", HttpSettings()).get("/a")
+        assert caught.value.message.startswith("cension: `cension.api_url`: h.test (10.0.0.7")
         assert caught.value.message.endswith(
             ") is not a public address; `allow_private_hosts: true` is needed to reach it"
         )

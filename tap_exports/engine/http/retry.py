@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -9,8 +11,11 @@ from email.utils import parsedate_to_datetime
 
 import backoff
 
-from tap_exports.engine.clock import Clock
+from tap_exports.engine.clock import Clock, from_text
 from tap_exports.engine.http.transport import HttpSettings
+
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+_UNIX_TIMES = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +38,29 @@ class Fault:
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that `Retry-After` asks for, never negative; None where it is absent or not understood.
 
-    Both forms of RFC 9110, section 10.2.3: whole seconds and an HTTP date.
+    Both forms of RFC 9110, section 10.2.3, seconds and an HTTP date, and what servers send beside them: fractions, a
+    Unix time, an ISO 8601 date.
     """
     text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        instant = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
-    return max(0.0, (instant - now).total_seconds())
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+        return seconds if seconds < _UNIX_TIMES else max(0.0, seconds - now.timestamp())
+    instant = _instant(text)
+    return None if instant is None else max(0.0, (instant - now).total_seconds())
+
+
+def _instant(text: str) -> datetime | None:
+    for read in (parsedate_to_datetime, from_text):
+        with contextlib.suppress(TypeError, ValueError, OverflowError):
+            instant = read(text)
+            return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+    return None
 
 
 class Attempts:
-    """Counts the attempts at one thing and waits between them: exponential growth, full jitter, the server's hint.
+    """Counts the attempts at one thing and waits between them: exponential growth, jitter, the server's hint.
+
+    No wait is shorter than the one before it, whatever a server says: `Retry-After: 0` must not make a tight loop.
 
     Attributes:
         count: Attempts that failed since the start or the last progress.
@@ -70,9 +83,8 @@ class Attempts:
         return self.count < self._settings.max_attempts
 
     def next_wait(self, hint: float | None) -> float:
-        """Return the seconds to wait: the server's hint, capped, else the next of the growing waits."""
-        grown = next(self._waits)
-        return grown if hint is None else min(hint, self._settings.retry_after_cap_seconds)
+        """Return the seconds to wait: the next of the growing waits, or the server's hint, capped, if that is longer."""
+        return max(next(self._waits), min(hint or 0.0, self._settings.retry_after_cap_seconds))
 
     def wait(self, seconds: float) -> bool:
         """Wait, and return whether to go on: False when the clock woke up early because the run is ending."""
@@ -83,8 +95,8 @@ class Attempts:
 
 
 def _waits(max_seconds: float) -> Iterator[float]:
-    """Yield jittered waits that grow from one second to a ceiling."""
+    """Yield waits of half to all of a second, of two, four, eight, … up to a ceiling; the half keeps them growing."""
     growing = backoff.expo(max_value=max_seconds)
     next(growing)  # the generator answers its first call with a placeholder
     for ceiling in growing:
-        yield backoff.full_jitter(ceiling)
+        yield ceiling / 2 + backoff.full_jitter(ceiling / 2)
