@@ -85,6 +85,10 @@ class AuthError(StopError):
         self.status = status
 
 
+class GatewayError(StopError):
+    """What stands in front of the API, or a proxy on the way, answered in its place: the key was not judged."""
+
+
 class NotFoundError(StopError):
     """404 or 410 for something that the configuration names."""
 

@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.next_step(Seen(self.command, self.path, self.headers, body))(self)
 
-    do_GET = do_POST = do_DELETE = do_CONNECT = run  # noqa: N815 - the names are http.server's
+    do_GET = do_HEAD = do_POST = do_DELETE = do_CONNECT = run  # noqa: N815 - the names are http.server's
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
         pass

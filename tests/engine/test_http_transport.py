@@ -41,7 +41,7 @@ def transport(stack: ExitStack, settings: HttpSettings = OPEN) -> Transport:
 def fetch(opened: Transport, url: str, **headers: str) -> bytes:
     answer = opened.open("GET", url, headers)
     with closing(answer):
-        return b"".join(iter(lambda: answer.read(7, decode=False), b""))
+        return b"".join(iter(lambda: answer.read(7), b""))
 
 
 class Names:
@@ -110,9 +110,9 @@ class TestBodies:
             "GET", server.url, {}
         )
         with closing(answer):
-            assert answer.read(100, decode=False) == b"abc"
+            assert answer.read(100) == b"abc"
             with pytest.raises(BrokenReplyError, match=r"^no answer in time$"):
-                answer.read(100, decode=False)
+                answer.read(100)
 
     @pytest.mark.parametrize(
         "sent", [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n", b"HTTP/1.1"]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
 
+from tap_exports.engine.download.digests import Digests, Sum, differ, of_reply, of_whole
+from tap_exports.engine.http.encoding import Decoding, codings
 from tap_exports.engine.spool import SpoolFile
-from tap_exports.errors import BadContentError
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_GZIP = frozenset({"gzip", "x-gzip"})
-_PLAIN = frozenset({"", "identity"})
-_DECODED_BYTES = 1024 * 1024
+_CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+_PACKED = (b"\x1f\x8b", b"PK\x03\x04")  # gzip and zip: their readers refuse what lacks its trailer
+_HEAD_BYTES = 4
 
 
 def strong_etag(headers: Mapping[str, str]) -> str | None:
@@ -21,60 +20,36 @@ def strong_etag(headers: Mapping[str, str]) -> str | None:
     return etag if len(etag) > 1 and etag[0] == etag[-1] == '"' else None
 
 
-def _length(headers: Mapping[str, str]) -> int | None:
+def length_of(headers: Mapping[str, str]) -> int | None:
     """Return Content-Length; beside a Transfer-Encoding it means nothing (RFC 9112, section 6.3)."""
     text = "" if "Transfer-Encoding" in headers else headers.get("Content-Length", "").strip()
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-class Gunzip:
-    """Undoes `Content-Encoding: gzip` piece by piece, members one after another."""
-
-    def __init__(self) -> None:
-        """Start before the first member."""
-        self._member = zlib.decompressobj(wbits=31)
-        self._begun = False
-
-    @property
-    def ended(self) -> bool:
-        """Return whether the bytes so far end with a whole member, or are none at all."""
-        return self._member.eof or not self._begun
-
-    def write_to(self, file: SpoolFile, data: bytes) -> None:
-        """Append what `data` holds to a file, in pieces of bounded size.
-
-        Raises:
-            BadContentError: The bytes are not gzip, or its checksum is wrong.
-        """
-        while data:
-            file.write(self._decoded(data))
-            data = self._member.unconsumed_tail or self._member.unused_data
-
-    def _decoded(self, data: bytes) -> bytes:
-        if self._member.eof:
-            self._member = zlib.decompressobj(wbits=31)
-        self._begun = True
-        try:
-            return self._member.decompress(data, _DECODED_BYTES)
-        except zlib.error as error:
-            raise BadContentError(f"the body is not the gzip that its headers promise ({error})") from None
+def range_of(headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """Return where the range of a 206 begins and the length of the whole; None for what is not told."""
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
+    start, total = (match[1], match[3]) if match else (None, None)
+    return None if start is None else int(start), None if total in {None, "*"} else int(str(total))
 
 
 class Part:
     """What has arrived of one representation.
 
-    `received` counts the bytes on the wire, in which ranges, lengths and ETags are measured. With
-    `Content-Encoding: gzip`, which some stores send unasked, the file holds the decoded bytes.
+    `received` counts the bytes on the wire, in which ranges, lengths, digests and ETags are measured. With a
+    `Content-Encoding`, which some stores send unasked, the file holds the decoded bytes.
 
     Attributes:
         received: Bytes of the representation so far.
         total: Its length, or None while unknown.
         etag: Its strong ETag, or None.
+        framed: Whether the reply that brings the bytes tells where they end.
     """
 
-    def __init__(self, file: SpoolFile) -> None:
-        """Start with nothing."""
+    def __init__(self, file: SpoolFile, *, verify: bool = True) -> None:
+        """Start with nothing; `verify` holds the bytes against the digests that replies give."""
         self._file = file
+        self._verify = verify
         self.reset()
 
     def reset(self) -> None:
@@ -83,54 +58,71 @@ class Part:
         self.received = 0
         self.total: int | None = None
         self.etag: str | None = None
-        self._modified: str | None = None
-        self._encoding = ""
-        self._gunzip: Gunzip | None = None
+        self.framed = True
+        self._codings: tuple[str, ...] = ()
+        self._decoding = Decoding("")
+        self._digests: Digests = {}
+        self._whole: Sum | None = None
+        self._reply: Sum | None = None
+        self._head = b""
 
-    def begin(self, headers: Mapping[str, str]) -> None:
-        """Start over with the representation that a 200 announces.
+    def expect(self, headers: Mapping[str, str]) -> None:
+        """Refuse a size before its first byte arrives.
 
         Raises:
-            BadContentError: Its `Content-Encoding` is neither gzip nor none.
-            LimitError: It is announced larger than the spool allows.
+            LimitError: The file is announced larger than the spool allows.
         """
+        self._file.expect(length_of(headers) or 0)
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Start over with the representation that a 200 announces."""
         self.reset()
-        self._encoding = headers.get("Content-Encoding", "").strip().lower()
-        if self._encoding not in _GZIP | _PLAIN:
-            raise BadContentError(f"Content-Encoding `{self._encoding}` was not asked for and is not supported")
-        self._gunzip = Gunzip() if self._encoding in _GZIP else None
-        self.total = _length(headers)
-        self._file.expect(self.total or 0)
-        self.etag, self._modified = strong_etag(headers), headers.get("Last-Modified")
+        encoding = headers.get("Content-Encoding", "")
+        self._codings, self._decoding = codings(encoding), Decoding(encoding)
+        self.total = length_of(headers)
+        self.etag = strong_etag(headers)
+        self._digests = {**of_reply(headers), **of_whole(headers)} if self._verify else {}
+        self._whole = Sum.of(self._digests)
+        self.framed = self.total is not None or "Transfer-Encoding" in headers
 
     def conditions(self) -> dict[str, str]:
-        """Return the headers that ask for the rest: none where nothing could prove that it belongs to what is here."""
-        validator = self.etag or self._modified
-        if not self.received or not validator:
+        """Return the headers that ask for the rest: none where nothing could prove that it belongs to what is here.
+
+        A strong ETag proves it before, a digest of the whole afterwards. A date or a weak ETag proves nothing: a file
+        may change within its second (RFC 9110, section 8.8.2.2).
+        """
+        if not self.received or not (self.etag or self._whole):
             return {}
-        return {"Range": f"bytes={self.received}-", "If-Range": validator}
+        return {"Range": f"bytes={self.received}-", **({"If-Range": self.etag} if self.etag else {})}
 
     def continues(self, headers: Mapping[str, str]) -> bool:
         """Return whether a 206 continues exactly here, of exactly this representation; take its total over."""
-        match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-        if not match or int(match[1]) != self.received or not self._is_same(headers):
+        start, told = range_of(headers)
+        if start != self.received or not self._is_same(headers):
             return False
-        total = self.total if match[3] == "*" else int(match[3])
+        total = self.total if told is None else told
         fits = self.total in {None, total}
         self.total = total
+        # Some stores repeat the digest of the whole here.
+        own = {name: value for name, value in of_reply(headers).items() if value != self._digests.get(name)}
+        self._reply = Sum.of(own) if self._verify else None
+        self.framed = total is not None or length_of(headers) is not None or "Transfer-Encoding" in headers
         return fits
 
-    def forget_dates(self) -> None:
-        """Trust only a strong ETag from here on: a new URL may lead to another file of the same date."""
-        self._modified = None
-
     def write(self, data: bytes) -> None:
-        """Append bytes of the body."""
+        """Append bytes of the body.
+
+        Raises:
+            BadContentError: A layer of `Content-Encoding` is damaged or not supported.
+        """
         self.received += len(data)
-        if self._gunzip:
-            self._gunzip.write_to(self._file, data)
-        else:
-            self._file.write(data)
+        if len(self._head) < _HEAD_BYTES:
+            self._head += data[:_HEAD_BYTES]
+        for total in (self._whole, self._reply):
+            if total:
+                total.update(data)
+        for piece in self._decoding.decode(data):
+            self._file.write(piece)
 
     @property
     def missing(self) -> bool:
@@ -142,20 +134,33 @@ class Part:
         """Return whether more arrived than was announced."""
         return self.total is not None and self.received > self.total
 
+    @property
+    def sealed(self) -> bool:
+        """Return whether what packs the file proves its end: a layer that came to its own, or a gzip or zip file."""
+        return self._decoding.sealed if self._codings else self._head.startswith(_PACKED)
+
+    @property
+    def wrong_digest(self) -> str | None:
+        """Return the algorithm whose digest the bytes do not have, of all that came; None where all is well."""
+        return next((s.algorithm for s in (self._whole, self._reply) if s and not s.fits), None)
+
+    @property
+    def verified(self) -> bool:
+        """Return whether a digest of the whole is there and fits."""
+        return self._whole is not None and self._whole.fits
+
     def close(self) -> None:
         """Finish the file.
 
         Raises:
             BadContentError: A gzip layer ends in the middle.
         """
-        if self._gunzip and not self._gunzip.ended:
-            raise BadContentError("the gzip layer ends in the middle")
+        for piece in self._decoding.finish():
+            self._file.write(piece)
         self._file.close()
 
     def _is_same(self, headers: Mapping[str, str]) -> bool:
         """Return whether a reply is about the representation that is here."""
-        if headers.get("Content-Encoding", "").strip().lower() != self._encoding:
+        if codings(headers.get("Content-Encoding", "")) != self._codings or differ(of_whole(headers), self._digests):
             return False
-        if self.etag:
-            return strong_etag(headers) == self.etag
-        return headers.get("Last-Modified", self._modified) == self._modified
+        return not self.etag or strong_etag(headers) == self.etag

@@ -1,34 +1,39 @@
 """Brings one file into the spool: a broken body goes on where it broke, an expired URL is renewed, no key is sent.
 
-Complete means that the body came to its proper end (every announced byte, or the last chunk), not that the server hung
-up.
+Complete means that the body came to its proper end: every announced byte, the last chunk, or, where the server only
+hung up, a proof that nothing lies behind. Digests that the server gives have to fit.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.download.ends import End, find_end
+from tap_exports.engine.download.fetch import (
+    PARTIAL,
+    RANGE_NOT_SATISFIABLE,
+    WHOLE,
+    PageError,
+    PassingError,
+    check_status,
+    opened,
+    refuse_page,
+)
 from tap_exports.engine.download.part import Part
-from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
-from tap_exports.engine.http.guard.origins import host_of, redirected
-from tap_exports.engine.http.retry import Attempts, retry_after
+from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError, SlowReplyError
+from tap_exports.engine.http.guard.origins import host_of
+from tap_exports.engine.http.retry import Attempts
 from tap_exports.engine.http.transport import Answer, HttpSettings, Transport
 from tap_exports.engine.model import LocalFile, RemoteFile
 from tap_exports.engine.spool import Spool
-from tap_exports.errors import BadContentError, RefusedError, StopError, TryAgainError, UnsafeUrlError, UrlExpiredError
+from tap_exports.errors import BadContentError, StopError, TryAgainError, UrlExpiredError
 
 LOGGER = logging.getLogger("tap-exports.download")
-MAX_REDIRECTS = 5
 MAX_RENEWALS = 3
+UNKNOWN_ENDS = 2  # reads of a body whose end cannot be proven, before the stream stops
 _CHUNK_BYTES = 1024 * 1024
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_WHOLE, _PARTIAL, _RANGE_NOT_SATISFIABLE = 200, 206, 416
-# 400 beside the four of the design: Google's store answers it, with the code ExpiredToken, once a signature is too old.
-_EXPIRED = frozenset({400, 401, 403, 404, 410})
-_PASSING = frozenset({408, 425, 429, *range(500, 600)})
-_PAGES = frozenset({"text/html", "application/xhtml+xml", "text/xml", "application/xml"})
 
 
 def download(
@@ -53,25 +58,17 @@ def download(
         TryAgainError: No progress in `max_attempts` attempts, or the file kept changing.
         StopError: The URL stayed refused after three new ones, or the disk is full.
         UnsafeUrlError: A hop leads to another scheme or a private address, or there are too many.
-        BadContentError: A page came where a file is due.
+        BadContentError: Pages came where a file is due, or the end of the file cannot be proven.
         LimitError: The file is larger than the spool allows.
     """
     file = spool.create(remote.name)
-    part = Part(file)
+    part = Part(file, verify=settings.verify_digests)
     try:
         _Transfer(remote, renew, transport, part, settings, clock).run()
     except BaseException:
         file.discard()
         raise
     return LocalFile(remote.name, file.path, file.size, file.sha256, part.etag)
-
-
-class _Passing(Exception):  # noqa: N818 - a reply, not a defect
-    """A status that will change by itself, and the seconds that the server asks to wait."""
-
-    def __init__(self, status: int, hint: float | None) -> None:
-        super().__init__(f"status {status}")
-        self.hint = hint
 
 
 class _Transfer:
@@ -91,10 +88,10 @@ class _Transfer:
         self._renew = renew
         self._transport = transport
         self._part = part
-        self._max_restarts = settings.max_attempts
+        self._settings = settings
         self._clock = clock
         self._attempts = Attempts(settings, clock)
-        self._restarts = self._renewals = 0
+        self._restarts = self._renewals = self._unknown_ends = 0
         self._furthest = 0
 
     def run(self) -> None:
@@ -108,7 +105,9 @@ class _Transfer:
             self._attempt()
         except UrlExpiredError as error:
             self._expired(error)
-        except (NotConnectedError, BrokenReplyError, _Passing) as error:
+        except PageError as error:
+            self._bear_page(error)
+        except (NotConnectedError, BrokenReplyError, PassingError) as error:
             self._bear(error)
         except StopError as error:
             raise type(error)(f"{self._where}: {error.message}") from error.__cause__
@@ -117,62 +116,65 @@ class _Transfer:
         return False
 
     def _attempt(self) -> None:
-        part = self._part
-        answer = self._opened()
+        answer = self._ask("GET", self._part.conditions())
         try:
-            self._accept(answer)
-            while piece := answer.read(_CHUNK_BYTES, decode=False):
-                part.write(piece)
+            piece = self._accept(answer)
+            while piece:
+                self._part.write(piece)
+                piece = answer.read(_CHUNK_BYTES)
         finally:
             answer.close()
+        self._finish()
+
+    def _ask(self, method: str, headers: Mapping[str, str]) -> Answer:
+        return opened(self._transport, method, self._url, headers)
+
+    def _accept(self, answer: Answer) -> bytes:
+        """Prepare the part for a body and return its first bytes, or raise what the reply means."""
+        check_status(answer, self._clock.now())
+        if answer.status == RANGE_NOT_SATISFIABLE:
+            self._start_over("the server has no bytes beyond those that came")
+        refuse_page(answer.headers)
+        if answer.status == PARTIAL and not (self._part.conditions() and self._part.continues(answer.headers)):
+            self._start_over("the range that came does not continue the file")
+        if answer.status == WHOLE:
+            self._part.expect(answer.headers)
+        piece = answer.read(_CHUNK_BYTES)
+        if answer.status == WHOLE:
+            refuse_page(answer.headers, piece)
+            if self._part.received:
+                self._count_restart("the file changed, or its server resumes nothing")
+            self._part.begin(answer.headers)
+        return piece
+
+    def _finish(self) -> None:
+        """Prove that the file is whole and finish it, or raise what is wrong with it."""
+        part = self._part
         if part.missing:
             raise BrokenReplyError("the body ended early")
         if part.overfull:
             self._start_over("more bytes came than were announced")
+        if not part.framed:
+            self._prove_end()
+        if algorithm := part.wrong_digest:
+            self._start_over(f"the bytes do not have the {algorithm} that the server gives (`verify_digests`)")
         part.close()
 
-    def _opened(self) -> Answer:
-        """Follow redirects by hand, so that every hop is checked."""
-        url = self._url
-        headers = {
-            "User-Agent": "tap-exports",
-            "Accept": "*/*",
-            "Accept-Encoding": "identity",
-            **self._part.conditions(),
-        }
-        for _ in range(MAX_REDIRECTS + 1):
-            answer = self._transport.open("GET", url, headers)
-            if answer.status not in _REDIRECTS:
-                return answer
-            answer.close()
-            url = redirected(url, answer.headers.get("Location", ""))
-        raise UnsafeUrlError(f"more than {MAX_REDIRECTS} redirects")
-
-    def _accept(self, answer: Answer) -> None:
-        """Prepare the part for a body, or raise what its status means."""
-        status, headers = answer.status, answer.headers
-        if status in {_WHOLE, _PARTIAL}:
-            _refuse_page(headers.get("Content-Type", ""))
-        if status == _WHOLE:
-            self._begin(answer)
-        elif status == _PARTIAL:
-            if not (self._part.conditions() and self._part.continues(headers)):
-                self._start_over("the range that came does not continue the file")
-        elif status == _RANGE_NOT_SATISFIABLE:
-            self._start_over("the server has no bytes beyond those that came")
-        elif status in _EXPIRED:
-            raise UrlExpiredError(str(status))
-        elif status in _PASSING:
-            raise _Passing(status, retry_after(headers, self._clock.now()))
+    def _prove_end(self) -> None:
+        """Return when a body that ended with its connection is known to be whole."""
+        end = find_end(self._part, self._ask)
+        if end is End.CUT:
+            raise BrokenReplyError("the body ended early")
+        if end is End.PROVEN:
+            return
+        self._unknown_ends += 1
+        what = "the server announces no length and answers no question for the end, so a cut would not be seen"
+        if self._settings.unframed_files == "accept":
+            LOGGER.warning("%s: %s", self._where, what)
+        elif self._unknown_ends == UNKNOWN_ENDS:
+            raise BadContentError(f"{what}; `unframed_files: accept` reads it all the same")
         else:
-            raise RefusedError(f"status {status}", status)
-
-    def _begin(self, answer: Answer) -> None:
-        if self._part.received:
-            self._count_restart("the file changed, or its server resumes nothing")
-        self._part.begin(answer.headers)
-        if self._part.total is None and "Transfer-Encoding" not in answer.headers:
-            LOGGER.warning("%s: the server announces no length, so a cut would not be seen", self._where)
+            self._start_over(what)
 
     def _start_over(self, reason: str) -> None:
         self._part.reset()
@@ -182,25 +184,33 @@ class _Transfer:
     def _count_restart(self, reason: str) -> None:
         """Bound the restarts apart from the attempts: each may look like progress."""
         self._restarts += 1
-        if self._restarts >= self._max_restarts:
+        if self._restarts >= self._settings.max_attempts:
             raise TryAgainError(f"{self._where}: started over {self._restarts} times: {reason}")
 
-    def _progressed(self) -> bool:
-        """Return whether more of the file is here than ever before."""
-        progress = self._part.received > self._furthest
+    def _progressed(self, error: Exception) -> bool:
+        """Return whether more of the file is here than ever before; what is below the floor of speed does not count."""
+        gained = self._part.received - self._furthest
         self._furthest = max(self._furthest, self._part.received)
-        return progress
+        return gained > (self._settings.floor.span_bytes if isinstance(error, SlowReplyError) else 0)
 
-    def _bear(self, error: NotConnectedError | BrokenReplyError | _Passing) -> None:
+    def _bear(self, error: NotConnectedError | BrokenReplyError | PassingError) -> None:
         """Wait for the next attempt, or raise what ends them."""
         if isinstance(error, NotConnectedError) and error.permanent:
             raise StopError(f"{self._where}: {error}") from error
-        if self._progressed():
+        if self._progressed(error):
             self._attempts.restart()
             self._renewals = 0
         if not self._attempts.failed():
             raise TryAgainError(f"{self._where}: no progress in {self._attempts.count} attempts: {error}") from error
-        self._wait(f"{error} after {self._part.received} bytes", error.hint if isinstance(error, _Passing) else None)
+        hint = error.hint if isinstance(error, PassingError) else None
+        self._wait(f"{error} after {self._part.received} bytes", hint)
+
+    def _bear_page(self, error: PageError) -> None:
+        """Wait and get a new URL: one page is a blip, several in a row are not."""
+        if not self._attempts.failed():
+            raise BadContentError(f"{self._where}: {error}, in {self._attempts.count} attempts") from None
+        self._wait(str(error), None)
+        self._url = self._renew().url
 
     def _expired(self, error: UrlExpiredError) -> None:
         """Get a new URL; from the second one in a row on, wait before."""
@@ -210,16 +220,9 @@ class _Transfer:
             self._wait(f"a new URL answered {error}", None)
         self._renewals += 1
         self._url = self._renew().url
-        self._part.forget_dates()
 
     def _wait(self, reason: str, hint: float | None) -> None:
         seconds = self._attempts.next_wait(hint)
         LOGGER.warning("%s: %s; going on in %.1f s", self._where, reason, seconds)
         if not self._attempts.wait(seconds):
             raise TryAgainError(f"{self._where}: {reason}; not tried again, the run is ending")
-
-
-def _refuse_page(content_type: str) -> None:
-    media = content_type.partition(";")[0].strip().lower()
-    if media in _PAGES:
-        raise BadContentError(f"a page of type {media} came where a file is due")

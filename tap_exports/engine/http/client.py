@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.http.body import read_body
 from tap_exports.engine.http.call import Call, checked_base, checked_headers, url_of
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
 from tap_exports.engine.http.guard.origins import host_of, origin_of, redirected
 from tap_exports.engine.http.pace import RateGate
 from tap_exports.engine.http.refusals import Refusals
 from tap_exports.engine.http.reply import Reply, plain_error
-from tap_exports.engine.http.retry import Attempts, Fault, retry_after
-from tap_exports.engine.http.transport import Answer, HttpSettings, Transport
+from tap_exports.engine.http.retry import Attempts, Fault
+from tap_exports.engine.http.transport import HttpSettings, Transport
 from tap_exports.engine.secrets import Redactor
 from tap_exports.errors import (
     AuthError,
     ConfigError,
-    LimitError,
     LostReplyError,
     TryAgainError,
     UnreachableError,
@@ -29,12 +29,9 @@ from tap_exports.errors import (
 )
 
 LOGGER = logging.getLogger("tap-exports.http")
-REPLY_MAX_BYTES = 64 * 1024 * 1024
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_CHUNK_BYTES = 256 * 1024
-_FIRST_SERVER_FAULT = 500
-_UNAUTHORIZED, _REQUEST_TIMEOUT, _TOO_MANY_REQUESTS = 401, 408, 429
+_UNAUTHORIZED = 401
 
 
 class Client:
@@ -116,7 +113,9 @@ class Client:
         Raises:
             TryAgainError: No success after `max_attempts`.
             LostReplyError: A request that is not idempotent may have taken effect.
-            AuthError: 401 or 403.
+            AuthError: 401 or 403 of the API itself.
+            GatewayError: A gateway or a proxy refused the request in place of the API.
+            BadContentError: Replies that are not JSON, after `max_attempts`.
             PaymentError: 402.
             NotFoundError: 404 or 410.
             RefusedError: Any other 4xx.
@@ -140,7 +139,8 @@ class Client:
         if self._down is not None:
             raise type(self._down)(self._down.message)
         try:
-            reply = self._refusals.check(self._repeated(call))
+            reply = self._repeated(call)
+            reply = self._refusals.check(reply, call)
         except AuthError as error:
             self._down = error if error.status == _UNAUTHORIZED else None
             raise
@@ -157,6 +157,8 @@ class Client:
             outcome = self._attempt(call)
             if isinstance(outcome, Reply):
                 return outcome
+            if outcome.reply and call.idempotent and attempts.are_over(outcome):
+                return outcome.reply
             self._bear(call, attempts, outcome)
 
     def _attempt(self, call: Call) -> Reply | Fault:
@@ -170,10 +172,7 @@ class Client:
             return Fault(str(error), unreachable=True)
         except BrokenReplyError as error:
             return Fault(str(error), ambiguous=True)
-        if reply.status < _FIRST_SERVER_FAULT and reply.status not in {_REQUEST_TIMEOUT, _TOO_MANY_REQUESTS}:
-            return reply
-        hint = retry_after(reply.headers, self._clock.now())
-        return Fault(self._refusals.describe(reply), hint, ambiguous=reply.status != _TOO_MANY_REQUESTS)
+        return self._refusals.passing(reply, self._clock.now(), call) or reply
 
     def _bear(self, call: Call, attempts: Attempts, fault: Fault) -> None:
         """Wait for the next attempt, or raise what ends them."""
@@ -229,15 +228,7 @@ class Client:
         except UnsafeUrlError as error:
             raise ConfigError(f"{self._provider}: {self._api_setting}: {error}") from None
         try:
-            return Reply(answer.status, answer.headers, _whole(answer, source), source, self._redactor)
+            body = read_body(answer, source, self._settings.reply_timeout_seconds, self._clock)
+            return Reply(answer.status, answer.headers, body, source, self._redactor)
         finally:
             answer.close()
-
-
-def _whole(answer: Answer, source: str) -> bytes:
-    body = bytearray()
-    while piece := answer.read(_CHUNK_BYTES, decode=True):
-        body += piece
-        if len(body) > REPLY_MAX_BYTES:
-            raise LimitError(f"{source}: the reply is larger than {REPLY_MAX_BYTES // 2**20} MiB")
-    return bytes(body)

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -27,6 +27,7 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from tap_exports.engine.http.floor import Floor, FlooredReader, TooSlowError
 from tap_exports.engine.http.guard.origins import SockAddress, resolve
 
 BUFFER_BYTES = 1 << 16
@@ -56,6 +57,10 @@ class BrokenReplyError(Exception):
     """The request was sent, and the reply is missing or not complete; the text says why, without any URL."""
 
 
+class SlowReplyError(BrokenReplyError):
+    """The reply came, but below the floor of speed."""
+
+
 class _Socket(socket.socket):
     """A socket that asks the system only for another timeout than it has; urllib3 sets it twice a request."""
 
@@ -65,51 +70,51 @@ class _Socket(socket.socket):
 
 
 class _Response(http.client.HTTPResponse):
-    """A response that takes a page with its head in one read; the standard library's buffer holds 8 KiB."""
+    """A response that takes a page with its head in one read, and is broken off below the floor of speed."""
+
+    floor: ClassVar[Floor]
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:  # noqa: ANN401 - handed on as they come
         super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(self.fp.detach(), BUFFER_BYTES)
+        self.fp = io.BufferedReader(FlooredReader(self.fp.detach(), self.floor), BUFFER_BYTES)
 
 
-class _Http(HTTPConnection):
-    """A plain connection to a checked address."""
+class _Checked:
+    """What connections have in common: they go to checked addresses, and a failure to connect is told apart."""
 
     allow_private: ClassVar[bool]
-    response_class = _Response
+    timeout: Any
+    proxy: Any
 
     def connect(self) -> None:
         self.timeout = min(self.timeout or CONNECT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS)
         with _nothing_sent():
-            super().connect()
+            super().connect()  # type: ignore[misc] # of the connection beside this class
 
     def _new_conn(self) -> socket.socket:
-        return super()._new_conn() if self.proxy else _dial(self, allow_private=self.allow_private)
+        if self.proxy:
+            return super()._new_conn()  # type: ignore[misc, no-any-return] # of the connection beside this class
+        return _dial(cast("HTTPConnection", self), allow_private=self.allow_private)
 
 
-class _Https(HTTPSConnection):
-    """A TLS connection to a checked address; certificate and SNI are those of the host's name."""
+def pool_classes(*, permitted: bool, slowest: Floor) -> dict[str, type[HTTPConnectionPool]]:
+    """Return urllib3's pools for `http` and `https` with checked connections.
 
-    allow_private: ClassVar[bool]
-    response_class = _Response
+    Args:
+        permitted: Whether private addresses may be reached.
+        slowest: The floor of speed for every reply.
+    """
 
-    def connect(self) -> None:
-        self.timeout = min(self.timeout or CONNECT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS)
-        with _nothing_sent():
-            super().connect()
+    class Response(_Response):
+        floor = slowest
 
-    def _new_conn(self) -> socket.socket:
-        return super()._new_conn() if self.proxy else _dial(self, allow_private=self.allow_private)
-
-
-def pool_classes(*, permitted: bool) -> dict[str, type[HTTPConnectionPool]]:
-    """Return urllib3's pools for `http` and `https` with checked connections; `permitted` allows private addresses."""
-
-    class Http(_Http):
+    class Http(_Checked, HTTPConnection):
         allow_private = permitted
+        response_class = Response
 
-    class Https(_Https):
+    class Https(_Checked, HTTPSConnection):
         allow_private = permitted
+        response_class = Response
 
     class HttpPool(HTTPConnectionPool):
         ConnectionCls = Http
@@ -155,6 +160,12 @@ def _nothing_sent() -> Iterator[None]:
         raise NotConnectedError("the CA bundle that the environment names cannot be read", permanent=True) from error
     except (HTTPError, OSError, http.client.HTTPException) as error:
         raise NotConnectedError(reason(error)) from error
+
+
+def broken(error: BaseException) -> BrokenReplyError:
+    """Return the error for a request that was sent and whose reply failed."""
+    slow = next((cause for cause in _causes(error) if isinstance(cause, TooSlowError)), None)
+    return SlowReplyError(str(slow)) if slow else BrokenReplyError(reason(error))
 
 
 def reason(error: BaseException) -> str:

@@ -18,6 +18,7 @@ _SHOWN_CHARACTERS = 80
 _MESSAGE_KEYS = ("message", "detail", "error_description", "error", "errors", "title")
 _CODE_KEYS = ("code", "error_code", "type")
 _RULES_ONLY = Redactor()
+_SYNTAX: msgspec.json.Decoder[msgspec.Raw] = msgspec.json.Decoder(msgspec.Raw)
 _DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=exact_number)
 
 
@@ -39,12 +40,37 @@ class Reply:
     source: str = "the server"
     redactor: Redactor = field(default=_RULES_ONLY, repr=False, compare=False)
 
+    @property
+    def is_success(self) -> bool:
+        """Return whether the status is 2xx."""
+        return self.status // 100 == 2  # noqa: PLR2004 - a class of statuses is clearest as its digit
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to read, as in a 204."""
+        return not self.body.strip()
+
+    @property
+    def is_json(self) -> bool:
+        """Return whether `json` can be read; nothing is built from it, so this is cheap."""
+        if self.is_empty:
+            return True
+        with contextlib.suppress(msgspec.DecodeError, RecursionError):
+            _SYNTAX.decode(self.body)
+            return True
+        with contextlib.suppress(BadContentError):
+            self.json()
+            return True
+        return False
+
     def json(self) -> Any:  # noqa: ANN401 - any JSON value; `Any` stops at the providers' `parse_*`
-        """Return the body's JSON value; a decimal that a float cannot hold is a `Decimal`.
+        """Return the body's JSON value, None for an empty body; a decimal that a float cannot hold is a `Decimal`.
 
         Raises:
             BadContentError: The body is not JSON; the message names its media type and its first 80 characters.
         """
+        if self.is_empty:
+            return None
         with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _DECODER.decode(self.body)
         try:  # what is right all the same: another encoding, half a surrogate pair

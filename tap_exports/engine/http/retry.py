@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 import backoff
 
 from tap_exports.engine.clock import Clock, from_text
+from tap_exports.engine.http.reply import Reply
 from tap_exports.engine.http.transport import HttpSettings
 
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?")
@@ -27,12 +28,16 @@ class Fault:
         hint: Seconds that the provider asks to wait.
         ambiguous: Whether the request may have taken effect.
         unreachable: Whether no connection came about.
+        reply: What came, where it says more than that the attempts are over, or None.
+        brief: Whether one more look is enough: the reply may well mean what it says.
     """
 
     text: str
     hint: float | None = None
     ambiguous: bool = False
     unreachable: bool = False
+    reply: Reply | None = None
+    brief: bool = False
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -82,8 +87,12 @@ class Attempts:
         self.count += 1
         return self.count < self._settings.max_attempts
 
+    def are_over(self, fault: Fault) -> bool:
+        """Return whether the attempt that ended with a fault was the last one."""
+        return self.count + 1 >= self._settings.max_attempts or (fault.brief and self.count > 0)
+
     def next_wait(self, hint: float | None) -> float:
-        """Return the seconds to wait: the next of the growing waits, or the server's hint, capped, if that is longer."""
+        """Return the seconds to wait: the next of the growing ones, or the server's capped hint if that is longer."""
         return max(next(self._waits), min(hint or 0.0, self._settings.retry_after_cap_seconds))
 
     def wait(self, seconds: float) -> bool:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError, LocationValueError
 
-from tap_exports.engine.http.connections import BrokenReplyError, pool_classes, reason
+from tap_exports.engine.http.connections import broken, pool_classes
+from tap_exports.engine.http.floor import Floor
 from tap_exports.engine.http.guard.names import ProxiedNames
 from tap_exports.engine.http.guard.origins import check_url
 from tap_exports.engine.http.session import Session
@@ -22,6 +23,10 @@ class HttpSettings:
 
     Attributes:
         request_timeout_seconds: Longest silence of a server, per read, not for a whole body.
+        reply_timeout_seconds: Longest time for a whole reply of an API.
+        min_transfer_bytes_per_second: Floor of speed of any reply, over a span of `request_timeout_seconds`.
+        verify_digests: Whether files are held against the digests that their servers give.
+        unframed_files: `refuse` or `accept` a file whose end nothing proves.
         max_attempts: Attempts without progress before a stream stops.
         max_concurrent_requests: API requests in flight per provider.
         allow_private_hosts: Whether private addresses and plain http are allowed.
@@ -30,11 +35,20 @@ class HttpSettings:
     """
 
     request_timeout_seconds: float = 60
+    reply_timeout_seconds: float = 900
+    min_transfer_bytes_per_second: float = 100
+    verify_digests: bool = True
+    unframed_files: str = "refuse"
     max_attempts: int = 6
     max_concurrent_requests: int = 4
     allow_private_hosts: bool = False
     retry_wait_max_seconds: float = 60
     retry_after_cap_seconds: float = 300
+
+    @property
+    def floor(self) -> Floor:
+        """Return the floor of speed."""
+        return Floor(self.min_transfer_bytes_per_second, self.request_timeout_seconds)
 
 
 class Answer:
@@ -51,20 +65,18 @@ class Answer:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
 
-    def read(self, size: int, *, decode: bool) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return the next bytes of the body as they arrive, at most `size`; empty at its proper end.
 
-        Args:
-            size: Bytes.
-            decode: Whether to undo `Content-Encoding`.
+        `Content-Encoding` is not undone; see `encoding.py`.
 
         Raises:
             BrokenReplyError: The body ended early, or nothing came for `request_timeout_seconds`.
         """
         try:
-            return self._body.read1(size, decode_content=decode)
+            return self._body.read1(size, decode_content=False)
         except (HTTPError, OSError, http.client.HTTPException) as error:
-            raise BrokenReplyError(reason(error)) from error
+            raise broken(error) from error
 
     def close(self) -> None:
         """Give the connection up unless the whole body was read."""
@@ -83,7 +95,7 @@ class Transport:
         self._settings = settings
         seconds = settings.request_timeout_seconds
         self._timeout = Timeout(connect=seconds, read=seconds)  # connections bound the first one further
-        self._classes = pool_classes(permitted=settings.allow_private_hosts)
+        self._classes = pool_classes(permitted=settings.allow_private_hosts, slowest=settings.floor)
         self._names = ProxiedNames(allow_private=settings.allow_private_hosts)
         self._kept = self._new_session()
 
@@ -112,7 +124,7 @@ class Transport:
         except LocationValueError:
             raise UnsafeUrlError("an URL that cannot be parsed was refused") from None
         except (HTTPError, OSError, http.client.HTTPException) as error:
-            raise BrokenReplyError(reason(error)) from error
+            raise broken(error) from error
 
     def close(self) -> None:
         """Close all idle connections."""
