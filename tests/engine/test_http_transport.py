@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -18,7 +20,7 @@ from tests.engine.servers import Handler, Server, Step, hang, reply
 
 OPEN = HttpSettings(allow_private_hosts=True, request_timeout_seconds=5)
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-CA_VARIABLES = ("requests_ca_bundle", "curl_ca_bundle")
+CA_VARIABLES = ("requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file", "ssl_cert_dir")
 
 
 @pytest.fixture
@@ -42,6 +44,16 @@ def fetch(opened: Transport, url: str, **headers: str) -> bytes:
     answer = opened.open("GET", url, headers)
     with closing(answer):
         return b"".join(iter(lambda: answer.read(7), b""))
+
+
+def trusted(authority: trustme.CA, folder: Path) -> None:
+    """Write an authority as a file and into a folder as OpenSSL wants it; and another one."""
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    trustme.CA().cert_pem.write_to_path(str(folder / "other.pem"))
+    for name in ("hashed", "empty"):
+        (folder / name).mkdir()
+    authority.cert_pem.write_to_path(str(folder / "hashed" / "ca.pem"))
+    subprocess.run(["openssl", "rehash", str(folder / "hashed")], check=True)  # noqa: S607 - a fixed command
 
 
 class Names:
@@ -163,8 +175,23 @@ class TestNothingAdded:
             assert (answer.status, answer.headers["Location"]) == (302, "http://[")
         assert len(server.seen) == 1
 
-    @pytest.mark.parametrize("target", ["/a%7Eb%2D?sig=%2B%7E", "//a//b?x", "/a/../b"])
-    def test_url_is_sent_as_it_came(self, stack: ExitStack, target: str) -> None:
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "/a%7Eb%2D?sig=%2B%7E",
+            "/a%2fb?sig=a%2fb%3d",
+            "/100%?a=50%&b=%zz",
+            "//a//b?x",
+            "/a/../b/./c",
+            "/a?",
+            "/a?x=a+b&&y=[1]|{2}^`\"<>\\;,'*",
+            "/~a/b;c=d?e=f?g",
+        ],
+    )
+    @pytest.mark.parametrize("way", ["direct", "proxy"])
+    def test_url_is_sent_as_it_came(
+        self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, target: str, way: str
+    ) -> None:
         """A signature may cover every character of it."""
         lines: list[str] = []  # the handler's own path has lost a second slash
 
@@ -173,13 +200,19 @@ class TestNothingAdded:
             reply(200)(handler)
 
         server = start(stack, noted)
-        fetch(transport(stack), server.url + target)
-        assert lines == [f"GET {target} HTTP/1.1"]
+        if way == "proxy":
+            monkeypatch.setenv("http_proxy", server.url)
+        origin = server.url if way == "direct" else "http://files.test"
+        fetch(transport(stack), f"{origin}{target}#fragment")
+        assert lines == [f"GET {origin if way == 'proxy' else ''}{target} HTTP/1.1"]
 
-    def test_url_that_is_not_ascii_is_escaped(self, stack: ExitStack) -> None:
+    @pytest.mark.parametrize(
+        ("target", "sent"), [("/ü b?q=ü", "/%C3%BC%20b?q=%C3%BC"), ("?q=1", "/?q=1"), ("/a\tb\n", "/ab"), ("", "/")]
+    )
+    def test_url_that_no_request_line_can_carry_is_escaped(self, stack: ExitStack, target: str, sent: str) -> None:
         server = start(stack, reply(200))
-        fetch(transport(stack), f"{server.url}/ü b?q=ü")
-        assert server.seen[0].path == "/%C3%BC%20b?q=%C3%BC"
+        fetch(transport(stack), server.url + target)
+        assert server.seen[0].path == sent
 
     def test_body_is_sent_as_it_is(self, stack: ExitStack) -> None:
         server = start(stack, reply(200))
@@ -319,13 +352,13 @@ class TestTls:
             transport(stack).open("GET", f"https://127.0.0.1:{server.server_port}", {})
         assert not caught.value.permanent
 
-    @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"])
     def test_bundle_that_is_missing_is_a_config_error(
         self, stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
         server = start(stack, reply(200))
-        monkeypatch.setenv(name, str(tmp_path / "missing.pem"))
-        with pytest.raises(ConfigError, match=r"missing\.pem: check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE$"):
+        monkeypatch.setenv(name, str(tmp_path / "missing"))
+        with pytest.raises(ConfigError, match=r"missing: check REQUESTS_CA_BUNDLE, .*, SSL_CERT_FILE, SSL_CERT_DIR$"):
             transport(stack).open("GET", f"https://127.0.0.1:{server.server_port}", {})
         assert server.connections == 0
 
@@ -338,6 +371,36 @@ class TestTls:
         with pytest.raises(NotConnectedError, match=r"^the CA bundle .* cannot be read$") as caught:
             transport(stack).open("GET", f"https://127.0.0.1:{server.server_port}", {})
         assert caught.value.permanent
+
+    @pytest.mark.parametrize(
+        "given", [{"SSL_CERT_FILE": "ca.pem"}, {"SSL_CERT_DIR": "hashed"}, {"SSL_CERT_DIR": "no:hashed"}]
+    )
+    @pytest.mark.parametrize("others", [{}, {"SSL_CERT_FILE": "other.pem", "SSL_CERT_DIR": "empty"}])
+    def test_authorities_come_from_the_variables_of_openssl_too(
+        self,
+        stack: ExitStack,
+        authority: trustme.CA,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        given: dict[str, str],
+        others: dict[str, str],
+    ) -> None:
+        """Machines with authorities of their own set these, as curl, Go, and Python itself read them."""
+        server = self.serve(stack, authority, "127.0.0.1")
+        trusted(authority, tmp_path)
+        for name, paths in {**others, **given}.items():
+            monkeypatch.setenv(name, os.pathsep.join(str(tmp_path / path) for path in paths.split(":")))
+        assert fetch(transport(stack), f"https://127.0.0.1:{server.server_port}") == b"ok"
+
+    def test_variables_of_requests_win(
+        self, stack: ExitStack, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        server = self.serve(stack, authority, "127.0.0.1")
+        trusted(authority, tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
+        with pytest.raises(NotConnectedError, match="certificate is not trusted"):
+            transport(stack).open("GET", f"https://127.0.0.1:{server.server_port}", {})
 
     def test_bundle_may_be_a_directory(
         self, stack: ExitStack, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -364,10 +427,13 @@ class TestProxies:
         )
 
     def test_https_that_the_proxy_refuses_sent_nothing(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch) -> None:
-        proxy = start(stack, reply(407))
+        proxy = start(stack, reply(407), reply(503))
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_port}")
-        with pytest.raises(NotConnectedError):
-            transport(stack, HttpSettings()).open("GET", "https://files.test/a", {})
+        for status, permanent in (("407 Proxy Authentication Required", True), ("503 Service Unavailable", False)):
+            with pytest.raises(NotConnectedError) as caught:
+                transport(stack, HttpSettings()).open("GET", "https://files.test/a", {})
+            assert str(caught.value) == f"the proxy refused the way there ({status}): check HTTPS_PROXY"
+            assert caught.value.permanent is permanent
 
     @pytest.mark.parametrize(
         "host", ["169.254.169.254", "2130706433", "0x7f.1", "017700000001", "[::ffff:127.0.0.1]", "db", "x.internal"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -29,9 +30,11 @@ from urllib3.exceptions import (
 
 from tap_exports.engine.http.floor import Floor, FlooredReader, TooSlowError
 from tap_exports.engine.http.guard.origins import SockAddress, resolve
+from tap_exports.engine.http.targets import Headers
 
 BUFFER_BYTES = 1 << 16
 CONNECT_TIMEOUT_SECONDS = 30.0
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d+ ?.*)")
 _REASONS = {
     (socket.gaierror, NameResolutionError): "the host name does not resolve",
     (ConnectTimeoutError, ReadTimeoutError, TimeoutError): "no answer in time",
@@ -90,6 +93,10 @@ class _Checked:
         self.timeout = min(self.timeout or CONNECT_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS)
         with _nothing_sent():
             super().connect()  # type: ignore[misc] # of the connection beside this class
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:  # noqa: ANN401 - handed on as they come
+        target = headers.target if isinstance(headers, Headers) else url
+        super().request(method, target, body, headers, **options)  # type: ignore[misc] # of the connection beside this class
 
     def _new_conn(self) -> socket.socket:
         if self.proxy:
@@ -159,6 +166,10 @@ def _nothing_sent() -> Iterator[None]:
     except SSLError as error:  # urllib3 has it for what it cannot load; failures on the wire are ssl.SSLError
         raise NotConnectedError("the CA bundle that the environment names cannot be read", permanent=True) from error
     except (HTTPError, OSError, http.client.HTTPException) as error:
+        status = next(filter(None, (_TUNNEL.match(str(cause)) for cause in _causes(error))), None)
+        if status:
+            what = f"the proxy refused the way there ({status[1]}): check HTTPS_PROXY"
+            raise NotConnectedError(what, permanent=status[1].startswith("4")) from error
         raise NotConnectedError(reason(error)) from error
 
 

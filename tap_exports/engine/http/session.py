@@ -6,14 +6,14 @@ urllib3's pool: no redirect, no cookie, no credential from a netrc file, and hal
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
 from requests.utils import select_proxy
 from urllib3 import BaseHTTPResponse
 from urllib3.connectionpool import HTTPConnectionPool
@@ -21,11 +21,13 @@ from urllib3.exceptions import LocationValueError
 from urllib3.util import Retry, Timeout
 
 from tap_exports.engine.http.guard.names import ProxiedNames
+from tap_exports.engine.http.targets import Headers, split_target
 from tap_exports.errors import ConfigError, UnsafeUrlError
 
 _ORIGINS_KEPT = 16
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _NEVER = Retry(total=False)
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 PoolClasses = Mapping[str, type[HTTPConnectionPool]]
 
@@ -77,15 +79,13 @@ class Session:
             OSError: There was no reply.
             urllib3.exceptions.HTTPError: There was no reply.
         """
-        parts = urlsplit(url.strip())
-        origin = f"{parts.scheme}://{parts.netloc}"
+        origin, target = split_target(url)
         route = self._route(origin)
-        target = urlunsplit((*(parts[:2] if route.whole else ("", "")), parts.path or "/", parts.query, ""))
         return route.pool.urlopen(
             method,
-            target,
+            f"{origin}/" if route.whole else "/",
             body,
-            CaseInsensitiveDict(headers),
+            Headers(headers, origin + target if route.whole else target),
             retries=_NEVER,
             redirect=False,
             assert_same_host=False,
@@ -120,13 +120,29 @@ class Session:
         if select_proxy(origin, proxies):
             self._names.check(origin)
         try:
-            pool: Any = self._adapter.get_connection_with_tls_context(request, found["verify"], proxies=proxies)
-            self._adapter.cert_verify(pool, origin, found["verify"], None)  # type: ignore[no-untyped-call] # has no types
+            pool: Any = self._trusting(request, found["verify"], proxies)
         except (requests.exceptions.InvalidURL, LocationValueError):  # the origin itself was parsed before
             raise ConfigError("the URL of the proxy that the environment names cannot be parsed") from None
         except OSError as error:
-            raise ConfigError(f"{error}: check REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE") from None
+            raise ConfigError(f"{error}: check {', '.join(_CA_VARIABLES)}") from None
         return Route(pool, whole=not self._adapter.request_url(request, proxies).startswith("/"))
+
+    def _trusting(self, request: requests.PreparedRequest, found: object, proxies: dict[str, str]) -> Any:  # noqa: ANN401 - a pool of any kind
+        """Return the pool of an origin with the authorities that the environment names, certifi's otherwise.
+
+        Args:
+            request: To the origin.
+            found: The path that requests found in its own variables; OpenSSL's serve where it found none.
+            proxies: By scheme.
+        """
+        folders = "" if isinstance(found, str) else os.environ.get("SSL_CERT_DIR", "")
+        file = found if isinstance(found, str) else os.environ.get("SSL_CERT_FILE")
+        given = file or next(filter(os.path.isdir, folders.split(os.pathsep)), folders) or True
+        pool: Any = self._adapter.get_connection_with_tls_context(request, given, proxies=proxies)
+        self._adapter.cert_verify(pool, request.url, given, None)  # type: ignore[no-untyped-call] # has no types
+        if folders:
+            pool.ca_cert_dir = folders
+        return pool
 
 
 class _Adapter(HTTPAdapter):
