@@ -51,7 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
+        self.send_response_only(status)  # without a Server header: what a gateway calls itself is in the steps
+        self.send_header("Date", self.date_time_string())
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
