@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tap_exports.engine.http import Client, HttpSettings, Reply
+from tap_exports.engine.http.transport import Answer
 from tap_exports.errors import (
     AuthError,
     BadContentError,
@@ -293,16 +294,22 @@ class TestTime:
             client.get("/a")
         assert (len(server.seen), time.monotonic() - started < 4) == (2, True)
 
-    def test_whole_reply_has_a_deadline(self, start: Start, clock: FakeClock) -> None:
+    @pytest.mark.parametrize(("limit", "whole"), [(500, False), (1001, True)])
+    def test_whole_reply_has_a_deadline(
+        self, start: Start, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, limit: float, *, whole: bool
+    ) -> None:
         """Above the floor of speed a reply may still take too long."""
+        read = Answer.read
 
-        def long(handler: Handler) -> None:
-            handler.head(200, {"Content-Length": "100001"})
-            for _ in range(100):
-                clock.advance(10)
-                handler.wfile.write(b" " * 1000)
-            handler.wfile.write(b"1")
+        def slowly(answer: Answer, size: int) -> bytes:
+            clock.advance(10)
+            return read(answer, min(size, 1000))
 
-        client, server = start(long, OK, settings=replace(SETTINGS, reply_timeout_seconds=500))
-        assert client.get("/a").json() == {"ok": True}
-        assert len(server.seen) == 2
+        monkeypatch.setattr(Answer, "read", slowly)
+        client, server = start(plain(b" " * 98_999 + b"1"), settings=replace(SETTINGS, reply_timeout_seconds=limit))
+        if whole:
+            assert client.get("/a").json() == 1
+            return
+        with pytest.raises(TryAgainError, match="after 6 attempts: the reply was not complete after 500 s$"):
+            client.get("/a")
+        assert len(server.seen) == 6
