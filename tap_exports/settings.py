@@ -42,6 +42,10 @@ def http_settings(config: Mapping[str, Any]) -> HttpSettings:
     """Return how requests are made."""
     return HttpSettings(
         request_timeout_seconds=config["request_timeout_seconds"],
+        reply_timeout_seconds=config["reply_timeout_seconds"],
+        min_transfer_bytes_per_second=config["min_transfer_bytes_per_second"],
+        verify_digests=config["verify_digests"],
+        unframed_files=config["unframed_files"],
         max_attempts=config["max_attempts"],
         max_concurrent_requests=config["max_concurrent_requests"],
         allow_private_hosts=config["allow_private_hosts"],

@@ -56,6 +56,26 @@ SHARED = (
     th.Property("max_concurrent_jobs", th.IntegerType, default=4, description="Open jobs per provider"),
     th.Property("max_concurrent_requests", th.IntegerType, default=4, description="Requests in flight per provider"),
     th.Property("request_timeout_seconds", th.NumberType, default=60, description="Longest silence within a request"),
+    th.Property("reply_timeout_seconds", th.NumberType, default=900, description="Longest time for a whole API reply"),
+    th.Property(
+        "min_transfer_bytes_per_second",
+        th.NumberType,
+        default=100,
+        description="A reply or file that comes slower over `request_timeout_seconds` is broken off and resumed; 0: never",
+    ),
+    th.Property(
+        "verify_digests",
+        th.BooleanType,
+        default=True,
+        description="Hold files against the digests that their servers give (`Repr-Digest`, `Content-MD5` and others)",
+    ),
+    th.Property(
+        "unframed_files",
+        th.StringType,
+        allowed_values=["refuse", "accept"],
+        default="refuse",
+        description="A file that ends with its connection and whose end nothing proves; a cut one would look the same",
+    ),
     th.Property("max_attempts", th.IntegerType, default=6, description="Attempts per request"),
     th.Property(
         "verify_counts",

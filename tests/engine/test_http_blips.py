@@ -269,7 +269,7 @@ class TestTime:
             handler.close_connection = True
 
         client, server = start(silent)
-        with pytest.raises(TryAgainError, match="after 6 attempts: the connection ended before any body$"):
+        with pytest.raises(TryAgainError, match=r"after 6 attempts: the connection ended before any body$"):
             client.get("/a")
         assert len(server.seen) == 6
 
@@ -310,6 +310,6 @@ class TestTime:
         if whole:
             assert client.get("/a").json() == 1
             return
-        with pytest.raises(TryAgainError, match="after 6 attempts: the reply was not complete after 500 s$"):
+        with pytest.raises(TryAgainError, match=r"after 6 attempts: the reply was not complete after 500 s$"):
             client.get("/a")
         assert len(server.seen) == 6
