@@ -9,7 +9,17 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
+from tap_exports.engine.clock import SkewedClock
 from tap_exports.engine.model import Job, RemoteFile, Request, Window
+
+
+@runtime_checkable
+class TellsTime(Protocol):
+    """An API that shows its own time."""
+
+    @property
+    def time(self) -> SkewedClock:
+        """Return a clock that never shows a later time than the provider's own."""
 
 
 class Polls(Protocol):

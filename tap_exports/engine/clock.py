@@ -29,6 +29,14 @@ class Clock(Protocol):
         """
 
 
+class SkewedClock(Clock, Protocol):
+    """A clock that knows how far another one is ahead of it."""
+
+    @property
+    def skew_seconds(self) -> float | None:
+        """Return the seconds by which the other clock is ahead; negative: behind; None: not known."""
+
+
 class SystemClock:
     """The machine's clock; every wait ends early once `stop` is set."""
 

@@ -10,7 +10,7 @@ import base64
 import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -236,6 +236,11 @@ def _gzip_encoding(response: Response, _value: object) -> Response:
     return _with_header(replace(response, body=gzip.compress(body, mtime=0)), "Content-Encoding", "gzip")
 
 
+def _date(response: Response, seconds: float) -> Response:
+    shown = datetime.now(timezone.utc) + timedelta(seconds=seconds)
+    return _with_header(response, "Date", format_datetime(shown, usegmt=True))
+
+
 def _with_header(response: Response, name: str, value: str) -> Response:
     others = tuple(pair for pair in response.headers if pair[0].lower() != name.lower())
     return replace(response, headers=(*others, (name, value)))
@@ -255,6 +260,7 @@ REPLY: Mapping[str, Effect[_Reply]] = {
         "The answer starts so much later, and its body goes out at this speed; either may be absent.",
         {"delay_seconds": 1, "bytes_per_second": 1000},
     ),
+    "date_skew": Effect(_date, "`Date` is so many seconds ahead of the time, or behind.", -300),
     "lose_reply": Effect(_lose_reply, "The connection is closed instead of an answer; the request took effect."),
 }
 

@@ -156,7 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, response: Response) -> bytes:
         length = len(response.body) + response.wire.length_error
-        headers = [*response.headers, ("Content-Length", str(length)), ("Date", formatdate(usegmt=True))]
+        headers = [*response.headers, ("Content-Length", str(length))]
+        if response.header("Date") is None:
+            headers.append(("Date", formatdate(usegmt=True)))
         if self.close_connection:
             headers.append(("Connection", "close"))
         start = f"HTTP/1.1 {response.status} {_phrase(response.status)}"

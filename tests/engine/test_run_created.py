@@ -567,6 +567,7 @@ def test_receipts_hold_the_facts_of_a_job(tmp_path: Path) -> None:
         "credits_charged": 5,
         "proof": "B",
         "reason": None,
+        "clock_skew_seconds": None,
         "warnings": (),
     }
 

@@ -17,6 +17,7 @@ from tap_exports.engine.http.pace import RateGate
 from tap_exports.engine.http.refusals import Refusals
 from tap_exports.engine.http.reply import Reply, plain_error
 from tap_exports.engine.http.retry import Attempts, Fault
+from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.http.transport import HttpSettings, Transport
 from tap_exports.engine.secrets import Redactor
 from tap_exports.errors import (
@@ -68,6 +69,7 @@ class Client:
         self._key_setting = f"`{provider}.{credential}`"
         self._settings = settings
         self._clock = clock
+        self.time = ProviderClock(provider, clock)
         self._gates = (gate,) if gate else ()
         setting = f"{provider}: {self._api_setting}"
         self._base = checked_base(api_url, setting, allow_private=settings.allow_private_hosts)
@@ -228,6 +230,7 @@ class Client:
         except UnsafeUrlError as error:
             raise ConfigError(f"{self._provider}: {self._api_setting}: {error}") from None
         try:
+            self.time.note(answer.headers)
             body = read_body(answer, source, self._settings.reply_timeout_seconds, self._clock)
             return Reply(answer.status, answer.headers, body, source, self._redactor)
         finally:

@@ -65,6 +65,7 @@ class Receipt:
     sha256: str | None = None
     credits_charged: int | None = None
     proof: str | None = None
+    clock_skew_seconds: float | None = None
     reason: str | None = None
     warnings: tuple[str, ...] = ()
 

@@ -39,6 +39,11 @@ class CornectStream(WholeSecondStream, ListStream):
         EventStream.__init__(self, tap)
         self.cornect = api
 
+    @property
+    def asked(self) -> CornectApi:
+        """Return the api."""
+        return self.cornect
+
 
 class Snapshot(CornectStream):
     """What the credits show before this run creates anything: its own charges come with the next one."""
@@ -47,8 +52,9 @@ class Snapshot(CornectStream):
 
     def make_run(self) -> Run:
         """Return a run over what stands now."""
-        now = self.tap.clock.now()
+        before = self.tap.clock.now()
         self.shown = self.cornect.credits()
+        now = self.time.now() - (self.tap.clock.now() - before)  # when it was asked for, by the provider's time
         run = super().make_run()
         if isinstance(run, ListRun):
             run.listing = replace(run.listing, until=min(run.listing.until or now, now))

@@ -47,6 +47,8 @@ class ExelensiaApi:
     def __init__(self, client: Client, concurrency: int) -> None:
         """Keep the client."""
         self._client = client
+        self.time = client.time
+        self.time.ask = lambda: client.get("/v1/exports", {"limit": 1})
         self._concurrency = concurrency
 
     # https://exelensia.com/docs/getting-started/introduction: page from 1, limit up to 100, newest first by default.

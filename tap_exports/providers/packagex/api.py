@@ -51,6 +51,8 @@ class PackagexApi:
     def __init__(self, client: Client, wanted: Wanted = (JSON, CSV)) -> None:
         """Keep the client."""
         self._client = client
+        self.time = client.time
+        self.time.ask = lambda: client.get(PATH, {"page": 1, "limit": 1})
         self._wanted = wanted
 
     # https://docs.packagex.io/apis/exports/retrieve: no filter on dates; jobs vanish after 24 hours, the oldest first.

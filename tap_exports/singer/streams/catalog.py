@@ -48,6 +48,11 @@ class CatalogStream(Stream):
         self._found: tuple[dict[str, Column], SelectionMask, tuple[frozenset[str], frozenset[str]]] | None = None
 
     @property
+    def skew_seconds(self) -> float | None:
+        """Return how far the provider's clock is ahead of this machine's, for receipts; None: not known."""
+        return None
+
+    @property
     def label(self) -> str:
         """Return the name that the configuration gives to the stream."""
         return self.name

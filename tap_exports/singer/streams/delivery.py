@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tap_exports.engine.model import (
@@ -75,7 +75,7 @@ class Delivery:
             self.stream.tap.rejects.add(self.stream.name, event)
         else:
             self.counts.bytes += event.bytes
-            self.stream.tap.receipts.append(event)
+            self.stream.tap.receipts.append(replace(event, clock_skew_seconds=self.stream.skew_seconds))
 
     def _evolve(self, columns: Iterable[Column]) -> None:
         """Announce new columns before the first row that holds them."""

@@ -217,8 +217,8 @@ class ExportStream(EntryStream):
         """Return a run that creates jobs, or with `mode: collect` one that reads completed jobs of others."""
         reader = self.guarded(self.reader())
         if self.entry.get("mode") == "collect" and isinstance(self.api, Collects):
-            return CollectRun(self.export(), self.api, reader, self.ledger, self.tap.clock)
-        return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.tap.clock)
+            return CollectRun(self.export(), self.api, reader, self.ledger, self.time)
+        return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time)
 
     def reader(self) -> FileReader:
         """Return the reader of a job's files."""
@@ -256,6 +256,4 @@ def list_run(
         settling_seconds=span.settling_seconds,
         ordered=ordered,
     )
-    return ListRun(
-        listing, stream.layout, settings.limits(stream.config, verify_counts), stream.ledger, stream.tap.clock
-    )
+    return ListRun(listing, stream.layout, settings.limits(stream.config, verify_counts), stream.ledger, stream.time)

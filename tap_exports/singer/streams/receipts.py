@@ -31,6 +31,7 @@ JOB = th.PropertiesList(
     th.Property("sha256", th.StringType, description="Digest of its file"),
     th.Property("credits_charged", th.IntegerType, description="What its creation cost"),
     th.Property("proof", th.StringType, description="A: a count or checksum agrees, B: proper end, C: neither"),
+    th.Property("clock_skew_seconds", th.NumberType, description="How far the provider's clock is ahead of ours"),
     th.Property("reason", th.StringType, description="Why it failed"),
     th.Property("warnings", th.ArrayType(th.StringType), description="What to know of it, such as a capped export"),
 )

@@ -46,7 +46,7 @@ class WholeSecondStream(EventStream):
 
     def make_run(self) -> Run:
         """Return the run; log a warning if the bookmark is older than `retention`."""
-        bookmark, now = self.ledger.instant, self.tap.clock.now()
+        bookmark, now = self.ledger.instant, self.time.now()
         if self.lists_jobs and self.retention and bookmark and now - bookmark > self.retention:
             hours = self.retention.total_seconds() / 3600
             LOGGER.warning(

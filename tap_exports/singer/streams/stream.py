@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tap_exports.engine.api import TellsTime
+from tap_exports.engine.clock import Clock
 from tap_exports.engine.convert.executors import executor_setting
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Event
@@ -64,6 +66,21 @@ class EventStream(CatalogStream):
 
     def check_connection(self) -> None:
         """Make one request for `--test` that is free of charge and creates nothing."""
+
+    @property
+    def asked(self) -> object:
+        """Return the api that answers for the stream, or None for what the tap itself tells."""
+        return getattr(self, "api", None)
+
+    @property
+    def time(self) -> Clock:
+        """Return the clock by which windows end: the earlier of the provider's and this machine's."""
+        return self.asked.time if isinstance(self.asked, TellsTime) else self.tap.clock
+
+    @property
+    def skew_seconds(self) -> float | None:
+        """Return how far the provider's clock is ahead of this machine's."""
+        return self.asked.time.skew_seconds if isinstance(self.asked, TellsTime) else None
 
     # State
 
