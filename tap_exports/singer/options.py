@@ -18,10 +18,46 @@ MODE = th.Property(
     default="create",
     description="`create` makes the windowed jobs, `collect` reads completed jobs that others made",
 )
-ENCODING = th.Property(
-    "encoding",
-    th.StringType,
-    description="Text encoding of the files, such as latin-1; default: UTF-8, or what a byte order mark says",
+ENCODING = th.Property("encoding", th.StringType, description="The same as `encoding` in `csv`, and for JSON files too")
+WORDS = th.ArrayType(th.StringType)
+CSV = th.Property(
+    "csv",
+    th.ObjectType(
+        th.Property(
+            "delimiter",
+            th.StringType,
+            description="Between fields; default: what a line `sep=` says, else what header and first rows show",
+        ),
+        th.Property("quote", th.StringType, description='Around fields; default: `"`; empty: there are no quotes'),
+        th.Property("escape", th.StringType, description="Makes the next character text; default: quotes are doubled"),
+        th.Property(
+            "encoding",
+            th.StringType,
+            description="Text encoding, such as cp1252; default: UTF-8, or what a byte order mark says",
+        ),
+        th.Property("null_values", WORDS, description="Unquoted texts that are null in every column; default: none"),
+        th.Property("skip_rows", th.IntegerType(minimum=0), description="Lines above the header; default: 0"),
+        th.Property("comment", th.StringType, description="Lines that begin with this character are no rows"),
+        th.Property("footer_rows", th.IntegerType(minimum=0), description="Lines at the end that are no rows"),
+        th.Property("decimal", th.StringType, description="Decimal mark of numbers; default: `.`"),
+        th.Property("thousands", th.StringType, description="What groups the digits of numbers; default: nothing"),
+        th.Property(
+            "date_formats",
+            th.ObjectType(additional_properties=th.StringType),
+            description="By column, the format of its dates or date-times, such as `%d.%m.%Y`",
+        ),
+        th.Property("true_values", WORDS, description="Words for true, without case; default: `true`"),
+        th.Property("false_values", WORDS, description="Words for false, without case; default: `false`"),
+        th.Property("trailing_delimiter", th.BooleanType, description="Each row ends with a delimiter"),
+        th.Property(
+            "nul",
+            th.StringType,
+            allowed_values=["keep", "strip", "reject"],
+            description="NUL characters in text: `keep` (the default), `strip`, or `reject` the row",
+        ),
+        additional_properties=False,
+    ),
+    description="How CSV files are written, see docs/csv.md; what an export says goes before what the block says",
 )
 GUARDS = (
     th.Property("expect_columns", th.ArrayType(th.StringType), description="Columns that the rows must hold"),
@@ -89,6 +125,11 @@ SHARED = (
         allowed_values=["evolve", "discard", "freeze"],
         default="evolve",
         description="A column that the catalog does not know: new SCHEMA message, into `_sdc_extra`, or stop",
+    ),
+    th.Property(
+        "max_column_name_length",
+        th.IntegerType(minimum=16),
+        description="Bytes of the longest column name, such as 63 for PostgreSQL; longer ones are cut; default: any",
     ),
     th.Property("rejects_max_count", th.IntegerType, default=0, description="Rows that may be rejected per file"),
     th.Property("rejects_max_ratio", th.NumberType, default=0, description="The same as a share of the file, 0 to 1"),

@@ -17,7 +17,7 @@ import pytest
 
 from tap_exports.engine.convert.task import Host, Result, Task, layout_values, values_of
 from tap_exports.engine.convert.work import do_work, work
-from tap_exports.engine.decode import Layout
+from tap_exports.engine.decode import CsvDialect, Layout
 from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.model import Column, Contract, Kind, RemoteFile
 from tap_exports.engine.publish.storage import Draft
@@ -117,7 +117,7 @@ def test_layout_survives_as_json(server: Server, tmp_path: Path) -> None:
     server.steps = [reply(200, "A;ü;n\nä;1;1\nb;2;2\nc;3;3\n".encode("latin-1"))]
     known = {**COLUMNS, "ü": Column("ü", Kind.STRING)}
     deselected = frozenset({"ü"})
-    layout = Layout(known, deselected, {"A": "a"}, Contract.FREEZE, "latin-1", skip_rows=1, delimiter=";")
+    layout = Layout(known, deselected, {"A": "a"}, Contract.FREEZE, CsvDialect(";", encoding="latin-1"), skip_rows=1)
     result = do_work(json.loads(json.dumps(task(server, tmp_path, layout=layout_values(layout)))))
     assert rows(result) == [[{**ROWS[n - 1], "a": a} for n, a in ((2, "b"), (3, "c"))]]
 

@@ -34,13 +34,13 @@ def column(*texts: str | None) -> pa.StringArray:
         (Kind.DATE, ("2024-02-29", None), pa.string(), {b"kind": b"date"}),
         (
             Kind.DATETIME,
-            ("2026-01-01T00:00:00Z", None, "2026-01-01 10:00:00.5+02:00"),
+            ("2026-01-01T00:00:00Z", None, "2026-01-01T10:00:00.5+02:00"),
             pa.string(),
             {b"kind": b"date-time"},
         ),
         (
             Kind.DATETIME,
-            ("2026-01-01T00:00:00.123456789", "2026-01-01T00:00-0330"),
+            ("2026-01-01T00:00:00.123456789Z", "2026-01-01T00:00:00-03:30"),
             pa.string(),
             {b"kind": b"date-time"},
         ),

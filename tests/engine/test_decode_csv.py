@@ -17,11 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_exports.engine.decode import Layout, chunks, read, read_csv, source
+from tap_exports.engine.decode import CsvDialect, Layout, chunks, read, read_csv, source
 from tap_exports.engine.decode.header import read_header
-from tap_exports.engine.decode.layout import property_names
+from tap_exports.engine.decode.names import property_names
 from tap_exports.engine.decode.parse import Form, parse
-from tap_exports.engine.decode.records import exact_cut, fields, guessed_cut, spans
+from tap_exports.engine.decode.records import Grammar, exact_cut, guessed_cut, spans
+from tap_exports.engine.decode.records import cells as cells_of
 from tap_exports.engine.model import Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows
 from tap_exports.errors import BadContentError, ConfigError, StopError
 
@@ -106,18 +107,19 @@ def test_an_unquoted_empty_field_is_null_and_a_quoted_one_is_empty_text(write: W
     assert cells(events) == [(None, ""), ("", None)]
 
 
-def test_a_quoted_empty_field_is_no_number(write: Write) -> None:
-    """P6: a value that does not fit is a reject, never a silent null."""
-    events = list(read_csv(write(b'a,b\n"",x\n,y\n'), layout(a=Kind.INTEGER, b=Kind.STRING)))
-    assert rejects(events) == [Reject("rows.csv", 1, "a", "type", '"" is not of the type integer', '"",x')]
-    assert records(events) == [{"a": None, "b": "y", "_sdc_row": 2}]
+@pytest.mark.parametrize("kind", [k for k in Kind if k not in {Kind.STRING, Kind.ANY}])
+def test_a_quoted_empty_field_of_another_type_than_text_is_null(write: Write, kind: Kind) -> None:
+    """A file that quotes all has no other way to write null; a value that does not fit beside it is a reject still."""
+    events = list(read_csv(write(b'a,b\n"",""\n,y\n"x,","z"\n'), layout(a=kind, b=Kind.STRING)))
+    assert cells(events) == [(None, ""), (None, "y")]
+    assert [(each.row, each.column, each.code) for each in rejects(events)] == [(3, "a", "type")]
 
 
 def test_a_quote_within_an_unquoted_field_is_text(write: Write, tiny_chunks: None) -> None:
-    data = b'a,b\n5" disk,x\n3" disk,"y\nz"\n8" disk,w\n"q"r,v\n'
+    data = b'a,b\n5" disk,x\n3" disk,"y\nz"\n8" disk,w\n'
     events = list(read_csv(write(data), layout(a=Kind.STRING, b=Kind.STRING)))
-    assert cells(events) == [('5" disk', "x"), ('3" disk', "y\nz"), ('8" disk', "w"), ("qr", "v")]
-    assert [row["_sdc_row"] for row in records(events)] == [1, 2, 3, 4]
+    assert cells(events) == [('5" disk', "x"), ('3" disk', "y\nz"), ('8" disk', "w")]
+    assert [row["_sdc_row"] for row in records(events)] == [1, 2, 3]
 
 
 def test_a_long_cell_grows_the_piece(write: Write) -> None:
@@ -242,7 +244,7 @@ def test_bytes_of_a_deselected_column_harm_nothing(write: Write) -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        *((Kind.INTEGER, text) for text in ["007", "0x10", "NaN", "1.0", "1e5", "+1", " 1", "1 ", "--1", "", "१"]),
+        *((Kind.INTEGER, text) for text in ["007", "0x10", "NaN", "1.0", "1e5", "+1", " 1", "1 ", "--1", "१"]),
         *(
             (Kind.NUMBER, text)
             for text in ["007", "0x10", "NaN", "inf", "-Infinity", "+1", " 1", ".5", "5.", "1,5", "1e"]
@@ -349,7 +351,7 @@ def test_aliases_apply_where_the_property_is_not_in_the_header(write: Write) -> 
     aliased = replace(layout(total=Kind.NUMBER, id=Kind.STRING), aliases={"Total": "total", "Id": "id"})
     assert cells(list(read_csv(write(b"Id,Total\nx,1.5\n"), aliased))) == [("x", "1.5")]
     events = list(read_csv(write(b"id,Id,Total\nx,y,1.5\n"), aliased))
-    assert records(events) == [{"id": "x", "Id": "y", "total": "1.5", "_sdc_row": 1}]
+    assert records(events) == [{"id": "x", "Id_2": "y", "total": "1.5", "_sdc_row": 1}]
 
 
 def test_a_missing_column_is_warned_of_once(write: Write, tiny_chunks: None, caplog: pytest.LogCaptureFixture) -> None:
@@ -382,12 +384,12 @@ def test_a_byte_order_mark_decides(write: Write, tiny_chunks: None, encoding: st
 
 
 def test_latin_1_where_it_is_configured(write: Write, tiny_chunks: None) -> None:
-    latin = replace(layout(a=Kind.STRING), encoding="latin-1")
+    latin = replace(layout(a=Kind.STRING), csv=CsvDialect(encoding="latin-1"))
     assert cells(list(read_csv(write("a\nMüller\nÄrger\n".encode("latin-1")), latin))) == [("Müller",), ("Ärger",)]
 
 
 def test_bytes_that_an_encoding_does_not_have_are_rejects(write: Write) -> None:
-    latin = replace(layout(a=Kind.STRING, b=Kind.STRING), encoding="cp1252")
+    latin = replace(layout(a=Kind.STRING, b=Kind.STRING), csv=CsvDialect(encoding="cp1252"))
     events = list(read_csv(write(b"a,b\n\xfc,x\n\x81,y\n"), latin))
     assert cells(events) == [("ü", "x")]
     assert [(reject.row, reject.column, reject.code) for reject in rejects(events)] == [(2, "a", "undecodable")]
@@ -408,7 +410,7 @@ def test_utf_16_cut_within_a_character(write: Write) -> None:
 
 def test_an_unknown_encoding_is_an_error_of_the_configuration(write: Write) -> None:
     with pytest.raises(ConfigError) as caught:
-        list(read_csv(write(b"a\n"), Layout(encoding="klingon")))
+        list(read_csv(write(b"a\n"), Layout(csv=CsvDialect(encoding="klingon"))))
     assert caught.value.message == '"klingon" is not a known text encoding'
 
 
@@ -454,12 +456,11 @@ def test_a_zip_of_one_file_is_read_like_the_file(write: Write) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [zipped(), zipped(one=b"a\n1\n", two=b"a\n2\n"), b"PK\x05\x06" + bytes(18)],
-    ids=["folder only", "two files", "empty"],
+    [zipped(), b"PK\x05\x06" + bytes(18)],
+    ids=["folder only", "empty"],
 )
-def test_a_zip_of_any_other_number_of_files_is_refused(write: Write, data: bytes) -> None:
-    """Which of them holds the rows is not known."""
-    with pytest.raises(BadContentError, match=r"^rows\.csv: a zip archive that does not hold just one file"):
+def test_a_zip_without_a_file_is_refused(write: Write, data: bytes) -> None:
+    with pytest.raises(BadContentError, match=r"^rows\.csv: a zip archive of no file"):
         list(read(write(data), "csv", Layout()))
 
 
@@ -515,11 +516,11 @@ def test_a_header_may_begin_with_a_bracket(write: Write, header: bytes) -> None:
 )
 def test_the_header_shows_the_delimiter(write: Write, header: bytes, names: list[str]) -> None:
     file = write(header + b"\n")
-    assert read_header(source.blocks(file), file, None).names == names
+    assert read_header(source.blocks(file), file, Layout()).names == names
 
 
 def test_a_configured_delimiter(write: Write) -> None:
-    events = list(read_csv(write(b"a|b\n1,5|x\n"), replace(layout(a=Kind.STRING, b=Kind.STRING), delimiter="|")))
+    events = list(read_csv(write(b"a;b,c\n1,5;x\n"), replace(Layout(), csv=CsvDialect(delimiter=";"))))
     assert cells(events) == [("1,5", "x")]
 
 
@@ -555,13 +556,17 @@ csv_bytes = st.lists(st.sampled_from([b'"', b",", b"\n", b"\r", b"a", b"b"]), ma
 def test_the_grammar_of_records_is_that_of_pyarrow(data: bytes) -> None:
     """The exact splitter and pyarrow agree on ends, counts and fields of whatever bytes."""
     whole = data if data.endswith((b"\n", b"\r")) else data + b"\n"
-    found = spans(whole, b",", blank_rows=False)
+    found = spans(whole, Grammar(), blank_rows=False)
     for width in (1, 2, 3):
         parsed = parse(whole, Form(width, tuple(range(width))))
-        assert (parsed is None) == (spans(whole, b",", blank_rows=width == 1) is None)
+        assert (parsed is None) == (spans(whole, Grammar(), blank_rows=width == 1) is None)
         if parsed and found is not None and width > 1:
-            split = [fields(whole[span.start : span.end], b",") for span in found]
-            good = [tuple(cell.decode() for cell in row) for row in split if len(row) == width]
+            split = [cells_of(whole[span.start : span.end], Grammar()) for span in found]
+            good = [
+                tuple(cell.text.decode() for cell in row)
+                for row in split
+                if len(row) == width and not any(cell.fault for cell in row)
+            ]
             assert list(zip(*([cell or "" for cell in text.to_pylist()] for text in parsed.texts), strict=True)) == good
             assert parsed.count == len(found)
 
@@ -569,8 +574,8 @@ def test_the_grammar_of_records_is_that_of_pyarrow(data: bytes) -> None:
 @properties
 @given(data=csv_bytes)
 def test_a_cut_is_the_end_of_a_record(data: bytes) -> None:
-    cut = exact_cut(data, b",")
-    assert spans(data[:cut], b",", blank_rows=True) is not None
+    cut = exact_cut(data, Grammar())
+    assert spans(data[:cut], Grammar(), blank_rows=True) is not None
     assert guessed_cut(data) == 0 or data[guessed_cut(data) - 1 : guessed_cut(data)] in {b"\n", b"\r"}
 
 
@@ -599,9 +604,9 @@ def test_a_long_row_is_looked_at_once_it_may_end(write: Write, monkeypatch: pyte
     monkeypatch.setattr(source, "CHUNK", 1000)
     looks: list[int] = []
 
-    def noted(data: bytes, delimiter: bytes) -> int:
+    def noted(data: bytes, grammar: Grammar) -> int:
         looks.append(len(data))
-        return exact_cut(data, delimiter)
+        return exact_cut(data, grammar)
 
     monkeypatch.setattr(chunks, "exact_cut", noted)
     long, text = "x" * 50_500, f"a,b\n1,{'x' * 50_500}\n2,y\n"

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_exports.engine.decode import Layout, conform, read
+from tap_exports.engine.decode import CsvDialect, Layout, conform, read
 from tap_exports.engine.model import EXTRA, ROW, Column, Contract, Kind, LocalFile, Reject, Rows
 from tap_exports.singer.messages.writer import MessageWriter
 
@@ -92,7 +92,7 @@ def test_any_table_of_text(data: st.DataObject, header: list[str], end: str, con
     unknown = header[1:] if contract is Contract.DISCARD else []
     known = columns([name for name in header if name not in unknown], Kind.STRING)
     with on_disk(to_csv(header, rows, end, lambda: data.draw(st.booleans())).encode()) as file:
-        events = list(read(file, "csv", Layout(known, contract=contract, delimiter=",")))
+        events = list(read(file, "csv", Layout(known, contract=contract, csv=CsvDialect(delimiter=","))))
     records = [{**{k: v for k, v in r.items() if k != EXTRA}, **r.get(EXTRA, {})} for r in lines_of(events, header)]
     due = [{**dict(zip(header, row, strict=True)), ROW: number} for number, row in enumerate(rows, 1)]
     assert records == due
@@ -159,7 +159,7 @@ def test_any_typed_value(kind: Kind, data: st.DataObject) -> None:
     """What fits its type comes out with the same worth and digits; what does not is a reject, and neither is lost."""
     cells = data.draw(st.lists(typed[kind] | words | texts, min_size=1, max_size=6))
     with on_disk(to_csv(["a"], [[cell] for cell in cells], "\n").encode()) as file:
-        events = list(read(file, "csv", Layout(columns(["a"], kind), delimiter=",")))
+        events = list(read(file, "csv", Layout(columns(["a"], kind), csv=CsvDialect(delimiter=","))))
     rejected = {e.row for e in events if isinstance(e, Reject)}
     records = {r[ROW]: r["a"] for r in lines_of(events, ["a"])}
     assert sorted([*records, *rejected]) == list(range(1, len(cells) + 1))
@@ -180,7 +180,7 @@ def test_names_that_have_to_be_escaped() -> None:
     header = ['size "inch"', "amount\n(EUR)", "a\\b", "\x1f", "é\u2028"]
     row: list[str | None] = list("abcde")
     with on_disk(to_csv(header, [row], "\n").encode()) as file:
-        events = list(read(file, "csv", Layout(delimiter=",")))
+        events = list(read(file, "csv", Layout(csv=CsvDialect(delimiter=","))))
     assert lines_of(events, header) == [{**dict(zip(header, row, strict=True)), ROW: 1}]
 
 

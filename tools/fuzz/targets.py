@@ -19,7 +19,7 @@ from typing import Any
 from tap_exports.engine.archive import ArchiveLimits, read_items, read_members, survey
 from tap_exports.engine.archive.tars import BLOCK
 from tap_exports.engine.clock import to_text
-from tap_exports.engine.decode import Layout, read, sample
+from tap_exports.engine.decode import CsvDialect, Layout, read, sample
 from tap_exports.engine.ledger import StreamState, check_state
 from tap_exports.engine.model import ROW, Column, Contract, Kind, LocalFile, Reject, Rows
 from tap_exports.engine.publish.lines import ENCODER, record_lines
@@ -119,7 +119,7 @@ def _rows(data: bytes, form: str) -> None:
     names = "abcd"[: kinds % 5]
     columns = {name: Column(name, _KINDS[(kinds + n) % 8]) for n, name in enumerate(names)}
     contract = list(Contract)[(choice >> 3) % 3]
-    layout = Layout(columns, contract=contract, encoding=_ENCODINGS[choice % 8], skip_rows=skip % 4)
+    layout = Layout(columns, contract=contract, csv=CsvDialect(encoding=_ENCODINGS[choice % 8]), skip_rows=skip % 4)
     with _on_disk(data[3:]) as path:
         file = LocalFile("rows", path, len(data) - 3, "")
         with contextlib.suppress(TapError):

@@ -34,7 +34,7 @@ from tap_exports.engine.model import (
 )
 from tap_exports.engine.publish.form import Published
 from tap_exports.engine.read.files import FileReader, declared, window_constants
-from tap_exports.engine.read.tally import Tally
+from tap_exports.engine.read.tally import Tally, advised
 from tap_exports.engine.workers import Workers
 from tap_exports.errors import BadContentError, StopError, UrlExpiredError
 
@@ -262,7 +262,8 @@ class ConvertingReader:
                 yield Checkpoint()
         for each in result["rejects"]:
             reject = Reject(**each)
-            tally.reject(outcome.request.stream, reject, self._plain.limits)
+            with advised(lambda: result.get("advice") or ""):
+                tally.reject(outcome.request.stream, reject, self._plain.limits)
             yield Rejected(job_id, reject)
         if result["error"]:
             raise raised(result["error"])

@@ -69,12 +69,13 @@ def layout_values(layout: Layout) -> dict[str, Any]:
         "deselected": sorted(layout.deselected),
         "aliases": dict(layout.aliases),
         "contract": layout.contract.value,
-        "encoding": layout.encoding,
+        "csv": layout.csv.values(),
         "skip_rows": layout.skip_rows,
-        "delimiter": layout.delimiter,
         "instants": sorted(layout.instants),
         "optional": sorted(layout.optional),
         "cast": layout.cast,
+        "keys": list(layout.keys),
+        "longest_name": layout.longest_name,
     }
 
 

@@ -6,7 +6,7 @@ a task. Errors are values in the result. docs/decisions/0008-executor.md shows b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -47,10 +47,11 @@ def work(task: Task, host: Host) -> Result:
         JSON values: `parts` (`stream`, `url`, `rows`), published and in order; `rows`, the number decoded; `rejects`;
         `new_columns`, set if the work stopped at rows with unknown columns: submit a task that knows them for the rest;
         `last_row`, the ordinal up to which every row is in `parts` or `rejects`; `bytes`, `sha256` and `etag` of the
-        file; `error`, None or `kind` and `message`, with `file`, `row` and `column` where a reject caused it.
+        file; `error`, None or `kind` and `message`, with `file`, `row` and `column` where a reject caused it; `advice`,
+        the end of a message that proposes a `csv` block, set if there are rejects.
     """
     result: Result = {"parts": [], "rejects": [], "new_columns": [], "last_row": task["layout"]["skip_rows"]}
-    result |= {"rows": 0, "bytes": 0, "sha256": None, "etag": None, "error": None}
+    result |= {"rows": 0, "bytes": 0, "sha256": None, "etag": None, "error": None, "advice": None}
     try:
         parts = _Parts(task, host, result)
         with _downloaded(task, host) as file:
@@ -66,8 +67,8 @@ def work(task: Task, host: Host) -> Result:
 class _TooManyRejectsError(RejectLimitError):
     """More rows were rejected than `rejects_max_count` allows."""
 
-    def __init__(self, reject: Reject) -> None:
-        super().__init__(f"file {reject.file}, row {reject.row}: {reject.message}")
+    def __init__(self, reject: Reject, advice: str) -> None:
+        super().__init__(f"file {reject.file}, row {reject.row}: {reject.message}{advice}")
         self.where = {"file": reject.file, "row": reject.row, "column": reject.column}
 
 
@@ -96,6 +97,7 @@ def _layout(values: Mapping[str, Any]) -> decode.Layout:
     columns = [column_of(each) for each in values["columns"]]
     sets = {name: frozenset(values[name]) for name in ("deselected", "instants", "optional")}
     known = {"columns": {c.name: c for c in columns}, "contract": Contract(values["contract"]), **sets}
+    known |= {"csv": decode.CsvDialect.of(values["csv"]), "keys": tuple(values["keys"])}
     return decode.Layout(**{**values, **known})
 
 
@@ -111,7 +113,7 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
         if new:
             parts.stop_at(new)
             return
-        with closing(parts.pieces(_read_once(file, form, layout))) as pieces:
+        with closing(parts.pieces(_read_once(file, form, layout, parts))) as pieces:
             parts.write(pieces)
         parts.close()
     except RunEndingError:
@@ -123,9 +125,14 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
         parts.discard()
 
 
-def _read_once(file: LocalFile, form: str, layout: decode.Layout) -> Generator[decode.Decoded, None, None]:
+def _read_once(
+    file: LocalFile, form: str, layout: decode.Layout, parts: _Parts
+) -> Generator[decode.Decoded, None, None]:
     """Yield the decoded file; remove it from the spool once it is decoded, before its last rows are written."""
-    yield from decode.read(file, form, layout)
+    for item in decode.read(file, form, layout):
+        if isinstance(item, Reject):
+            parts.advise(lambda: decode.advice(file, form, layout))
+        yield item
     file.path.unlink(missing_ok=True)
 
 
@@ -158,7 +165,7 @@ class _Parts:
                     yield item
                     continue
                 for piece in self._cut(item.data, written):
-                    yield Rows(piece, self._task["constants"])
+                    yield Rows(piece, {**self._task["constants"], **item.constants})
                     written += len(piece)
 
     def _cut(self, data: Any, written: int) -> Iterator[Any]:  # noqa: ANN401 - a batch, or a list of records
@@ -187,11 +194,16 @@ class _Parts:
         self.close()
         self._result["new_columns"] = [values_of(column) for column in columns]
 
+    def advise(self, advice: Callable[[], str]) -> None:
+        """Note what would read a file with rejects, once: the file is removed before its last rows are written."""
+        if self._result["advice"] is None:
+            self._result["advice"] = advice()
+
     def _reject(self, reject: Reject) -> None:
         self._result["rejects"].append(reject_values(reject))
         self._result["last_row"] = max(self._result["last_row"], reject.row)
         if len(self._result["rejects"]) > self._task["rejects_max_count"]:
-            raise _TooManyRejectsError(reject)
+            raise _TooManyRejectsError(reject, self._result["advice"] or "")
 
     def _add(self, rows: Rows) -> None:
         self._result["rows"] += len(rows)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timezone
+from typing import Any, cast
 
 import msgspec
 import pyarrow as pa
@@ -30,6 +31,8 @@ BOOLEAN = r"(?:[tT][rR][uU][eE]|[fF][aA][lL][sS][eE])"
 DATE = f"(?:{_YEAR}-{_DAY}|{_LEAP}-02-29)"
 INSTANT = f"{DATE}[T ]{_TIME}{_OFFSET}"
 DATETIME = f"{INSTANT}?"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+RFC3339 = rf"{DATE}T{_CLOCK}:[0-5][0-9](?:\.[0-9]+)?(?:Z|[+-]{_CLOCK})"
 
 PATTERNS = {
     Kind.INTEGER: INTEGER,
@@ -39,6 +42,10 @@ PATTERNS = {
     Kind.DATETIME: DATETIME,
 }
 _FIRST_DAY, _FIRST_MICROSECOND = -719_162, -62_135_596_800_000_000  # 0001-01-01, before which Python has no dates
+_LAST_MICROSECOND = 253_402_300_799_999_999  # 9999-12-31
+_EDGES = ("0001-01-01", "9999-12-31")  # days on which an offset decides whether the year in UTC is one
+_INSTANT_LENGTH = len("2026-01-01T00:00:00Z")
+_PARTS = re.compile(rf"({DATE})[T ]({_CLOCK})((?::[0-5][0-9](?:\.[0-9]+)?)?)(Z|([+-][0-9]{{2}})(?::?([0-9]{{2}}))?|)")
 _UTC = pa.timestamp("us", "UTC")
 _JSON_TYPES = {Kind.OBJECT: dict, Kind.ARRAY: list}
 _decode = msgspec.json.Decoder(float_hook=str).decode
@@ -83,7 +90,16 @@ def fits(texts: pa.StringArray, kind: Kind) -> pa.BooleanArray:
         return pa.array(mask, pa.bool_())
     if kind not in PATTERNS:
         return pa.array([True] * len(texts), pa.bool_())
-    return pc.or_kleene(_matches(texts, PATTERNS[kind]), pc.is_null(texts))
+    matching = pc.or_kleene(_matches(texts, PATTERNS[kind]), pc.is_null(texts))
+    return pc.and_(matching, _within_years(texts)) if kind is Kind.DATETIME else matching
+
+
+def _within_years(texts: pa.StringArray) -> pa.BooleanArray:
+    """Return for each value whether it is not beyond the years in UTC; only those at an edge are looked at."""
+    edge: Any = pc.or_(pc.starts_with(texts, _EDGES[0]), pc.starts_with(texts, _EDGES[1]))
+    if not pc.any(edge, min_count=0).as_py():
+        return pa.array([True] * len(texts), pa.bool_())
+    return pa.array([text is None or rfc3339(text) is not None for text in texts.to_pylist()], pa.bool_())
 
 
 def all_fit(texts: pa.StringArray, kind: Kind) -> bool:
@@ -152,12 +168,82 @@ def _shortest(texts: pa.StringArray) -> int:
     return int(pc.min(pc.binary_length(texts)).as_py() or 0)
 
 
+def without_empties(texts: pa.StringArray, kind: Kind) -> pa.StringArray | None:
+    """Return a column with null for empty texts, or None where a type has such values or there are none.
+
+    A quoted empty field of a number, a date or a boolean has no other reading.
+    """
+    if kind in {Kind.STRING, Kind.ANY} or _shortest(texts):
+        return None
+    empty: Any = pc.equal(texts, pa.scalar(""))
+    if not pc.any(empty, min_count=0).as_py():
+        return None
+    return cast("pa.StringArray", pc.if_else(empty, pa.scalar(None, pa.string()), texts))
+
+
+def rfc3339(text: str) -> str | None:
+    """Return a date-time as RFC 3339 has it, or None where it is none or its year in UTC is not one of 1 to 9999.
+
+    Text that is RFC 3339 stays as it is. Else the letter T, seconds, the colon of the offset, and where there is no
+    offset `Z` are put in.
+    """
+    match = _PARTS.fullmatch(text)
+    if match is None:
+        return None
+    day, time, seconds, _, hours, minutes = match.groups()
+    offset = f"{hours}:{minutes or '00'}" if hours else "Z"
+    whole = f"{day}T{time}{seconds or ':00'}{offset}"
+    if hours and (day in _EDGES) and not _is_in_range(f"{day}T{time}{offset}"):
+        return None
+    return whole if not hours or re.fullmatch(RFC3339, whole) else None
+
+
+def _is_in_range(text: str) -> bool:
+    """Return whether the year in UTC is one that dates have."""
+    try:
+        datetime.fromisoformat(text).astimezone(timezone.utc)
+    except (OverflowError, ValueError):
+        return False
+    return True
+
+
 def _time(texts: pa.StringArray, kind: Kind, *, cast: bool) -> Typed | None:
     """Let pyarrow check days and instants, and the pattern where it refuses."""
     times = _days(texts) if kind is Kind.DATE else _instants(texts)
     if times is None and not _all_match(texts, PATTERNS[kind]):
         return None
-    return Typed(times) if cast and times is not None else Typed(texts, {b"kind": kind.value.encode()})
+    if cast and times is not None:
+        return Typed(times)
+    written: pa.StringArray | None = texts
+    if kind is Kind.DATETIME and not (times is not None and _end_with_z(texts)):
+        written = _written(texts)
+    return None if written is None else Typed(written, {b"kind": kind.value.encode()})
+
+
+def _end_with_z(texts: pa.StringArray) -> bool:
+    """Return whether instants that pyarrow took are RFC 3339: with seconds, T, and Z."""
+    if _shortest(texts) < _INSTANT_LENGTH:
+        return not len(texts.drop_null())
+    return bool(pc.all(pc.ends_with(texts, "Z"), min_count=0).as_py()) and b" " not in _bytes(texts)
+
+
+def _written(texts: pa.StringArray) -> pa.StringArray | None:
+    """Return date-times as RFC 3339 has them, or None where one is beyond the years in UTC."""
+    at_an_edge = any(pc.any(pc.starts_with(texts, day), min_count=0).as_py() for day in _EDGES)
+    if not at_an_edge and _all_match(texts, RFC3339):
+        return texts
+    values = [text and rfc3339(text) for text in texts.to_pylist()]
+    written = pa.array(values, pa.string())
+    return written if written.null_count == texts.null_count else None
+
+
+def _bytes(texts: pa.StringArray) -> bytes:
+    """Return the bytes of all texts, one behind the other."""
+    _, ends, data = texts.buffers()
+    if data is None or ends is None:
+        return b""
+    offsets = memoryview(ends).cast("i")
+    return memoryview(data)[offsets[texts.offset] : offsets[texts.offset + len(texts)]].tobytes()
 
 
 def _days(texts: pa.StringArray) -> pa.Array[Any] | None:
@@ -176,7 +262,8 @@ def _instants(texts: pa.StringArray) -> pa.Array[Any] | None:
     for length, target in ((20, _UTC), (16, pa.timestamp("us"))):
         instants = _cast(texts, target) if shortest >= length else None
         if instants is not None:
-            fast = pc.min(pc.cast(instants, pa.int64())).as_py() >= _FIRST_MICROSECOND
+            found: Any = pc.min_max(pc.cast(instants, pa.int64())).as_py()
+            fast = found["min"] >= _FIRST_MICROSECOND and found["max"] <= _LAST_MICROSECOND
             return pc.cast(instants, _UTC) if fast else None
     return None
 

@@ -71,10 +71,10 @@ def _cuts(data: bytes, form: Form) -> Iterator[int]:
     likely = _last_record(data, form)
     if likely * 2 >= len(data):
         yield likely
-    guessed = guessed_cut(data)
+    guessed = guessed_cut(data, form.grammar.quote)
     if guessed * 2 >= len(data) and guessed != likely:
         yield guessed
-    yield exact_cut(data, form.delimiter)
+    yield exact_cut(data, form.grammar)
 
 
 def _last_record(data: bytes, form: Form) -> int:
@@ -89,8 +89,8 @@ def _last_record(data: bytes, form: Form) -> int:
         if begin < 0:
             return 0
         rest = data[begin + 1 :].removesuffix(b"\r")
-        span = first_record(rest, form.delimiter)
-        if span and len(fields(rest[: span.end], form.delimiter)) == form.width:
+        span = first_record(rest, form.grammar)
+        if span and len(fields(rest[: span.end], form.grammar)) == form.fields:
             return begin + 1 + span.next
     return 0
 
@@ -109,7 +109,7 @@ def _last(data: bytes, form: Form, row: int, file: LocalFile) -> Piece:
     parsed = parse(whole, form)
     if parsed:
         return Piece(whole, len(whole), parsed)
-    cut = exact_cut(whole, form.delimiter)
+    cut = exact_cut(whole, form.grammar)
     before = parse(whole, form, cut) if cut else None
     began = row + (before.count if before else 0)
     raise BadContentError(f"{file.name}, row {began}: a quote is opened and never closed; the file may be cut")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import chain, compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -14,7 +14,8 @@ import pyarrow as pa
 from tap_exports.engine.decode.cast import typed
 from tap_exports.engine.decode.infer import infer_columns
 from tap_exports.engine.decode.instants import mend_instants
-from tap_exports.engine.decode.layout import RAW_LIMIT, RESERVED, Decoded, Layout, excerpt, free_name
+from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Layout, excerpt
+from tap_exports.engine.decode.names import renamed
 from tap_exports.engine.decode.shape import fit
 from tap_exports.engine.model import EXTRA, ROW, Contract, Kind, NewColumns, Reject, Row, Rows
 
@@ -39,11 +40,19 @@ class Numbered:
     rows: list[Row]
 
 
+class _Misfit(NamedTuple):
+    """Why a row is a reject."""
+
+    column: str
+    code: str
+    message: str
+
+
 def conform(rows: Sequence[Row], layout: Layout, first_row: int, file: str) -> Iterator[Decoded]:
     """Yield the new columns of a page of JSON rows, then its rejects, then its rows.
 
-    `_sdc_row` comes in, deselected keys go, keys are renamed by `Layout.aliases`, and a key that a lineage column uses
-    gets a number. Null and `ANY` fit always, an integer fits `NUMBER`.
+    `_sdc_row` comes in, deselected keys go, and keys get the names of `property_names`. Null and `ANY` always fit,
+    an integer fits `NUMBER`; a row without a value for each of `Layout.keys` is a reject. Date-times come as RFC 3339.
 
     Args:
         rows: The page, which stays as it is.
@@ -73,7 +82,7 @@ def fitted(rows: Sequence[Row], layout: Layout, first_row: int) -> Rows:
 def conformed(numbered: Numbered, layout: Layout, file: str) -> Iterator[Decoded]:
     """Do what `conform` does for rows with gaps between their ordinals, in place and value by value."""
     numbered = _pending(numbered, layout.skip_rows)
-    names = _renamed(numbered.rows, layout.aliases)
+    names = _renamed(numbered.rows, layout)
     mend_instants(numbered.rows, layout.instants)
     unknown = [name for name in names if not layout.knows(name)]
     layout.refuse_unknown(unknown, file)
@@ -83,6 +92,7 @@ def conformed(numbered: Numbered, layout: Layout, file: str) -> Iterator[Decoded
         layout = layout.extended(new.values())
         unknown = []
     misfits = _misfits(numbered.rows, [name for name in names if name in layout.columns], layout)
+    misfits |= _keyless(numbered.rows, layout)
     for index in sorted(misfits):
         yield _reject(numbered.ordinals[index], numbered.rows[index], misfits[index], file)
     fitting = _without(numbered, misfits)
@@ -107,47 +117,65 @@ def _without(numbered: Numbered, misfits: Mapping[int, Any]) -> Numbered:
     return Numbered(list(compress(numbered.ordinals, fitting)), list(compress(numbered.rows, fitting)))
 
 
-def _renamed(rows: list[Row], aliases: Mapping[str, str]) -> Mapping[str, None]:
+def _renamed(rows: list[Row], layout: Layout) -> Mapping[str, None]:
     """Give keys the names of their properties, and return these in the order of their first appearance."""
-    names = dict.fromkeys(chain.from_iterable(rows))
-    renamed = {name: free_name(name, RESERVED, names) for name in names if name in RESERVED}
-    renamed |= {name: aliases[name] for name in names if name in aliases and aliases[name] not in names}
-    if renamed:
+    names = list(dict.fromkeys(chain.from_iterable(rows)))
+    others = renamed(names, layout)
+    if others:
         for index, row in enumerate(rows):
-            rows[index] = {renamed.get(name, name): value for name, value in row.items()}
-    return dict.fromkeys(renamed.get(name, name) for name in names)
+            rows[index] = {others.get(name, name): value for name, value in row.items()}
+    return dict.fromkeys(others.get(name, name) for name in names)
 
 
-def _misfits(rows: list[Row], names: Sequence[str], layout: Layout) -> dict[int, tuple[str, Kind, Any]]:
+def _misfits(rows: list[Row], names: Sequence[str], layout: Layout) -> dict[int, _Misfit]:
     """Return the first column of each row that does not fit its type, by the index of the row."""
-    found: dict[int, tuple[str, Kind, Any]] = {}
+    found: dict[int, _Misfit] = {}
     for name in names:
         kind = layout.columns[name].kind
-        values = [row.get(name) for row in rows]
-        if name in layout.deselected or _all_fit(values, kind):
+        if name in layout.deselected or _column_fits(rows, name, kind):
             continue
-        for index, value in enumerate(values):
-            if not _all_fit([value], kind):
-                found.setdefault(index, (name, kind, value))
+        for index, row in enumerate(rows):
+            if not _column_fits([row], name, kind):
+                shown = excerpt(_encode(row[name]).decode())
+                found.setdefault(index, _Misfit(name, "type", f"{shown} is not of the type {kind.value}"))
     return found
 
 
-def _all_fit(values: list[Any], kind: Kind) -> bool:
-    """Return whether all values of a column fit; the types of many values are few."""
+def _column_fits(rows: list[Row], name: str, kind: Kind) -> bool:
+    """Return whether all values of a column fit, the types of many values being few; write its date-times."""
     if kind is Kind.ANY:
         return True
+    values = [row.get(name) for row in rows]
     if not set(map(type, values)) - {type(None)} <= _TYPES[kind]:
         return False
     if kind not in {Kind.DATE, Kind.DATETIME}:
         return True
-    return typed(pa.array(values, pa.string()), kind) is not None
+    texts = pa.array(values, pa.string())
+    times = typed(texts, kind)
+    if times is not None and times.values is not texts:
+        for row, text in zip(rows, times.values.to_pylist(), strict=True):
+            if text is not None:
+                row[name] = text
+    return times is not None
 
 
-def _reject(ordinal: int, row: Row, misfit: tuple[str, Kind, Any], file: str) -> Reject:
+def _keyless(rows: list[Row], layout: Layout) -> dict[int, _Misfit]:
+    """Return the first key of each row that is null or missing, by the index of the row."""
+    found: dict[int, _Misfit] = {}
+    for key in layout.keys:
+        if None not in [row.get(key) for row in rows]:
+            continue
+        for index, row in enumerate(rows):
+            if row.get(key) is None:
+                found.setdefault(
+                    index, _Misfit(key, "key", f'the key "{key}" is {"null" if key in row else "missing"}')
+                )
+    return found
+
+
+def _reject(ordinal: int, row: Row, misfit: _Misfit, file: str) -> Reject:
     """Say which value does not fit."""
-    name, kind, value = misfit
-    message = f"{excerpt(_encode(value).decode())} is not of the type {kind.value}"
-    return Reject(file, ordinal, name, "type", message, _encode(row).decode()[:RAW_LIMIT])
+    return Reject(file, ordinal, misfit.column, misfit.code, misfit.message, _encode(row).decode()[:RAW_LIMIT])
 
 
 def _finish(of: Numbered, dropped: Sequence[str], extra: Sequence[str], *, numbered: bool) -> None:

@@ -12,12 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tap_exports.engine.decode import source
-from tap_exports.engine.decode.cast import RAW, Typed, fits, typed
+from tap_exports.engine.decode.cast import RAW, Typed, fits, typed, without_empties
 from tap_exports.engine.decode.chunks import Piece, chunks
 from tap_exports.engine.decode.header import Header, read_header
-from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Layout, excerpt, property_names
+from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Ending, Layout, excerpt
+from tap_exports.engine.decode.lines import prepared
+from tap_exports.engine.decode.names import property_names
+from tap_exports.engine.decode.notation import Notation
 from tap_exports.engine.decode.parse import Fault, Form, Parsed, records
+from tap_exports.engine.decode.propose import proposal
 from tap_exports.engine.model import EXTRA, ROW, Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows
+from tap_exports.errors import BadContentError
 
 logger = logging.getLogger("tap-exports.decode")
 
@@ -32,8 +37,8 @@ class _Plan:
         columns: The columns that are typed: the first of `form.keep`.
         extra: Unknown properties that go into `_sdc_extra`: the rest of `form.keep`.
         form: How the text is parsed.
-        skip_rows: As in `Layout`.
-        cast: As in `Layout`.
+        notation: How values are written.
+        layout: What is known of the file.
     """
 
     file: LocalFile
@@ -41,11 +46,11 @@ class _Plan:
     columns: Sequence[Column]
     extra: Sequence[str]
     form: Form
-    skip_rows: int
-    cast: bool
+    notation: Notation
+    layout: Layout
 
 
-def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]:
+def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending]:
     """Yield the rows of a CSV file as record batches of about `source.CHUNK` bytes of text.
 
     A batch holds the selected columns in the file's order, then `_sdc_row` (int64: the 1-based ordinal among the
@@ -53,26 +58,37 @@ def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]:
     columns. Types are those of `cast.typed`. The rejects of a piece of text come before its rows. Empty lines are no
     records, except in a file of one column, where they are rows of null.
 
+    Returns:
+        The ordinal behind the last row, and the names of the header.
+
     Raises:
         BadContentError: The file is no CSV file, or it is cut.
         StopError: An unknown column under the contract `freeze`.
     """
-    blocks = source.blocks(file, layout.encoding)
-    header = read_header(blocks, file, layout.delimiter)
-    names = property_names(header.names, layout)
+    blocks = prepared(source.blocks(file, layout.csv.encoding), layout.csv)
+    header = read_header(blocks, file, layout)
+    trailing = layout.csv.trailing_delimiter
+    shown = header.names[:-1] if trailing and not header.names[-1] else header.names
+    if layout.header not in {None, frozenset(shown)}:
+        raise BadContentError(f"{file.name}: its columns are not those of the part before it: {', '.join(shown)}")
+    names = property_names(shown, layout)
+    if layout.columns and not any(map(layout.knows, names)) and (advice := proposal(file, layout)):
+        raise BadContentError(f"{file.name}: its header shows none of the known columns{advice}")
     unknown = [name for name in names if not layout.knows(name)]
     layout.refuse_unknown(unknown, file.name)
     _warn_missing(names, layout, file)
     if unknown and layout.contract is Contract.EVOLVE:
-        new = [Column(name, Kind.STRING) for name in unknown]
+        notation = Notation.of(layout)
+        new = [Column(name, notation.kind(Column(name, Kind.STRING))) for name in unknown]
         yield NewColumns(new)
         layout = layout.extended(new)
     plan = _planned(names, header, layout, file)
-    first = 1
+    first = layout.first_row
     for piece in chunks(header.rest, blocks, plan.form, file):
-        if first + piece.parsed.count - 1 > plan.skip_rows:
+        if first + piece.parsed.count - 1 > layout.skip_rows:
             yield from _decoded(piece, first, plan)
         first += piece.parsed.count
+    return Ending(first, frozenset(shown))
 
 
 def _warn_missing(names: Sequence[str], layout: Layout, file: LocalFile) -> None:
@@ -88,8 +104,11 @@ def _planned(names: Sequence[str], header: Header, layout: Layout, file: LocalFi
     extra = [name for name in names if not layout.knows(name)]
     positions = {name: position for position, name in enumerate(names)}
     keep = tuple(positions[name] for name in (*wanted, *extra)) or (0,)
-    form = Form(len(names), keep, header.delimiter)
-    return _Plan(file, names, list(wanted.values()), extra, form, layout.skip_rows, layout.cast)
+    dialect = layout.csv
+    form = Form(
+        len(names), keep, header.grammar, dialect.null_values, dialect.trailing_delimiter, dialect.nul == "reject"
+    )
+    return _Plan(file, names, list(wanted.values()), extra, form, Notation.of(layout), layout)
 
 
 def _decoded(piece: Piece, first: int, plan: _Plan) -> Iterator[Decoded]:
@@ -98,8 +117,8 @@ def _decoded(piece: Piece, first: int, plan: _Plan) -> Iterator[Decoded]:
     faults = {**piece.parsed.faults, **misfits}
     if faults:
         yield from _rejects(piece.data[: piece.end], faults, first, plan)
-    ordinals = cast("list[int]", batch[ROW].to_pylist() if first <= plan.skip_rows else [])
-    delivered = sum(ordinal <= plan.skip_rows for ordinal in ordinals)
+    ordinals = cast("list[int]", batch[ROW].to_pylist() if first <= plan.layout.skip_rows else [])
+    delivered = sum(ordinal <= plan.layout.skip_rows for ordinal in ordinals)
     if batch.num_rows > delivered:
         yield Rows(batch.slice(delivered))
 
@@ -117,9 +136,8 @@ def _batch(parsed: Parsed, first: int, plan: _Plan) -> tuple[pa.RecordBatch, Map
     built[ROW] = Typed(pc.add(indices, first))
     if plan.extra:
         built[EXTRA] = _extra(texts[len(plan.columns) :], plan.extra)
-    arrays = [column.values for column in built.values()]
-    fields = [pa.field(name, column.values.type, metadata=column.metadata) for name, column in built.items()]
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)), misfits
+    schema = pa.schema([pa.field(name, of.values.type, metadata=of.metadata) for name, of in built.items()])
+    return pa.RecordBatch.from_arrays([of.values for of in built.values()], schema=schema), misfits
 
 
 def _indices(parsed: Parsed) -> pa.Int64Array:
@@ -131,11 +149,18 @@ def _indices(parsed: Parsed) -> pa.Int64Array:
 
 
 def _typed(texts: Sequence[pa.StringArray], plan: _Plan) -> list[Typed] | None:
-    """Return the declared columns with their types, or None where a value does not fit."""
+    """Return the declared columns with their types, or None where a value does not fit or a key is null."""
     columns = []
+    if not set(plan.layout.keys).issubset(plan.names) and len(texts[0]):
+        return None
     for column, wanted in zip(texts, plan.columns, strict=False):
-        built = typed(column, wanted.kind, cast=plan.cast)
-        if built is None:
+        kind = plan.notation.kind(wanted)
+        cast = plan.layout.cast and kind is wanted.kind
+        canonical = plan.notation.canonical(column, wanted.name, kind)
+        built = typed(canonical, kind, cast=cast)
+        if built is None and (filled := without_empties(canonical, kind)) is not None:
+            built = typed(filled, kind, cast=cast)
+        if built is None or (wanted.name in plan.layout.keys and built.values.null_count):
             return None
         columns.append(built)
     return columns
@@ -147,11 +172,23 @@ def _misfits(
     """Return the first misfit of each row that has one, and the mask of the rows that have none."""
     fitting = pa.array([True] * len(indices), pa.bool_())
     found: dict[int, Fault] = {}
+    for key in plan.layout.keys:
+        if key not in plan.names:
+            lacking = Fault("key", -1, f'the key "{key}" is not in the file')
+            return dict.fromkeys(cast("list[int]", indices.to_pylist()), lacking), pc.invert(fitting)
     for column, wanted, position in zip(texts, plan.columns, plan.form.keep, strict=False):
-        mask = fits(column, wanted.kind)
+        kind = plan.notation.kind(wanted)
+        canonical = plan.notation.canonical(column, wanted.name, kind)
+        filled = without_empties(canonical, kind)
+        canonical = canonical if filled is None else filled
+        mask = fits(canonical, kind)
         wrong = pc.invert(mask)
         for index, value in zip(indices.filter(wrong).to_pylist(), column.filter(wrong).to_pylist(), strict=True):
-            found.setdefault(cast("int", index), Fault("type", position, _misfit(str(value), wanted.kind)))
+            found.setdefault(cast("int", index), Fault("type", position, _misfit(str(value), kind)))
+        if wanted.name in plan.layout.keys:
+            for index in indices.filter(pc.is_null(canonical)).to_pylist():
+                found.setdefault(cast("int", index), Fault("key", position, f'the key "{wanted.name}" is null'))
+            mask = pc.and_(mask, pc.is_valid(canonical))
         fitting = pc.and_(fitting, mask)
     return found, fitting
 
@@ -166,7 +203,7 @@ def _rejects(data: bytes, faults: Mapping[int, Fault], first: int, plan: _Plan) 
     spans = records(data, plan.form)
     for index in sorted(faults):
         row, fault, span = first + index, faults[index], spans[index]
-        if row > plan.skip_rows:
+        if row > plan.layout.skip_rows:
             column = plan.names[fault.position] if fault.position >= 0 else ""
             raw = data[span.start : span.end].decode(errors="replace")[:RAW_LIMIT]
             yield Reject(plan.file.name, row, column, fault.code, fault.message, raw)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from tap_exports.engine.decode.cast import BOOLEAN, DATE, INSTANT
+from tap_exports.engine.decode.cast import BOOLEAN, DATE, INSTANT, rfc3339
+from tap_exports.engine.decode.notation import Notation
 from tap_exports.engine.model import Column, Kind
 
 _SAFE_INTEGER = r"0|-?[1-9][0-9]{0,17}"  # fits 64 bits in every target
@@ -41,20 +42,25 @@ def infer_columns(rows: Iterable[Mapping[str, Any]]) -> dict[str, Column]:
     return {name: _column(name, [row[name] for row in kept if row.get(name) is not None]) for name in names}
 
 
-def infer_text_columns(table: pa.Table | pa.RecordBatch) -> dict[str, Column]:
+def infer_text_columns(table: pa.Table | pa.RecordBatch, notation: Notation | None = None) -> dict[str, Column]:
     """Return the columns of a table of text, as a CSV sample gives it.
 
     A column is typed where every value that is not null fits: `true` and `false` in any letter case; integers of at
     most 18 digits in their shortest form; plain decimals of at most 15 digits whose text the number gives back, so that
     `007`, `1e5`, `+1`, `-0` and `1.10` stay text; valid dates; instants with an offset. Without any value it is text.
+
+    Args:
+        table: The sample.
+        notation: How the file writes numbers and words; dates come in it as they will be typed.
     """
-    return {name: Column(name, _text_kind(table.column(name).to_pylist())) for name in table.schema.names}
+    notation = notation or Notation()
+    return {name: Column(name, _text_kind(table.column(name).to_pylist(), notation)) for name in table.schema.names}
 
 
 def _column(name: str, values: Sequence[Any]) -> Column:
     """Return the column for the values that are not null."""
     kind = _kind(values)
-    if kind is Kind.STRING and all(re.fullmatch(INSTANT, value) for value in values):
+    if kind is Kind.STRING and all(map(_is_instant, values)):
         kind = Kind.DATETIME
     nested = kind in {Kind.OBJECT, Kind.ARRAY}
     return Column(name, kind, _schema(kind, values) if nested else None)
@@ -88,11 +94,12 @@ def _nested(values: Sequence[Any]) -> dict[str, Any]:
     return _schema(_kind(present), present)
 
 
-def _text_kind(texts: Sequence[str | None]) -> Kind:
+def _text_kind(texts: Sequence[str | None], notation: Notation) -> Kind:
     """Return the first kind that all texts fit without loss."""
     present = [text for text in texts if text is not None]
     for kind, is_one in _TEXT_KINDS.items():
-        if present and all(map(is_one, present)):
+        translate = notation.of_kind(kind)
+        if present and all(map(is_one, map(translate, present) if translate else present)):
             return kind
     return Kind.STRING
 
@@ -101,6 +108,11 @@ def _is_number(text: str) -> bool:
     """Return whether a number shows the same digits again."""
     digits = sum(character.isdigit() for character in text)
     return bool(re.fullmatch(_SAFE_NUMBER, text)) and digits <= _SAFE_DIGITS and text != "-0"
+
+
+def _is_instant(text: str) -> bool:
+    """Return whether an instant has an offset and a year in UTC that dates have."""
+    return re.fullmatch(INSTANT, text) is not None and rfc3339(text) is not None
 
 
 def _matching(pattern: str) -> Callable[[str], bool]:
@@ -114,5 +126,5 @@ _TEXT_KINDS: Mapping[Kind, Callable[[str], bool]] = {
     Kind.INTEGER: _matching(_SAFE_INTEGER),
     Kind.NUMBER: _is_number,
     Kind.DATE: _matching(DATE),
-    Kind.DATETIME: _matching(INSTANT),
+    Kind.DATETIME: _is_instant,
 }

@@ -14,7 +14,7 @@ from tap_exports.engine.decode import source
 from tap_exports.engine.decode.conform import Numbered, conformed
 from tap_exports.engine.decode.cuts import Scan, scanned, string_end
 from tap_exports.engine.decode.elements import FAULTS, OUTLINES, VALUES, Broken, Stream, broken_value, elements
-from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Layout, excerpt
+from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Ending, Layout, excerpt
 from tap_exports.engine.model import LocalFile, NewColumns, Reject, Rows
 from tap_exports.errors import BadContentError
 
@@ -24,7 +24,7 @@ BLANK_LINE = re.compile(rb"(?:^|\n)[ \t\r]*\n")
 LIST_NAMES = ("items", "companies", "data", "results", "rows")
 
 
-def read_json(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]:
+def read_json(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending]:
     """Yield the rows of a JSON file as lists of dicts, of about `source.CHUNK` bytes of text each.
 
     Each row holds `_sdc_row`, the 1-based ordinal, and where the contract is `discard` and a batch has unknown keys
@@ -35,11 +35,14 @@ def read_json(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]
     list if that is empty or begins with an object. Otherwise, or where it has several keys and all of them are columns
     of the catalog, it is a row. Blank lines of JSON Lines are no rows.
 
+    Returns:
+        The ordinal behind the last row.
+
     Raises:
         BadContentError: The file is no JSON, or it is cut.
         StopError: An unknown key under the contract `freeze`.
     """
-    first, seen = 1, set[str]()
+    first, seen = layout.first_row, set[str]()
     for values in _values(file, layout):
         for event in _events(values, first, layout, file):
             if isinstance(event, NewColumns):
@@ -51,6 +54,7 @@ def read_json(file: LocalFile, layout: Layout) -> Generator[Decoded, None, None]
     missing = [name for name in layout.columns if name not in seen | layout.deselected | layout.optional]
     if missing and first - 1 > layout.skip_rows:
         logger.warning("%s: declared columns are not in the file: %s", file.name, ", ".join(missing))
+    return Ending(first)
 
 
 def _events(values: list[Any], first: int, layout: Layout, file: LocalFile) -> Iterator[Decoded]:
@@ -75,7 +79,7 @@ def _no_row(row: int, value: object, file: LocalFile) -> Reject:
 
 def _values(file: LocalFile, layout: Layout) -> Iterator[list[Any]]:
     """Yield what stands where rows are due, by the form of the file."""
-    stream = Stream(file, layout.encoding)
+    stream = Stream(file, layout.csv.encoding)
     start = stream.peek()
     source.refuse_foreign(stream.data, file)
     if start == b"[":
@@ -159,13 +163,13 @@ def _wrapped(stream: Stream, layout: Layout) -> Iterator[list[Any]]:
     keys = _outline(stream)
     is_row = len(keys) > 1 and all(layout.knows(layout.aliases.get(key, key)) for key in keys)
     follows = stream.peek()
-    again = Stream(stream.file, layout.encoding, begin)
+    again = Stream(stream.file, layout.csv.encoding, begin)
     if follows == b"{":
         yield from _lines(again)
     elif follows:
         raise stream.malformed("behind the end")
     elif not is_row and (rows := _rows_of(keys)) is not None:
-        yield from elements(Stream(stream.file, layout.encoding, rows.offset), VALUES)
+        yield from elements(Stream(stream.file, layout.csv.encoding, rows.offset), VALUES)
     else:
         while again.more():
             pass

@@ -2,33 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 
 import pyarrow as pa
 
+from tap_exports.engine.decode import source
 from tap_exports.engine.decode.csv import read_csv
 from tap_exports.engine.decode.infer import infer_columns, infer_text_columns
 from tap_exports.engine.decode.jsonrows import read_json
-from tap_exports.engine.decode.layout import Decoded, Layout
-from tap_exports.engine.model import ROW, Column, Contract, LocalFile, NewColumns, Rows
+from tap_exports.engine.decode.layout import Decoded, Ending, Layout
+from tap_exports.engine.decode.notation import Notation
+from tap_exports.engine.decode.propose import proposal
+from tap_exports.engine.model import FILE, ROW, Column, Contract, LocalFile, NewColumns, Rows
+from tap_exports.errors import BadContentError
 
-_READERS = {"csv": read_csv, "json": read_json}
+_READERS: Mapping[str, Callable[[LocalFile, Layout], Generator[Decoded, None, Ending]]] = {
+    "csv": read_csv,
+    "json": read_json,
+}
 
 
 def read(file: LocalFile, format: str, layout: Layout) -> Generator[Decoded, None, None]:  # noqa: A002 - the word of RemoteFile
-    """Return the rows of a file.
+    """Yield the rows of a file; those of a zip of several parts carry the name of their part, and count through.
 
     Args:
-        file: A complete file; a gzip layer is recognised by its first bytes.
+        file: A complete file; a gzip layer or a zip is recognised by its first bytes.
         format: `csv` or `json`.
         layout: What the catalog knows.
 
     Raises:
-        BadContentError: The content is not of the format, or it is cut.
+        BadContentError: The content is not of the format, or it is cut; the message proposes a `csv` block that would
+            read it, where there is one.
     """
-    return _READERS[format](file, layout)
+    parts = source.parts(file)
+    for part in parts:
+        lineage = {FILE: part.name} if len(parts) > 1 else {}
+        try:
+            layout = yield from _read_part(part, format, layout, lineage)
+        except BadContentError as error:
+            known = "" if "csv: {" in error.message else advice(part, format, layout)
+            raise BadContentError(error.message + known) from error
+
+
+def advice(file: LocalFile, format: str, layout: Layout) -> str:  # noqa: A002 - the word of RemoteFile
+    """Return the words of an error that propose a `csv` block for a file, or nothing where none would help.
+
+    Args:
+        file: A complete file.
+        format: `csv` or `json`.
+        layout: How it was read.
+    """
+    return proposal(file, layout) if format == "csv" else ""
+
+
+def _read_part(
+    part: LocalFile,
+    format: str,  # noqa: A002 - the word of RemoteFile
+    layout: Layout,
+    lineage: Mapping[str, str],
+) -> Generator[Decoded, None, Layout]:
+    """Yield the rows of one part; return how the next one is to be read."""
+    events, known = _READERS[format](part, layout), layout
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            ending: Ending = end.value
+            return replace(known, first_row=ending.next_row, header=ending.header)
+        if isinstance(event, NewColumns):
+            known = known.extended(event.columns)
+        yield Rows(event.data, lineage) if lineage and isinstance(event, Rows) else event
 
 
 def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: int = 1000) -> dict[str, Column]:  # noqa: A002 - the word of RemoteFile
@@ -37,7 +82,7 @@ def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: in
     Args:
         file: A complete file.
         format: `csv` or `json`.
-        layout: Aliases, encoding, delimiter and deselected names; its columns are not looked at.
+        layout: Aliases, `csv` and deselected names; its columns are not looked at.
         limit: How many rows are looked at.
 
     Returns:
@@ -46,7 +91,7 @@ def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: in
     Raises:
         BadContentError: The content is not of the format, or it is cut.
     """
-    plain = replace(layout or Layout(), columns={}, contract=Contract.EVOLVE, skip_rows=0)
+    plain = replace(layout or Layout(), columns={}, contract=Contract.EVOLVE, skip_rows=0, keys=())
     columns: dict[str, Column] = {}
     gathered: list[Rows] = []
     with closing(read(file, format, plain)) as events:
@@ -59,7 +104,8 @@ def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: in
                 break
     if not any(map(len, gathered)):
         return {}  # names without values would all be text, and change with the next sample
-    return columns | _inferred(gathered, limit)
+    inferred = _inferred(gathered, limit, Notation.of(plain))
+    return columns | {name: found for name, found in inferred.items() if name not in plain.csv.date_formats}
 
 
 def unknown(file: LocalFile, format: str, layout: Layout) -> list[Column]:  # noqa: A002 - the word of RemoteFile
@@ -74,10 +120,10 @@ def unknown(file: LocalFile, format: str, layout: Layout) -> list[Column]:  # no
     return list(sample(file, format, replace(layout, deselected=known)).values())
 
 
-def _inferred(gathered: list[Rows], limit: int) -> dict[str, Column]:
+def _inferred(gathered: list[Rows], limit: int, notation: Notation) -> dict[str, Column]:
     """Infer from text or from JSON values."""
     tables = [batch.data for batch in gathered if isinstance(batch.data, pa.RecordBatch)]
     if tables:
-        return infer_text_columns(pa.Table.from_batches(tables).slice(0, limit).drop_columns([ROW]))
+        return infer_text_columns(pa.Table.from_batches(tables).slice(0, limit).drop_columns([ROW]), notation)
     rows = [row for batch in gathered if isinstance(batch.data, list) for row in batch.data]
     return infer_columns({name: value for name, value in row.items() if name != ROW} for row in rows[:limit])

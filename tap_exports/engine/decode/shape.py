@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 
-from tap_exports.engine.decode.layout import RESERVED, Layout
+from tap_exports.engine.decode.cast import rfc3339
+from tap_exports.engine.decode.layout import Layout
+from tap_exports.engine.decode.names import is_reserved
 from tap_exports.engine.model import Kind, Row
 
 _TYPES: Mapping[Kind, Any] = {
@@ -25,7 +27,17 @@ _TYPES: Mapping[Kind, Any] = {
     Kind.DATE: date | None,
     Kind.DATETIME: datetime | None,
 }
+_KEY_TYPES: Mapping[Kind, Any] = {
+    Kind.STRING: str,
+    Kind.INTEGER: int,
+    Kind.NUMBER: int | float,
+    Kind.BOOLEAN: bool,
+    Kind.DATE: date,
+    Kind.DATETIME: datetime,
+}
+_ANY_KEY = str | int | float | bool | dict[str, Any] | list[Any]
 _CONTAINERS = {Kind.OBJECT: dict, Kind.ARRAY: list}
+_TO_SECONDS = len("2026-01-01T00:00:00Z")
 _TO_MICROSECONDS = len("2026-01-01T00:00:00.000000Z")
 
 
@@ -87,20 +99,25 @@ def fit(rows: Sequence[Row], layout: Layout) -> Fitting | None:
         layout: The columns; a deselected one fits whatever it holds.
     """
     columns = {name: Kind.ANY if name in layout.deselected else c.kind for name, c in layout.columns.items()}
-    if layout.instants or not RESERVED.isdisjoint(columns) or not columns.keys().isdisjoint(layout.aliases):
+    if layout.instants or any(map(is_reserved, columns)) or not columns.keys().isdisjoint(layout.aliases):
         return None
-    shape = _shape(tuple(columns.items()))
+    shape = _shape(tuple(columns.items()), layout.keys)
     return shape.fit(rows) if shape else None
 
 
 @lru_cache(maxsize=64)
-def _shape(columns: tuple[tuple[str, Kind], ...]) -> Shape | None:
-    """Return the check of some columns, or None where a name cannot be that of a field."""
+def _shape(columns: tuple[tuple[str, Kind], ...], keys: tuple[str, ...]) -> Shape | None:
+    """Return the check of some columns, or None where a name cannot be that of a field or a key is no column."""
     fields = {f"f{number}": column for number, column in enumerate(columns)}
-    types = [(field, _TYPES.get(kind, Any), None) for field, (_, kind) in fields.items()]
     names = {field: name for field, (name, _) in fields.items()}
+    if not set(keys) <= set(names.values()):
+        return None
+    types: list[Any] = [
+        (field, _KEY_TYPES.get(kind, _ANY_KEY)) if name in keys else (field, _TYPES.get(kind, Any), None)
+        for field, (name, kind) in fields.items()
+    ]
     try:
-        row = msgspec.defstruct("Row", types, rename=names, forbid_unknown_fields=True, gc=False)
+        row = msgspec.defstruct("Row", types, rename=names, forbid_unknown_fields=True, gc=False, kw_only=True)
     except ValueError:
         return None
     instants = {name: field for field, (name, kind) in fields.items() if kind is Kind.DATETIME}
@@ -109,7 +126,12 @@ def _shape(columns: tuple[tuple[str, Kind], ...]) -> Shape | None:
 
 
 def _is_plain(texts: list[str | None]) -> bool:
-    """Tell whether instants are written as the tap writes them; msgspec takes `t` and `z` too, and rounds."""
+    """Tell whether instants are RFC 3339 as the tap writes them; msgspec takes other forms too, and rounds."""
     found = list(filter(None, texts))
+    if max(map(len, found), default=0) > _TO_MICROSECONDS:
+        return False
     whole = "".join(found)
-    return whole.upper() == whole and max(map(len, found), default=0) <= _TO_MICROSECONDS
+    in_utc = whole.count("Z") == whole.count("T") == len(found) and whole.isascii()
+    return (in_utc and min(map(len, found), default=_TO_SECONDS) >= _TO_SECONDS) or all(
+        rfc3339(text) == text for text in found
+    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import chain, islice
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
@@ -16,9 +17,14 @@ from tap_exports.engine.decode.layout import excerpt
 from tap_exports.engine.model import LocalFile
 from tap_exports.errors import BadContentError, ConfigError
 
+if TYPE_CHECKING:
+    from tap_exports.engine.archive import Member
+
 CHUNK = 2 << 20  # bytes that are read and parsed at once: what bounds the memory
 LIMIT = 64 << 20  # bytes of the longest row: behind an unclosed quote or bracket lies the rest of the file
 
+_MOST_PARTS = 1000
+_LITTER = re.compile(r"(?:^|/)(?:__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$)")
 _PIECES_OF_A_BLOCK = 8  # a zip gives them in 256 KiB
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")  # of a zip's first file, and of an empty one's end
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
@@ -32,8 +38,7 @@ def blocks(file: LocalFile, encoding: str | None = None) -> Iterator[bytes]:
     be rejected.
 
     Raises:
-        BadContentError: A gzip layer or a zip is cut or damaged, a zip does not hold just one file, or UTF-16 ends in
-            the middle of a character.
+        BadContentError: A gzip layer or a zip is cut or damaged, or UTF-16 ends in the middle of a character.
         ConfigError: The encoding is not a known one.
     """
     with file.path.open("rb") as raw:
@@ -42,6 +47,55 @@ def blocks(file: LocalFile, encoding: str | None = None) -> Iterator[bytes]:
         mark, codec = _codec(head, encoding)
         everything = chain([head[len(mark) :]], pieces)
         yield from everything if codec == "utf-8" else _transcoded(everything, codec, file)
+
+
+def parts(file: LocalFile) -> list[LocalFile]:
+    """Return the files of rows in a download: itself, or the members of a zip of several in the order of their names.
+
+    Names with numbers are in the order of the numbers. What systems leave beside files (`__MACOSX`, `.DS_Store`) is
+    none. The name of a part is that of the zip and its own.
+
+    Raises:
+        BadContentError: A zip is cut or damaged, holds no file, or too many.
+    """
+    with file.path.open("rb") as raw:
+        if raw.read(4) not in _ZIP:
+            return [file]
+    with _named(file), closing(_members(file)) as members:
+        paths = sorted((member.path for member in islice(members, _MOST_PARTS + 1)), key=_natural)
+        if not 0 < len(paths) <= _MOST_PARTS:
+            raise BadContentError(f"a zip archive of no file, or more than {_MOST_PARTS:,}, where rows are due")
+        if len(set(paths)) < len(paths):
+            raise BadContentError("a zip archive with two files of one name")
+    if len(paths) == 1:
+        return [replace(file, member=paths[0])]
+    return [replace(file, name=f"{file.name}/{path}", member=path) for path in paths]
+
+
+def head(file: LocalFile, size: int) -> tuple[bytes, bool]:
+    """Return the first bytes of a file, what packs it taken off, and whether they are all.
+
+    Raises:
+        BadContentError: As for `blocks`.
+    """
+    found = b""
+    with file.path.open("rb") as raw, closing(_pieces(raw, file)) as pieces:
+        for piece in pieces:
+            found += piece
+            if len(found) > size:
+                return found[:size], False
+    return found, True
+
+
+def has_mark(head: bytes) -> bool:
+    """Return whether text begins with a byte order mark."""
+    return head.startswith(tuple(mark for mark, _ in _MARKS))
+
+
+def decoded(head: bytes, encoding: str | None) -> bytes:
+    """Return the beginning of a text as UTF-8, what is no text in it replaced."""
+    mark, codec = _codec(head, encoding)
+    return head[len(mark) :].decode(codec, errors="replace").encode()
 
 
 def refuse_foreign(head: bytes, file: LocalFile) -> None:
@@ -57,7 +111,7 @@ def refuse_foreign(head: bytes, file: LocalFile) -> None:
         raise BadContentError(f"{file.name}: a zip archive where rows are due")
 
 
-def _pieces(raw: BinaryIO, file: LocalFile) -> Iterator[bytes]:
+def _pieces(raw: BinaryIO, file: LocalFile) -> Generator[bytes, None, None]:
     """Yield the content in blocks; what packs it, as its first bytes tell, has to be whole."""
     magic = raw.read(4)
     raw.seek(0)
@@ -78,21 +132,35 @@ def _ungzipped(text: BinaryIO, file: LocalFile) -> Iterator[bytes]:
 
 
 def _unzipped(file: LocalFile) -> Iterator[bytes]:
-    """Yield the one file of a zip; no size bounds it, as nothing ever holds it whole."""
+    """Yield one file of a zip; no size bounds it, as nothing ever holds it whole."""
+    path = file.member or parts(file)[0].member
+    with _named(file), closing(_members(file)) as members:
+        pieces = next(member for member in members if member.path == path).chunks()
+        while block := b"".join(islice(pieces, _PIECES_OF_A_BLOCK)):
+            yield block
+
+
+def _members(file: LocalFile) -> Generator[Member, None, None]:
+    """Yield the files of a zip without the litter beside them."""
     from tap_exports.engine.archive import ArchiveLimits, read_members  # noqa: PLC0415 - most runs never see a zip
 
     limits = ArchiveLimits(max_mb=sys.maxsize, max_ratio=sys.maxsize)
+    with closing(read_members(file.path, limits)) as members:
+        yield from (member for member in members if not _LITTER.search(member.path))
+
+
+@contextmanager
+def _named(file: LocalFile) -> Iterator[None]:
+    """Put the file's name before errors of an archive."""
     try:
-        with closing(read_members(file.path, limits)) as members:
-            count = len(list(islice(members, 2)))
-        if count != 1:
-            raise BadContentError("a zip archive that does not hold just one file, where rows are due")  # noqa: TRY301 - named below
-        with closing(read_members(file.path, limits)) as members:
-            pieces = next(members).chunks()
-            while block := b"".join(islice(pieces, _PIECES_OF_A_BLOCK)):
-                yield block
+        yield
     except BadContentError as error:
         raise BadContentError(f"{file.name}: {error.message}") from error
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    """Return what orders names: `part-2` before `part-10`."""
+    return [(int(piece), "") if piece.isdecimal() else (-1, piece) for piece in re.split(r"([0-9]+)", path)]
 
 
 def _codec(head: bytes, encoding: str | None) -> tuple[bytes, str]:

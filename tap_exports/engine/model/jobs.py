@@ -131,6 +131,7 @@ class LocalFile:
         size: Bytes.
         sha256: Hex digest of the bytes: what makes a resume inside the file provably safe.
         etag: The strong ETag of the bytes, or None.
+        member: The part that is read, where the download is a zip of several.
     """
 
     name: str
@@ -138,3 +139,4 @@ class LocalFile:
     size: int
     sha256: str
     etag: str | None = None
+    member: str | None = None

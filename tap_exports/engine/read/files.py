@@ -36,7 +36,7 @@ from tap_exports.engine.model import (
 )
 from tap_exports.engine.read.ahead import ahead
 from tap_exports.engine.read.prefetch import Prefetch, remove
-from tap_exports.engine.read.tally import Limits, Tally
+from tap_exports.engine.read.tally import Limits, Tally, advised
 from tap_exports.errors import BadContentError, JobLostError
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -161,17 +161,19 @@ class FileReader:
     ) -> Iterator[Event]:
         job_id = outcome.job.id
         constants = {JOB_ID: job_id, FILE: local.name, **window_constants(outcome.request)}
-        decoded = decode.read(local, file_format, self.layout(skip_rows=tally.file_rows))
+        layout = self.layout(skip_rows=tally.file_rows)
+        decoded = decode.read(local, file_format, layout)
         with closing(ahead(decoded)) as items:  # not left to the finaliser: a signal that comes within one is lost
             for item in items:
                 if isinstance(item, Reject):
-                    tally.reject(outcome.request.stream, item, self.limits)
+                    with advised(lambda: decode.advice(local, file_format, layout)):
+                        tally.reject(outcome.request.stream, item, self.limits)
                     yield Rejected(job_id, item)
                 elif isinstance(item, NewColumns):
                     yield item
                 else:
                     for data in cut(item.data, tally.file_rows):
-                        yield Rows(data, constants)
+                        yield Rows(data, {**constants, **item.constants})
                         tally.add(len(data))
                         if self.resumes and tally.file_rows % ROWS_PER_CHECKPOINT == 0 and not tally.file_rejects:
                             state.note_rows(job_id, local, tally.file_rows)

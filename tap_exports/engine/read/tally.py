@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tap_exports.engine.clock import to_text
@@ -104,6 +106,15 @@ class Tally:
     def proof(self) -> str:
         """Return the level of the proof: `A` where a count of the provider agrees, `B` for a proper end alone."""
         return "A" if self.counted and self.agrees else "B"
+
+
+@contextmanager
+def advised(advice: Callable[[], str]) -> Iterator[None]:
+    """Let the error of too many rejects end with advice."""
+    try:
+        yield
+    except RejectLimitError as error:
+        raise RejectLimitError(error.message + advice()) from error
 
 
 def check_count(where: str, read: int, declared: int, limits: Limits) -> bool:

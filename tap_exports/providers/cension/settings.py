@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import GUARDS, PRIMARY_KEYS, TYPES
+from tap_exports.singer.options import CSV, GUARDS, PRIMARY_KEYS, TYPES
 
 NUMBERS = th.ArrayType(th.IntegerType)
 
@@ -30,6 +30,7 @@ SETTINGS = th.Property(
             description="Key, sent as the raw `Authorization` value",
         ),
         th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        CSV,
         th.Property("operation_ids", NUMBERS, description="Runs to pull; those at or below the bookmark are skipped"),
         th.Property(
             "exports",
@@ -53,6 +54,7 @@ SETTINGS = th.Property(
                         description="`stop`, `skip` (warn, go past) or `pull` (read what the run did process)",
                     ),
                     th.Property("start", START, description="Begin a run at every sync, then pull it; spends credits"),
+                    CSV,
                     *GUARDS,
                     additional_properties=False,
                 )

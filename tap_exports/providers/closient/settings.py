@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
+from tap_exports.singer.options import CSV
 
 SETTINGS = th.Property(
     "closient",
     th.ObjectType(
         th.Property("api_key", th.StringType, required=True, secret=True, description="Key, sent as `X-API-Key`"),
         th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        CSV,
         th.Property(
             "organization_ids",
             th.ArrayType(th.StringType),

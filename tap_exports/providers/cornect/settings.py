@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import ENCODING, GUARDS, PRIMARY_KEYS, TYPES
+from tap_exports.singer.options import CSV, ENCODING, GUARDS, PRIMARY_KEYS, TYPES
 
 FILTERS = th.ObjectType(additional_properties=True)
 ABOUT_FILTERS = "Filters of the company search, sent as they are; countries and states by their full names"
@@ -26,6 +26,7 @@ EXPORT = th.ObjectType(
     PRIMARY_KEYS,
     TYPES,
     ENCODING,
+    CSV,
     *GUARDS,
     additional_properties=False,
 )
@@ -47,6 +48,7 @@ SETTINGS = th.Property(
             description="Token, sent as `Authorization: Bearer`; creating exports takes the scope `read_write`",
         ),
         th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        CSV,
         th.Property(
             "max_credits",
             th.IntegerType,

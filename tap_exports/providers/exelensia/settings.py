@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import ENCODING, GUARDS, MODE, PRIMARY_KEYS, TYPES
+from tap_exports.singer.options import CSV, ENCODING, GUARDS, MODE, PRIMARY_KEYS, TYPES
 
 SETTINGS = th.Property(
     "exelensia",
     th.ObjectType(
         th.Property("api_key", th.StringType, required=True, secret=True, description="Key, sent as `x-api-key`"),
         th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        CSV,
         th.Property(
             "exports",
             th.ArrayType(
@@ -30,6 +31,7 @@ SETTINGS = th.Property(
                     ),
                     TYPES,
                     ENCODING,
+                    CSV,
                     *GUARDS,
                     additional_properties=False,
                 )

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_exports.engine.clock import from_text
-from tap_exports.engine.decode import Layout
 from tap_exports.engine.model import Column, Kind, Request, Row
 from tap_exports.engine.read.samples import sample_columns
 from tap_exports.engine.windows import floor_millisecond
@@ -162,7 +161,7 @@ class ExportRows(ExportStream):
         if defined and not self.entry.get("expand_array"):
             return defined
         request = Request(self.provider, self.name, self.params())
-        layout = Layout(aliases=labels, encoding=self.encoding)
+        layout = replace(self.sampled, aliases=labels)
         return sample_columns(self.reader(), self.api.samples(request), layout) | defined
 
     def export(self) -> Export:

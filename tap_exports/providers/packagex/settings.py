@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import ENCODING, GUARDS, MODE, TYPES
+from tap_exports.singer.options import CSV, ENCODING, GUARDS, MODE, TYPES
 
 EXPORT = th.ObjectType(
     th.Property(
@@ -38,6 +38,7 @@ EXPORT = th.ObjectType(
     th.Property("primary_keys", th.ArrayType(th.StringType), description="Key of the three streams; default: id"),
     TYPES,
     ENCODING,
+    CSV,
     *GUARDS,
     additional_properties=False,
 )
@@ -47,6 +48,7 @@ SETTINGS = th.Property(
     th.ObjectType(
         th.Property("api_key", th.StringType, required=True, secret=True, description="Key, sent as `PX-API-KEY`"),
         th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        CSV,
         th.Property(
             "exports",
             th.ArrayType(EXPORT),

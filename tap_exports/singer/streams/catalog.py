@@ -153,6 +153,8 @@ class CatalogStream(Stream):
             skip_rows=skip_rows,
             optional=frozenset({self.replication_key} if self.replication_key else ()),
             numbered=ROW in self.lineage,
+            keys=tuple(key for key in self.primary_keys if key not in self.lineage),
+            longest_name=self.config.get("max_column_name_length"),
         )
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from tap_exports import settings
 from tap_exports.engine.api import Collects, Delivers
-from tap_exports.engine.decode import Layout, infer_columns
+from tap_exports.engine.decode import CsvDialect, Layout, Notation, bounded, infer_columns
 from tap_exports.engine.download import download
 from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Row, Window
 from tap_exports.engine.read.files import FileReader, Reads
@@ -132,7 +132,13 @@ class EntryStream(EventStream):
             columns.setdefault(key, Column(key, self.bookmark_kind, about))
         for key in self.entry.get("primary_keys") or ():
             columns.setdefault(key, Column(key, Kind.STRING))
-        return columns | {n: Column(n, Kind(kind)) for n, kind in self.entry.get("schema", {}).items()}
+        columns |= self.columns_of_entry()
+        longest = self.config.get("max_column_name_length")
+        return {bounded(name, longest): replace(c, name=bounded(name, longest)) for name, c in columns.items()}
+
+    def columns_of_entry(self) -> dict[str, Column]:
+        """Return the columns whose types the entry says."""
+        return {n: Column(n, Kind(kind)) for n, kind in self.entry.get("schema", {}).items()}
 
 
 class PagedStream(EntryStream):
@@ -180,6 +186,7 @@ class ExportStream(EntryStream):
         self.replication_key = self.bookmark_key()
         self.lineage = WINDOW_LINEAGE if self.replication_key else FILE_LINEAGE
         self.primary_keys = self.entry.get("primary_keys") or FILE_KEY
+        self.csv = csv_dialect(self.config.get(self.provider, {}), entry)
 
     def bookmark_key(self) -> str | None:
         """Return the bookmark's name, None for full exports."""
@@ -204,14 +211,20 @@ class ExportStream(EntryStream):
             delete_after_load=self.entry.get("delete_after_load", False),
         )
 
-    @property
-    def encoding(self) -> str | None:
-        """Return the text encoding of the files, or None: a byte order mark decides, else UTF-8."""
-        return self.entry.get("encoding")
-
     def layout(self, skip_rows: int = 0) -> Layout:
         """Return how the next file is to be read."""
-        return replace(super().layout(skip_rows), encoding=self.encoding)
+        return replace(super().layout(skip_rows), csv=self.csv)
+
+    def columns_of_entry(self) -> dict[str, Column]:
+        """Return the columns whose types the entry says, those with a date format among them."""
+        notation = Notation(self.csv)
+        dated = {n: Column(n, notation.kind(Column(n, Kind.STRING))) for n in self.csv.date_formats}
+        return dated | super().columns_of_entry()
+
+    @property
+    def sampled(self) -> Layout:
+        """Return how a sample is read: without the columns, which are not known yet."""
+        return Layout(csv=self.csv, longest_name=self.config.get("max_column_name_length"))
 
     def make_run(self) -> Run:
         """Return a run that creates jobs, or with `mode: collect` one that reads completed jobs of others."""
@@ -234,6 +247,16 @@ class ExportStream(EntryStream):
             resumes=self.replication_key is not None,
             prefetch=Prefetch(lambda: tap.spool.has_room, tap.prefetchers),
         )
+
+
+def csv_dialect(block: Entry, entry: Entry) -> CsvDialect:
+    """Return how the files of an export are written: what the entry says goes before what the provider's block says.
+
+    Raises:
+        ConfigError: A value is of no use, or two contradict each other.
+    """
+    alias = {"encoding": entry["encoding"]} if entry.get("encoding") else {}
+    return CsvDialect.of({**(block.get("csv") or {}), **alias, **(entry.get("csv") or {})})
 
 
 def list_run(

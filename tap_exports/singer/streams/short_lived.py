@@ -70,7 +70,7 @@ class SampledExportStream(WholeSecondStream, ExportStream):
     """Rows of export files without defined columns: these are sampled from a completed export, if there is one.
 
     Attributes:
-        instants: Columns with seconds since 1970 in JSON files, converted to date-time.
+        instants: Columns that may hold seconds since 1970, converted to date-time.
     """
 
     instants: ClassVar[frozenset[str]] = frozenset()
@@ -85,7 +85,7 @@ class SampledExportStream(WholeSecondStream, ExportStream):
     def columns_of_provider(self) -> dict[str, Column]:
         """Return the columns of a completed export, sampled; none if there is no such export."""
         request = Request(self.provider, self.name, self.params())
-        layout = Layout(encoding=self.encoding, instants=self.mended)
+        layout = replace(self.sampled, instants=self.mended)
         return sample_columns(self.reader(), self.api.samples(request), layout)
 
     def layout(self, skip_rows: int = 0) -> Layout:
