@@ -129,6 +129,10 @@ class BadContentError(StopError):
     """The bytes are not what was asked for: an HTML page, a cut archive, a file without rows where rows are due."""
 
 
+class MisreadError(BadContentError):
+    """Text that is not written as the `csv` block of its export says; the message proposes one that would read it."""
+
+
 class CountError(StopError):
     """The rows read differ from the provider's own count."""
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tap_exports.engine.decode import CsvDialect, Layout, conform, read
+from tap_exports.engine.decode.cast import rfc3339
 from tap_exports.engine.model import EXTRA, ROW, Column, Contract, Kind, LocalFile, Reject, Rows
 from tap_exports.singer.messages.writer import MessageWriter
 
@@ -168,11 +169,16 @@ def test_any_typed_value(kind: Kind, data: st.DataObject) -> None:
 
 
 def stands_for(value: object, cell: str) -> bool:
-    """Return whether a value is the one of a cell: the same number or text, and a boolean however it is spelt."""
+    """Return whether a value is the one of a cell: the same number or text, and a boolean however it is spelt.
+
+    A quoted empty cell is no number, date or boolean: null. A date-time has the parts that RFC 3339 demands.
+    """
+    if value is None:
+        return not cell
     if isinstance(value, bool):
         return cell.lower() == {True: "true", False: "false"}[value]
     number = isinstance(value, int | Decimal)  # JSON's own grammar knows neither `007` nor `+1`
-    return json.loads(cell, parse_float=Decimal) == value if number else cell == value
+    return json.loads(cell, parse_float=Decimal) == value if number else value in {cell, rfc3339(cell)}
 
 
 def test_names_that_have_to_be_escaped() -> None:

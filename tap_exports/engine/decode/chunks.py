@@ -9,7 +9,7 @@ from tap_exports.engine.decode import source
 from tap_exports.engine.decode.parse import Form, Parsed, parse
 from tap_exports.engine.decode.records import exact_cut, fields, first_record, guessed_cut
 from tap_exports.engine.model import LocalFile
-from tap_exports.errors import BadContentError
+from tap_exports.errors import MisreadError
 
 _LAST_LINES, _LAST_BYTES = 16, 1 << 16  # how far back a record is looked for before all quotes are counted
 
@@ -33,7 +33,7 @@ def chunks(pending: bytes, blocks: Iterator[bytes], form: Form, file: LocalFile)
         file: Named in errors.
 
     Raises:
-        BadContentError: A quote is never closed, or a row is longer than `source.LIMIT` bytes.
+        MisreadError: A quote is never closed, or a row is longer than `source.LIMIT` bytes.
     """
     row, wanted, ends = 1, 0, _ends_a_line(pending)
     for block in blocks:
@@ -99,7 +99,7 @@ def _longer(data: bytes, row: int, file: LocalFile) -> int:
     """Return how many bytes to gather before the next attempt; doubling keeps the work linear."""
     if len(data) > source.LIMIT:
         size = source.LIMIT >> 20
-        raise BadContentError(f"{file.name}, row {row}: longer than {size} MiB, or a quote is opened and never closed")
+        raise MisreadError(f"{file.name}, row {row}: longer than {size} MiB, or a quote is opened and never closed")
     return 2 * len(data)
 
 
@@ -112,4 +112,4 @@ def _last(data: bytes, form: Form, row: int, file: LocalFile) -> Piece:
     cut = exact_cut(whole, form.grammar)
     before = parse(whole, form, cut) if cut else None
     began = row + (before.count if before else 0)
-    raise BadContentError(f"{file.name}, row {began}: a quote is opened and never closed; the file may be cut")
+    raise MisreadError(f"{file.name}, row {began}: a quote is opened and never closed; the file may be cut")

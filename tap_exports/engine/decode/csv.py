@@ -22,7 +22,7 @@ from tap_exports.engine.decode.notation import Notation
 from tap_exports.engine.decode.parse import Fault, Form, Parsed, records
 from tap_exports.engine.decode.propose import proposal
 from tap_exports.engine.model import EXTRA, ROW, Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows
-from tap_exports.errors import BadContentError
+from tap_exports.errors import BadContentError, MisreadError
 
 logger = logging.getLogger("tap-exports.decode")
 
@@ -72,8 +72,8 @@ def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending
     if layout.header not in {None, frozenset(shown)}:
         raise BadContentError(f"{file.name}: its columns are not those of the part before it: {', '.join(shown)}")
     names = property_names(shown, layout)
-    if layout.columns and not any(map(layout.knows, names)) and (advice := proposal(file, layout)):
-        raise BadContentError(f"{file.name}: its header shows none of the known columns{advice}")
+    if layout.columns and not any(map(layout.knows, names)) and proposal(file, layout):
+        raise MisreadError(f"{file.name}: its header shows none of the known columns")
     unknown = [name for name in names if not layout.knows(name)]
     layout.refuse_unknown(unknown, file.name)
     _warn_missing(names, layout, file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from tap_exports.engine.decode.records import Grammar
@@ -13,7 +13,7 @@ from tap_exports.errors import ConfigError
 
 NUL = ("keep", "strip", "reject")
 _TAB = "\\t"
-_PROBES = (datetime(2026, 12, 31, 1, 2), datetime(2009, 3, 4, 15, 16, 17))  # noqa: DTZ001 - no zone is asked for
+_PROBES = (datetime(2026, 12, 31, 1, 2, tzinfo=timezone.utc), datetime(2009, 3, 4, 15, 16, 17, tzinfo=timezone.utc))
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ class Column:
     bare: Collection[str]
 
 
-def guesses(columns: Iterable[Column], dialect: CsvDialect) -> tuple[dict[str, Any], str]:
-    """Return the settings under which the texts fit, and a remark where others would read them as well.
+def guesses(columns: Sequence[Column], dialect: CsvDialect) -> tuple[dict[str, Any], str] | None:
+    """Return the settings under which all texts fit, and a remark where others would read them too; None without any.
 
     Args:
         columns: What the first rows show.
@@ -91,7 +91,9 @@ def guesses(columns: Iterable[Column], dialect: CsvDialect) -> tuple[dict[str, A
             chosen, doubt = _first([column], _date_settings(column), dialect)
             dates |= chosen.get("date_formats", {})
             doubts += doubt
-    return changes | ({"date_formats": {**dialect.date_formats, **dates}} if dates else {}), doubts
+    changes |= {"date_formats": {**dialect.date_formats, **dates}} if dates else {}
+    settled = replace(dialect, **changes)
+    return None if any(_misfits(column, settled) for column in found) else (changes, doubts)
 
 
 def _first(
@@ -131,7 +133,7 @@ def _misfits(column: Column, dialect: CsvDialect) -> set[str]:
 
 def _without(column: Column, nulls: Collection[str]) -> Column:
     kept = [text for text in column.texts if text not in nulls or text not in column.bare]
-    return replace(column, texts=kept)
+    return replace(column, texts=kept, bare=frozenset(column.bare).difference(nulls))
 
 
 def _number_settings() -> Iterable[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from tap_exports.engine.decode.delimiter import LOOK, best
 from tap_exports.engine.decode.layout import Layout, excerpt
 from tap_exports.engine.decode.records import Grammar, cells, each_record
 from tap_exports.engine.model import LocalFile
-from tap_exports.errors import BadContentError
+from tap_exports.errors import BadContentError, MisreadError
 
 _LINE_ENDS = b"\r\n"
 _JSON_START = re.compile(rb'\{\s*"|\[\s*[\[{"]')
@@ -64,7 +64,7 @@ def _whole(data: bytes, file: LocalFile, layout: Layout) -> Header:
     ended = data if data.endswith((b"\n", b"\r")) else data + b"\n"
     found = _header(ended, file, layout, is_whole=True) if len(data) <= source.LIMIT else None
     if found is None:
-        raise BadContentError(f"{file.name}: a quote in the header is opened and never closed")
+        raise MisreadError(f"{file.name}: a quote in the header is opened and never closed")
     return found
 
 
@@ -92,12 +92,12 @@ def _names(record: bytes, grammar: Grammar, file: LocalFile) -> list[str]:
     for position, cell in enumerate(cells(record, grammar), 1):
         if cell.fault:
             shown = excerpt(record.decode(errors="replace"))
-            raise BadContentError(f"{file.name}: column {position} of the header: {cell.fault}: {shown}")
+            raise MisreadError(f"{file.name}: column {position} of the header: {cell.fault}: {shown}")
         try:
             names.append(cell.text.decode())
         except UnicodeDecodeError as error:
             what = f"byte 0x{cell.text[error.start]:02x} is not text"
-            raise BadContentError(f"{file.name}: column {position} of the header: {what}") from error
+            raise MisreadError(f"{file.name}: column {position} of the header: {what}") from error
     return names
 
 

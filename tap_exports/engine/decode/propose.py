@@ -21,7 +21,7 @@ from tap_exports.errors import TapError
 
 _LOOK, _ROWS = 1 << 16, 50
 _MOST_TITLES, _MOST_FOOTERS = 8, 3
-_DELIMITERS = (",", ";", "\t", "|", "^", "~", ":")
+_DELIMITERS, _RARE_DELIMITERS = (",", ";", "\t", "|"), ("^", "~", ":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class _Reading:
         names: The properties of the header.
         rows: The rows that it reads.
         bad: How many rows it does not read.
-        strays: How many of those are not just too long or too short.
+        strays: How many of those are not just too short.
         known: How many names the catalog knows.
     """
 
@@ -68,14 +68,18 @@ def proposal(file: LocalFile, layout: Layout) -> str:
     best = max(read, key=lambda reading: reading.merit, default=None)
     if best is None or not best.rows or (layout.columns and not best.known):
         return ""
-    changes, doubts = guesses(_columns(best, layout), best.dialect)
+    guessed = guesses(list(_columns(best, layout)), best.dialect)
+    if guessed is None:
+        return ""
+    changes, doubts = guessed
     block = _block(replace(best.dialect, **changes))
     if layout.csv.delimiter is None and block.get("delimiter") == ",":
         del block["delimiter"]  # it is found
     if block == _block(layout.csv):
         return ""
     shown = json.dumps(block, ensure_ascii=False)
-    return f"; this reads its first rows: csv: {shown}{doubts}"
+    count = len(best.rows) + best.bad
+    return f"; {len(best.rows)} of its first {count} rows can be read with csv: {shown}{doubts}"
 
 
 def _encoding(head: bytes, dialect: CsvDialect) -> str | None:
@@ -100,7 +104,7 @@ def _text(head: bytes, encoding: str | None, *, is_whole: bool) -> bytes:
 
 def _readings(text: bytes, dialect: CsvDialect, layout: Layout, *, is_whole: bool) -> Iterator[_Reading]:
     """Yield what dialects make of a text, the one in use first."""
-    for changed in _candidates(text, dialect):
+    for changed in _candidates(text, dialect, knows=bool(layout.columns)):
         reading = _reading(text, changed, layout)
         if reading is None:
             continue
@@ -111,8 +115,9 @@ def _readings(text: bytes, dialect: CsvDialect, layout: Layout, *, is_whole: boo
                 yield shorter
 
 
-def _candidates(text: bytes, dialect: CsvDialect) -> Iterator[CsvDialect]:
-    marks = dict.fromkeys([dialect.delimiter, *_DELIMITERS] if dialect.delimiter else _DELIMITERS)
+def _candidates(text: bytes, dialect: CsvDialect, *, knows: bool) -> Iterator[CsvDialect]:
+    usual = (*_DELIMITERS, *_RARE_DELIMITERS) if knows else _DELIMITERS
+    marks = dict.fromkeys([dialect.delimiter, *usual] if dialect.delimiter else usual)
     escapes = dict.fromkeys([dialect.escape, *(["\\"] if b"\\" in text else [])])
     comments = dict.fromkeys([dialect.comment, *(["#"] if re.search(rb"(?:^|[\r\n])#", text) else [])])
     quotes = dict.fromkeys([dialect.quote, *(["'"] if text.count(b"'") > 1 and b'"' not in text else [])])
@@ -146,7 +151,7 @@ def _reading(text: bytes, dialect: CsvDialect, layout: Layout) -> _Reading | Non
     width = len(shown) + dialect.trailing_delimiter
     good = [row for row in rows if len(row) == width and not any(map(_is_faulty, row))]
     known = sum(map(layout.knows, names))
-    strays = sum(any(map(_is_faulty, row)) for row in rows)
+    strays = sum(len(row) > width or any(map(_is_faulty, row)) for row in rows)
     whole = (*good,) if len(names) > 1 or known else ()
     return _Reading(dialect, names, whole, len(rows) - len(good), strays, known)
 

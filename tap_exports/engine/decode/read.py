@@ -16,7 +16,7 @@ from tap_exports.engine.decode.layout import Decoded, Ending, Layout
 from tap_exports.engine.decode.notation import Notation
 from tap_exports.engine.decode.propose import proposal
 from tap_exports.engine.model import FILE, ROW, Column, Contract, LocalFile, NewColumns, Rows
-from tap_exports.errors import BadContentError
+from tap_exports.errors import MisreadError
 
 _READERS: Mapping[str, Callable[[LocalFile, Layout], Generator[Decoded, None, Ending]]] = {
     "csv": read_csv,
@@ -41,9 +41,8 @@ def read(file: LocalFile, format: str, layout: Layout) -> Generator[Decoded, Non
         lineage = {FILE: part.name} if len(parts) > 1 else {}
         try:
             layout = yield from _read_part(part, format, layout, lineage)
-        except BadContentError as error:
-            known = "" if "csv: {" in error.message else advice(part, format, layout)
-            raise BadContentError(error.message + known) from error
+        except MisreadError as error:
+            raise MisreadError(error.message + advice(part, format, layout)) from error
 
 
 def advice(file: LocalFile, format: str, layout: Layout) -> str:  # noqa: A002 - the word of RemoteFile
