@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tap_exports.sandbox.files import xml_error
+from tap_exports.sandbox.tables import rewritten, without_value, zipped
 from tap_exports.sandbox.web import Part, Refusal, Request, Response, Wire
 
 _HTML = b"<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Something went wrong</h1></body></html>"
@@ -183,8 +184,18 @@ CONTENT: Mapping[str, Effect[_Content]] = {
         "The file holds this text instead (UTF-8 unless `encoding` is given), or the bytes of `{base64: …}`.",
         {"text": "a;b", "encoding": "utf-16"},
     ),
+    "csv": Effect(
+        _on_bytes(rewritten),
+        "The CSV file is written in another dialect; `tap_exports/sandbox/tables.py` lists what there is.",
+        {"delimiter": "|", "all": True},
+    ),
     "recode": Effect(_on_bytes(_recode), "The text of the file is encoded this way instead of in UTF-8.", "utf-16"),
     "bom": Effect(_on_bytes(_bom), "The file starts with a UTF-8 byte-order mark."),
+    "zip": Effect(
+        _on_bytes(zipped),
+        "The CSV file is a zip of so many parts, and of what systems leave beside files.",
+        {"parts": 2, "litter": True},
+    ),
     "gzip": Effect(
         _on_bytes(_gzip),
         "The file is compressed; in so many members and without its last bytes, where they are given; or `true`.",
@@ -231,6 +242,11 @@ def _wrong_content_range(response: Response, shift: int) -> Response:
     return _with_header(response, "Content-Range", changed)
 
 
+def _null_field(response: Response, field: str) -> Response:
+    body = response.body.read() if isinstance(response.body, Part) else response.body
+    return replace(response, body=without_value(field, body))
+
+
 def _gzip_encoding(response: Response, _value: object) -> Response:
     body = response.body.read() if isinstance(response.body, Part) else response.body
     return _with_header(replace(response, body=gzip.compress(body, mtime=0)), "Content-Encoding", "gzip")
@@ -248,6 +264,9 @@ def _with_header(response: Response, name: str, value: str) -> Response:
 
 _Reply = Callable[[Response, Any], Response]
 REPLY: Mapping[str, Effect[_Reply]] = {
+    "null_field": Effect(
+        _null_field, "In the JSON reply, this field of the first record is null, and missing in the second.", "status"
+    ),
     "gzip_encoding": Effect(_gzip_encoding, "The body is compressed, with `Content-Encoding: gzip`."),
     "truncate": Effect(_truncate, "Only the first bytes of the body, and a `Content-Length` that agrees.", 100),
     "wrong_content_range": Effect(

@@ -19,6 +19,7 @@ PAGE = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
 FAULTS: Mapping[str, Effect[Any]] = {**INSTEAD, **CONTENT, **REPLY}
 OPTIONS = [(name, option) for name, effect in INSTEAD.items() for option in effect.options]
 DOWNLOAD = "/v1/exports/019760a0-0050-7000-8000-000000000050/download"
+OF_LISTS = {"null_field"}
 Seen = tuple[object, ...]
 
 
@@ -35,11 +36,20 @@ def seen(client: Client, action: Mapping[str, Any] | None) -> Seen:
     return reply.status_code, told, reply.content, round(reply.elapsed.total_seconds())
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", [name for name in FAULTS if name not in OF_LISTS])
 def test_each_fault_shows(clients: Clients, name: str) -> None:
     """The documented example of a fault changes what the client sees."""
     client = clients("exelensia")
     assert seen(client, {name: FAULTS[name].example}) != seen(client, None)
+
+
+@pytest.mark.parametrize("name", sorted(OF_LISTS))
+def test_each_fault_of_a_list_shows(clients: Clients, name: str) -> None:
+    """The documented example of a fault changes a list of the API."""
+    client = clients("exelensia")
+    plain = client.get("/v1/exports")
+    client.box.set_faults({"faults": [{"match": {"path": "/v1/exports"}, "action": {name: FAULTS[name].example}}]})
+    assert client.get("/v1/exports") != plain
 
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
