@@ -8,10 +8,11 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 _LITTER = {"__MACOSX/._export.csv": b"\0\5\x16\7", ".DS_Store": b"\0\0\0\1Bud1", "Thumbs.db": b"\xd0\xcf"}
-_NUMBER, _DAY = re.compile(r"-?[0-9]+\.[0-9]+"), re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_NUMBER, _DAY = re.compile(r"-?[0-9]+\.[0-9]+"), re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def rewritten(how: Mapping[str, Any], data: bytes) -> bytes:
@@ -44,11 +45,8 @@ def _cell(cell: str, how: Mapping[str, Any]) -> str:
     """Return a number or a day in the notation that is asked for."""
     if "decimal" in how and _NUMBER.fullmatch(cell):
         return cell.replace(".", how["decimal"])
-    day = _DAY.fullmatch(cell) if "dates" in how else None
-    if day is None:
-        return cell
-    form = str(how["dates"])
-    return form.replace("%Y", day[1]).replace("%m", day[2]).replace("%d", day[3])
+    is_day = "dates" in how and _DAY.fullmatch(cell)
+    return datetime.fromisoformat(cell).strftime(how["dates"]) if is_day else cell
 
 
 def _framed(text: str, how: Mapping[str, Any], mark: str, end: str) -> str:
