@@ -57,8 +57,8 @@ def _framed(text: str, how: Mapping[str, Any], mark: str, end: str) -> str:
     if how.get("stray"):
         rows = '"a" b' + rows
     comment = f"{how['comment']} made by the sandbox{end}" if how.get("comment") else ""
-    before = (f"sep={mark}{end}" if how.get("sep") else "") + f'A "title{end}' * how.get("titles", 0)
-    return f"{before}{comment}{header}{end}{rows}" + f"Total, of all: 7{end}" * how.get("footers", 0)
+    before = (f"sep={mark}{end}" if how.get("sep") else "") + f'A "title{end}' * int(how.get("titles", 0))
+    return f"{before}{comment}{header}{end}{rows}" + f"Total, of all: 7{end}" * int(how.get("footers", 0))
 
 
 def zipped(how: Mapping[str, Any], data: bytes) -> bytes:

@@ -16,7 +16,7 @@ from tap_exports.engine.publish.lines import record_lines
 from tap_exports.singer.options import CSV
 
 PAGE = Path("docs/csv.md").read_text()
-EXAMPLE = re.compile(r"```yaml\ncsv: (.*)\n```\n```text\n(.*?)```\n```json\n(.*?)\n```", re.DOTALL)
+EXAMPLE = re.compile(r"```yaml\ncsv: ([^\n]*)\n```\n```text\n(.*?)```\n```json\n(.*?)\n```", re.DOTALL)
 KINDS = {"total": Kind.NUMBER, "date": Kind.DATE, "at": Kind.DATETIME, "ok": Kind.BOOLEAN}
 
 
