@@ -583,13 +583,12 @@ dialects = st.fixed_dictionaries(
     table=st.lists(st.lists(texts, min_size=2, max_size=3), max_size=6),
     titles=st.lists(st.text("ab\"', ", max_size=5), max_size=2),
     chunk=st.integers(1, 40),
-    data=st.data(),
 )
-def test_any_table_in_any_dialect(
-    how: dict[str, Any], table: list[list[str]], titles: list[str], chunk: int, data: st.DataObject
-) -> None:
+def test_any_table_in_any_dialect(how: dict[str, Any], table: list[list[str]], titles: list[str], chunk: int) -> None:
     """What Python's writer writes comes out the same, row by row, or as a reject, never as another value."""
     written = io.StringIO(newline="")
+    if how["quoting"] == csv.QUOTE_MINIMAL:  # Python's writer quotes only those breaks that end its lines
+        how = {**how, "lineterminator": "\r\n"}
     escape = None if how["doublequote"] else "\\"
     writer = csv.writer(written, escapechar=escape, **how)
     end = how["lineterminator"]
