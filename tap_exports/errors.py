@@ -6,6 +6,8 @@ query string, a credential never.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class TapError(Exception):
     """A failure with a message that a user can act on.
@@ -131,6 +133,20 @@ class BadContentError(StopError):
 
 class MisreadError(BadContentError):
     """Text that is not written as the `csv` block of its export says; the message proposes one that would read it."""
+
+
+class ColumnsError(BadContentError):
+    """Columns that the configuration expects are not in the file.
+
+    Args:
+        message: What is missing, and where.
+        missing: Their names.
+    """
+
+    def __init__(self, message: str, missing: Sequence[str] = ()) -> None:
+        """Keep the names."""
+        super().__init__(message)
+        self.missing = tuple(missing)
 
 
 class CountError(StopError):

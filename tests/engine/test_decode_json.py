@@ -93,11 +93,14 @@ def test_all_forms_of_a_file(write: Write, chunk: int, data: bytes) -> None:
         (b'{\n "a": {"b": [1]}\n}\n', {"a": {"b": [1]}}),
         (b'{"a": ["x"]}\n', {"a": ["x"]}),
         (b'{"a": [{"b": 1}], "c": [{"d": 2}]}', {"a": [{"b": 1}], "c": [{"d": 2}]}),
-        (b"{}", {}),
     ],
 )
 def test_an_object_without_a_list_of_rows_is_a_row(write: Write, chunk: int, data: bytes, row: dict[str, Any]) -> None:
-    assert rows(list(read_json(write(data), Layout()))) == [{**row, "_sdc_row": 1}]
+    """Where it shows the known columns; without any known, nothing tells it from an error."""
+    known = Layout(columns={"a": Column("a", Kind.ANY)})
+    assert rows(list(read_json(write(data), known))) == [{**row, "_sdc_row": 1}]
+    with pytest.raises(BadContentError, match="an object without a list where rows are due"):
+        list(read_json(write(data), Layout()))
 
 
 def test_an_object_of_declared_columns_is_a_row(write: Write, chunk: int) -> None:

@@ -74,6 +74,8 @@ def layout_values(layout: Layout) -> dict[str, Any]:
         "instants": sorted(layout.instants),
         "optional": sorted(layout.optional),
         "cast": layout.cast,
+        "recognised": sorted(layout.recognised),
+        "expected": sorted(layout.expected),
         "keys": list(layout.keys),
         "longest_name": layout.longest_name,
     }

@@ -95,7 +95,7 @@ def _expired(remote: RemoteFile) -> RemoteFile:
 
 def _layout(values: Mapping[str, Any]) -> decode.Layout:
     columns = [column_of(each) for each in values["columns"]]
-    sets = {name: frozenset(values[name]) for name in ("deselected", "instants", "optional")}
+    sets = {name: frozenset(values[name]) for name in ("deselected", "instants", "optional", "recognised", "expected")}
     known = {"columns": {c.name: c for c in columns}, "contract": Contract(values["contract"]), **sets}
     known |= {"csv": decode.CsvDialect.of(values["csv"]), "keys": tuple(values["keys"])}
     return decode.Layout(**{**values, **known})

@@ -15,6 +15,7 @@ from tap_exports.engine.decode import source
 from tap_exports.engine.decode.cast import RAW, Typed, fits, typed, without_empties
 from tap_exports.engine.decode.chunks import Piece, chunks
 from tap_exports.engine.decode.header import Header, read_header
+from tap_exports.engine.decode.identity import refuse_stranger, refuse_text
 from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Ending, Layout, excerpt
 from tap_exports.engine.decode.lines import prepared
 from tap_exports.engine.decode.names import property_names
@@ -74,6 +75,8 @@ def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending
     names = property_names(shown, layout)
     if layout.columns and not any(map(layout.knows, names)) and proposal(file, layout):
         raise MisreadError(f"{file.name}: its header shows none of the known columns")
+    refuse_text(names, header.rest, layout, file.name)
+    refuse_stranger(names, shown, layout, file.name)
     unknown = [name for name in names if not layout.knows(name)]
     layout.refuse_unknown(unknown, file.name)
     _warn_missing(names, layout, file)

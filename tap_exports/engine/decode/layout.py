@@ -37,6 +37,8 @@ class Layout:
         optional: Declared names that a file may well lack: no warning says so.
         numbered: Whether rows of pages get their ordinal as `_sdc_row`.
         cast: Whether integers, dates and date-times of CSV files come as such where that loses nothing, not as text.
+        recognised: Properties by which a file is recognised where `columns` are left out, as for samples.
+        expected: Properties that the configuration expects in every file.
         keys: Properties without which a row is a reject.
         longest_name: Bytes of the longest property name, or None: any.
         first_row: The ordinal of the file's first row: of a zip's second part it is not 1.
@@ -53,6 +55,8 @@ class Layout:
     optional: frozenset[str] = frozenset()
     numbered: bool = True
     cast: bool = False
+    recognised: frozenset[str] = frozenset()
+    expected: frozenset[str] = frozenset()
     keys: tuple[str, ...] = ()
     longest_name: int | None = None
     first_row: int = 1
@@ -61,6 +65,11 @@ class Layout:
     def knows(self, name: str) -> bool:
         """Return whether the catalog declares or deselects a property."""
         return name in self.columns or name in self.deselected
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Return the properties that show that a file is this export's."""
+        return self.recognised or frozenset({*self.columns, *self.deselected} - self.optional)
 
     def extended(self, columns: Iterable[Column]) -> Layout:
         """Return this layout with further declared columns."""

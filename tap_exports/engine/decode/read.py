@@ -90,7 +90,15 @@ def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: in
     Raises:
         BadContentError: The content is not of the format, or it is cut.
     """
-    plain = replace(layout or Layout(), columns={}, contract=Contract.EVOLVE, skip_rows=0, keys=())
+    seen = layout or Layout()
+    plain = replace(
+        seen,
+        recognised=seen.own,
+        columns={},
+        contract=Contract.EVOLVE,
+        skip_rows=0,
+        keys=(),
+    )
     columns: dict[str, Column] = {}
     gathered: list[Rows] = []
     with closing(read(file, format, plain)) as events:

@@ -28,6 +28,24 @@ _LITTER = re.compile(r"(?:^|/)(?:__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$
 _PIECES_OF_A_BLOCK = 8  # a zip gives them in 256 KiB
 _GZIP, _ZIP = b"\x1f\x8b", (b"PK\x03\x04", b"PK\x05\x06")  # of a zip's first file, and of an empty one's end
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_FOREIGN = {  # what no text begins with
+    b"\x78\x01": "zlib data",
+    b"\x78\x9c": "zlib data",
+    b"\x78\xda": "zlib data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"\x04\x22\x4d\x18": "LZ4 data",
+    b"\xfd7zXZ\x00": "xz data",
+    b"BZh91AY&SY": "bzip2 data",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"\xff\x06\x00\x00sNaPpY": "Snappy data",
+    b"PAR1": "a Parquet file",
+    b"Obj\x01": "an Avro file",
+    b"ARROW1": "an Arrow file",
+    b"%PDF-": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old Office document",
+    b"SQLite format 3": "an SQLite database",
+}
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|error)\b", re.IGNORECASE)
 
 
@@ -109,6 +127,8 @@ def refuse_foreign(head: bytes, file: LocalFile) -> None:
         raise BadContentError(f"{file.name}: HTML or XML where rows are due: {shown}")
     if head.startswith(_ZIP):
         raise BadContentError(f"{file.name}: a zip archive where rows are due")
+    if found := next((name for mark, name in _FOREIGN.items() if head.startswith(mark)), None):
+        raise BadContentError(f"{file.name}: {found} where text is due")
 
 
 def _pieces(raw: BinaryIO, file: LocalFile) -> Generator[bytes, None, None]:

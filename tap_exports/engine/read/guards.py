@@ -13,7 +13,7 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Event, Rows
 from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.tally import Tally
-from tap_exports.errors import GuardError
+from tap_exports.errors import ColumnsError, GuardError
 
 SECONDS_PER_HOUR = 3600
 
@@ -57,12 +57,15 @@ class GuardedReader:
         where = describe(outcome.request.stream, outcome.job, outcome.request.window)
         self._check_age(where, outcome)
         missing = set(self.guards.expect_columns)
-        for event in self.reader.read(outcome, state, tally):
-            if isinstance(event, Rows):
-                missing -= _names(event)
-                if missing and isinstance(event.data, pa.RecordBatch):
-                    raise _lacking(where, missing)
-            yield event
+        try:
+            for event in self.reader.read(outcome, state, tally):
+                if isinstance(event, Rows):
+                    missing -= _names(event)
+                    if missing and isinstance(event.data, pa.RecordBatch):
+                        raise _lacking(where, missing)
+                yield event
+        except ColumnsError as error:
+            raise _lacking(where, error.missing) from error
         if missing and tally.rows:
             raise _lacking(where, missing)
         if self.guards.min_rows is not None and tally.rows < self.guards.min_rows:

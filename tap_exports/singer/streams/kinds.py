@@ -213,7 +213,9 @@ class ExportStream(EntryStream):
 
     def layout(self, skip_rows: int = 0) -> Layout:
         """Return how the next file is to be read."""
-        return replace(super().layout(skip_rows), csv=self.csv)
+        return replace(
+            super().layout(skip_rows), csv=self.csv, expected=frozenset(self.entry.get("expect_columns", ()))
+        )
 
     def columns_of_entry(self) -> dict[str, Column]:
         """Return the columns whose types the entry says, those with a date format among them."""
