@@ -97,7 +97,7 @@ SHARED = (
         "min_transfer_bytes_per_second",
         th.NumberType,
         default=100,
-        description="A reply or file that comes slower over `request_timeout_seconds` is broken off and resumed; 0: never",
+        description="What comes slower over `request_timeout_seconds` is broken off and asked for again; 0: never",
     ),
     th.Property(
         "verify_digests",

@@ -189,3 +189,11 @@ def test_a_signal_at_the_end_of_a_list_is_heard(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Workers, "close", ended)
     with pytest.raises(Terminated):
         read(Server([2, 2], total=4))
+
+
+def test_empty_body_in_the_middle_is_no_end() -> None:
+    """A page of nothing, without a count of its own, ends no list of which fewer came than were counted."""
+    answers = [Page([{"id": 1}, {"id": 2}], total=5), Page([{"id": 3}, {"id": 4}], total=5), Page([])]
+    read = read_pages(lambda number: answers[number - 1], lambda page: page, 2, 1, "x /list")
+    with pytest.raises(BadContentError, match=r"^x /list: page 3 is empty, but 5 records are due and 4 came$"):
+        list(read)

@@ -115,7 +115,6 @@ def test_the_documented_run_is_read() -> None:
         ("completed", Status.COMPLETED, True),
         ("failed", Status.FAILED, True),
         ("cancelled", Status.CANCELLED, True),
-        ("COMPLETED", Status.UNKNOWN, False),
         ("queued", Status.UNKNOWN, False),
     ],
 )
@@ -173,7 +172,17 @@ def test_rows_in_any_envelope(body: object, total: int | None, pages: int | None
     assert (page.items, page.total, page.pages, page.last) == ([ITEM], total, pages, None)
 
 
-@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": {}}, {"data": {"items": {}}}, None, "soon"])
+@pytest.mark.parametrize("body", [None, {"data": None}, {"data": {"items": None, "total_count": "0"}}])
+def test_nothing_is_an_empty_list(body: object) -> None:
+    assert parse_page(body, "/api/export/459").items == []
+
+
+def test_totals_as_text_are_numbers() -> None:
+    page = parse_page({"data": {"items": [ITEM], "total_count": "235", "total_pages": "3"}}, "/api/export/459")
+    assert (page.total, page.pages) == (235, 3)
+
+
+@pytest.mark.parametrize("body", [{}, {"data": {}}, {"data": {"items": {}}}, {"error": "x"}, "soon"])
 def test_a_page_without_rows_is_bad_content(body: object) -> None:
     """A reply without an array is never an empty export."""
     with pytest.raises(BadContentError, match=r"cension /api/export/459: neither data\.items nor an array of rows"):

@@ -249,7 +249,7 @@ def test_a_completed_job_without_a_url_is_not_ready() -> None:
 
 @pytest.mark.parametrize("body", [[], {}, {"data": []}, {"job_id": ""}, "x"])
 def test_a_reply_without_a_job_is_refused(body: object) -> None:
-    with pytest.raises(BadContentError, match="a job with a job_id is due"):
+    with pytest.raises(BadContentError, match="an object with job_id is due, got "):
         unwrap(reply(body))
 
 

@@ -181,9 +181,10 @@ def test_an_object_comes_with_and_without_an_envelope(body: object) -> None:
     assert unwrap(body) == EXPORT
 
 
-@pytest.mark.parametrize("body", [[], None, "soon", {"data": []}, {"data": None}])
-def test_what_is_no_object_is_empty(body: object) -> None:
-    assert unwrap(body) == {}
+@pytest.mark.parametrize("body", [[], None, "soon", {}])
+def test_what_is_no_object_is_bad_content(body: object) -> None:
+    with pytest.raises(BadContentError, match=r"^exelensia: an object is due, got "):
+        unwrap(body)
 
 
 def test_the_documented_page_is_read() -> None:
@@ -196,11 +197,21 @@ def test_a_page_without_counts_is_read() -> None:
     assert (page.items, page.total, page.pages) == ([EXPORT], None, None)
 
 
-@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": {}}, [], "soon"])
+@pytest.mark.parametrize("body", [{}, {"data": {}}, {"error": "x"}, {"data": "none"}, {"data": ["x"]}, "soon"])
 def test_a_page_without_an_array_is_bad_content(body: object) -> None:
     """A reply without records is never an empty list."""
-    with pytest.raises(BadContentError, match="a list without an array at `data`"):
+    with pytest.raises(BadContentError, match="exelensia: `data` of a list: a list of records is due, got "):
         parse_page(body)
+
+
+@pytest.mark.parametrize("body", [None, {"data": None}, {"data": None, "meta": {"total": 0}}, {"data": [None]}, []])
+def test_nothing_is_an_empty_list(body: object) -> None:
+    assert parse_page(body).items == []
+
+
+def test_totals_as_text_are_numbers() -> None:
+    page = parse_page({"data": [EXPORT], "meta": {"total": "235", "totalPages": " 3.0 "}})
+    assert (page.total, page.pages) == (235, 3)
 
 
 def test_the_documented_job_is_read() -> None:
@@ -220,7 +231,6 @@ def test_the_documented_job_is_read() -> None:
         ("PROCESSING", Status.RUNNING, False),
         ("COMPLETED", Status.COMPLETED, True),
         ("FAILED", Status.FAILED, True),
-        ("completed", Status.UNKNOWN, False),
         ("ARCHIVED", Status.UNKNOWN, False),
     ],
 )

@@ -116,10 +116,21 @@ def test_a_list_without_an_envelope_is_whole() -> None:
     assert (page.last, page.items) == (True, [{**EXPORT, "created_at": NOON}])
 
 
-@pytest.mark.parametrize("data", [{}, None, "soon"])
-def test_a_list_without_an_array_is_bad_content(data: object) -> None:
-    with pytest.raises(BadContentError, match="no array of exports"):
-        parse_page({"data": data, "pagination": None})
+@pytest.mark.parametrize("body", [{}, {"data": {}}, {"data": "soon"}, {"error": "x"}, {"data": [1]}])
+def test_a_list_without_an_array_is_bad_content(body: object) -> None:
+    with pytest.raises(BadContentError, match="`data` of a list: a list of records is due, got "):
+        parse_page(body)
+
+
+@pytest.mark.parametrize("pagination", [None, {"has_more": "false"}])
+def test_nothing_is_an_empty_list(pagination: object) -> None:
+    pages = [parse_page(None), parse_page({"data": None, "pagination": pagination})]
+    assert [(page.items, page.last) for page in pages] == [([], True)] * 2
+
+
+def test_totals_as_text_are_numbers() -> None:
+    page = parse_page({"data": [], "pagination": {"total_count": "235", "has_more": "true"}})
+    assert (page.total, page.last) == (235, False)
 
 
 @pytest.mark.parametrize("raw", STATUSES)

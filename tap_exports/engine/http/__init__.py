@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tap_exports.engine.http import fields
 from tap_exports.engine.http.client import Client
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
 from tap_exports.engine.http.guard.origins import safe_url
@@ -18,6 +19,7 @@ __all__ = [
     "RateGate",
     "Reply",
     "Transport",
+    "fields",
     "plain_error",
     "safe_url",
 ]

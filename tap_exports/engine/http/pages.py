@@ -37,7 +37,7 @@ def read_pages(
         BadContentError: A page is empty although the provider declares more.
     """
     first = parse(fetch(1))
-    before = first.items
+    before, total = first.items, first.total
     yield first
     last = _last_page(first, limit)
     pages = _ahead(fetch, last, concurrency) if last else (fetch(number) for number in _numbers_from(2))
@@ -49,7 +49,10 @@ def read_pages(
             if _repeats(page, before):
                 msg = f"{where}: page {number} repeats page {number - 1}; the provider ignores the page number"
                 raise StopError(msg)
-            before = page.items
+            before, total = page.items, page.total if page.total is not None else total
+            if not page.items and page.total is None and total is not None and seen < total:
+                msg = f"{where}: page {number} is empty, but {total} records are due and {seen} came"
+                raise BadContentError(msg)
             yield page
             seen += len(page.items)
             if _ends(page, number, seen, limit, where):

@@ -6,6 +6,8 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -39,6 +41,14 @@ class Reply:
     body: bytes = field(repr=False)
     source: str = "the server"
     redactor: Redactor = field(default=_RULES_ONLY, repr=False, compare=False)
+
+    @property
+    def date(self) -> datetime | None:
+        """Return the server's own time, or None where it tells none that can be read."""
+        with contextlib.suppress(TypeError, ValueError):
+            told = parsedate_to_datetime(self.headers.get("Date", ""))
+            return told if told.tzinfo else told.replace(tzinfo=timezone.utc)
+        return None
 
     @property
     def is_success(self) -> bool:

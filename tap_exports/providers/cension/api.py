@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tap_exports.engine.clock import from_text
-from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.pages import read_pages
 from tap_exports.engine.model import Job, Page, Request, Row, Status
 from tap_exports.errors import BadContentError, NotFoundError, RefusedError
@@ -137,9 +136,9 @@ def parse_job(record: Row, number: int) -> Job:
     started = record.get("startedAt")
     return Job(
         id=str(record.get("operationId") or number),
-        status=STATUSES.get(raw, Status.UNKNOWN),
+        status=fields.status(STATUSES, raw),
         raw_status=raw,
-        created_at=from_text(started) if started else None,
+        created_at=fields.instant(started, f"cension: startedAt of operation {number}"),
         progress=record.get("processedItems"),
         reason=record.get("errorMessage"),
     )
@@ -151,14 +150,15 @@ def parse_page(body: Any, path: str) -> Page:  # noqa: ANN401 - `Any` stops here
     Raises:
         BadContentError: It is none of them.
     """
-    data = body.get("data") if isinstance(body, dict) else body
-    counts = (body.get("pagination") or {}) if isinstance(body, dict) else {}
+    data = body.get("data", {}) if isinstance(body, dict) else body
+    counts = fields.mapping(body.get("pagination")) if isinstance(body, dict) else {}
     if isinstance(data, dict):
-        counts, data = data, data.get("items")
-    if not isinstance(data, list):
+        counts, data = data, data.get("items", {})
+    if data is not None and not isinstance(data, list):
         msg = f"cension {path}: neither data.items nor an array of rows"
         raise BadContentError(msg)
-    return Page(data, total=counts.get("total_count"), pages=counts.get("total_pages"), last=None)
+    total, pages = fields.number(counts.get("total_count")), fields.number(counts.get("total_pages"))
+    return Page(data or [], total=total, pages=pages, last=None)
 
 
 def parse_error(reply: Reply) -> tuple[str, str]:

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from tap_exports.engine.archive import Inventory, Section, Survey
 from tap_exports.engine.clock import to_text
-from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status
-from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError
+from tap_exports.errors import JobLostError, NotFoundError, NotReadyError
 
 API_URL = "https://www.closient.com"
 PATH = "/dashboard/api/v1/data-export"
@@ -89,11 +89,11 @@ class ClosientApi:
     def inventory(self, job: Job) -> Inventory:
         """Return what a job says of its archive."""
         record = job.data["record"]
-        return Inventory(parse_sections(record.get("sections")), record.get("file_size_bytes") or None)
+        return Inventory(parse_sections(record.get("sections")), fields.number(record.get("file_size_bytes")) or None)
 
     def manifest(self, found: Survey) -> Inventory:
         """Return what the archive says of itself; the manifest's layout is not documented."""
-        return Inventory(parse_sections(found.content.get("sections")))
+        return Inventory(parse_sections(fields.mapping(found.content).get("sections")))
 
     def constants(self, job: Job) -> Row:
         """Return the columns that every row of a job has."""
@@ -123,12 +123,7 @@ def unwrap(reply: Reply) -> Row:
     Raises:
         BadContentError: It is not one.
     """
-    body = reply.json()
-    inner = body.get("data", body) if isinstance(body, dict) else None
-    if not isinstance(inner, dict) or not inner.get("job_id"):
-        msg = f"{reply.source}: a job with a job_id is due"
-        raise BadContentError(msg)
-    return inner
+    return fields.record(reply.json(), reply.source, key="job_id")
 
 
 def parse_job(record: Row, organization: str) -> Job:
@@ -137,7 +132,7 @@ def parse_job(record: Row, organization: str) -> Job:
     sections = parse_sections(record.get("sections")) or ()
     return Job(
         id=str(record["job_id"]),
-        status=STATUSES.get(raw.lower(), Status.UNKNOWN),
+        status=fields.status(STATUSES, raw),
         raw_status=raw,
         progress=(record.get("file_size_bytes"), tuple(sections)),
         reason=record.get("error"),
@@ -166,8 +161,8 @@ def _section(raw: Mapping[str, Any]) -> Section:
     return Section(
         key=str(raw.get("key") or raw.get("name") or ""),
         status=None if status is None else str(status),
-        records=raw.get("record_count"),
-        binaries=raw.get("binary_count"),
+        records=fields.number(raw.get("record_count")),
+        binaries=fields.number(raw.get("binary_count")),
         error=str(error) if error else None,
     )
 

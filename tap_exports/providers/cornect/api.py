@@ -10,12 +10,11 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from tap_exports.engine.clock import Clock, from_text
-from tap_exports.engine.http import Client, Pace, Reply
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.http import Client, Pace, Reply, fields
 from tap_exports.engine.jobs.budget import Budget
 from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import (
-    BadContentError,
     JobLostError,
     LostReplyError,
     NotFoundError,
@@ -96,7 +95,8 @@ class CornectApi:
         Raises:
             NotFoundError: The workspace has no such export.
         """
-        return dict(self._client.send("GET", f"{EXPORTS}/{export_id}", gate=self._paces["export"]).json())
+        reply = self._client.send("GET", f"{EXPORTS}/{export_id}", gate=self._paces["export"])
+        return fields.record(reply.json(), f"cornect: export {export_id}", key="id", inside=("data", "export_job"))
 
     def exports(self, window: Window | None, ids: Sequence[str]) -> Iterator[Row]:
         """Return the exports that are known: some by their ids, others by the transactions of a window.
@@ -187,7 +187,7 @@ class CornectApi:
         """Return the one file of a completed export, with a fresh URL; an empty export has none."""
         if job.id.startswith(EMPTY):
             return []
-        form = str(job.data.get("export_format") or self.export(job.id)["export_format"])
+        form = str(job.data.get("export_format") or self.export(job.id).get("export_format") or "csv")
         try:
             reply = self._client.send("POST", f"{EXPORTS}/{job.id}/download", gate=self._paces["download"])
         except NotFoundError as error:
@@ -196,7 +196,8 @@ class CornectApi:
             if error.status == 400:  # noqa: PLR2004 - documented: not completed
                 raise NotReadyError(error.message) from error
             raise
-        return [RemoteFile(f"export.{form}", str(reply.json()["download_url"]), form)]
+        found = fields.record(reply.json(), f"cornect: the download of export {job.id}", key="download_url")
+        return [RemoteFile(f"export.{form}", str(found["download_url"]), form)]
 
     def samples(self, request: Request) -> Iterator[Job]:
         """Yield the configured export, or charged ones of the same form, those of this very request first."""
@@ -229,9 +230,16 @@ def empty_job(request: Request) -> Job:
 
 
 def parse_credits(body: Any) -> tuple[Row, list[Row]]:  # noqa: ANN401 - `Any` stops here
-    """Return workspace and balance, and the transactions, oldest first."""
-    rest = {k: v for k, v in body.items() if k != "recent_transactions"}
-    return rest, sorted(body.get("recent_transactions") or [], key=lambda t: (str(t["created_at"]), str(t["id"])))
+    """Return workspace and balance, and the transactions, oldest first.
+
+    Raises:
+        BadContentError: The balance is missing: nothing may be spent without knowing it.
+    """
+    outer = fields.record(body, f"cornect {CREDITS}", key="balance")
+    listed = fields.records(outer.get("recent_transactions"), f"cornect {CREDITS}: `recent_transactions`")
+    rest = {k: v for k, v in outer.items() if k != "recent_transactions"}
+    rest["balance"] = fields.number(rest["balance"]) if fields.number(rest["balance"]) is not None else rest["balance"]
+    return rest, sorted(listed, key=lambda t: (str(t.get("created_at")), str(t.get("id"))))
 
 
 def parse_search(body: Any) -> tuple[Page, str | None]:  # noqa: ANN401 - `Any` stops here
@@ -240,11 +248,10 @@ def parse_search(body: Any) -> tuple[Page, str | None]:  # noqa: ANN401 - `Any` 
     Raises:
         BadContentError: There is no list of companies in it.
     """
-    if not isinstance(body, dict) or not isinstance(body.get("items"), list):
-        msg = f"cornect {SEARCH}: no list of companies at `items`"
-        raise BadContentError(msg)
-    cursor = body.get("next_cursor") or None
-    return Page(body["items"], total=body.get("total"), last=cursor is None), cursor
+    outer = body if isinstance(body, dict) else {"items": body}
+    items = fields.records(outer.get("items", {}), f"cornect {SEARCH}: `items`, the companies,")
+    cursor = fields.text(outer.get("next_cursor"))
+    return Page(items, total=fields.number(outer.get("total")), last=cursor is None), cursor
 
 
 def parse_created(body: Any) -> Job:  # noqa: ANN401 - `Any` stops here
@@ -253,30 +260,26 @@ def parse_created(body: Any) -> Job:  # noqa: ANN401 - `Any` stops here
     Raises:
         BadContentError: It names no export.
     """
-    record = body.get("export_job", body) if isinstance(body, dict) else {}
-    if not isinstance(record, dict) or not record.get("id"):
-        msg = "cornect: the reply to a creation names no export"
-        raise BadContentError(msg)
-    warnings = []
-    if body.get("capped_at_10k"):
+    record = fields.record(body, "cornect: the reply to a creation names no export", key="id", inside=("export_job",))
+    outer, warnings = fields.mapping(body), []
+    if outer.get("capped_at_10k"):
         warnings.append(f"capped at {CAP} companies by the provider (capped_at_10k): split the filters")
-    if body.get("would_skip"):
-        warnings.append(f"{body['would_skip']} companies are missing: the balance did not cover them (would_skip)")
-    charged = body.get("credits_charged", body.get("cost"))
+    if outer.get("would_skip"):
+        warnings.append(f"{outer['would_skip']} companies are missing: the balance did not cover them (would_skip)")
+    charged = fields.number(outer.get("credits_charged", outer.get("cost")))
     return replace(parse_job(record), credits=charged, warnings=tuple(warnings), is_capped=bool(warnings))
 
 
 def parse_job(record: Row) -> Job:
     """Return the job that an export record describes."""
     raw = str(record.get("status", ""))
-    created = record.get("created_at")
     return Job(
         id=str(record["id"]),
-        status=STATUSES.get(raw.lower(), Status.UNKNOWN),
+        status=fields.status(STATUSES, raw),
         raw_status=raw,
-        created_at=from_text(created) if created else None,
-        rows=record.get("total_records"),
-        is_capped=(record.get("total_records") or 0) >= CAP,
+        created_at=fields.instant(record.get("created_at"), f"cornect: created_at of export {record['id']}"),
+        rows=fields.number(record.get("total_records")),
+        is_capped=(fields.number(record.get("total_records")) or 0) >= CAP,
         progress=record.get("processed_records"),
         data={"export_format": record.get("export_format")},
     )
@@ -284,13 +287,15 @@ def parse_job(record: Row) -> Job:
 
 def created_by(transactions: Sequence[Row]) -> list[tuple[str, datetime]]:
     """Return the ids of the exports that were charged, and when, oldest first."""
-    found = [(CREATED.fullmatch(str(t.get("reference"))), t["created_at"]) for t in transactions]
-    return [(match["id"], from_text(at)) for match, at in found if match]
+    found = [(CREATED.fullmatch(str(t.get("reference"))), t.get("created_at")) for t in transactions]
+    dated = [(match["id"], fields.instant(at, "cornect: created_at of a transaction")) for match, at in found if match]
+    return [(export_id, at) for export_id, at in dated if at is not None]
 
 
 def charge_of(transactions: Sequence[Row], export_id: str) -> int | None:
     """Return what the creation of an export was charged."""
-    amounts = [t["amount"] for t in transactions if t.get("reference") == f"export:{export_id}:create"]
+    told = [fields.number(t.get("amount")) for t in transactions if t.get("reference") == f"export:{export_id}:create"]
+    amounts = [amount for amount in told if amount is not None]
     return -sum(amounts) if amounts else None
 
 

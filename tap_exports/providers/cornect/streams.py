@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.decode import infer_columns
+from tap_exports.engine.http import fields
 from tap_exports.engine.jobs.budget import Budget
-from tap_exports.engine.model import Column, Page, Row, Status, Window
+from tap_exports.engine.model import Column, Page, Row, Window
 from tap_exports.engine.run.listed import ListRun
 from tap_exports.errors import ConfigError
 from tap_exports.providers.cornect import schemas
@@ -176,7 +177,7 @@ class Exports(CornectStream):
 
     def is_open(self, row: Row) -> bool:
         """Tell of a job that it is not terminal; an unknown status is not."""
-        return not STATUSES.get(str(row.get("status")).lower(), Status.UNKNOWN).is_terminal
+        return not fields.status(STATUSES, row.get("status")).is_terminal
 
 
 class ExportRows(SampledExportStream):

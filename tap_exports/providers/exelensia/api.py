@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from tap_exports.engine.clock import MILLISECOND, from_text, to_text
-from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.pages import read_pages
 from tap_exports.engine.model import Column, Job, Kind, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError, RefusedError
@@ -141,7 +141,7 @@ class ExelensiaApi:
             if error.status == 409:  # noqa: PLR2004 - documented: not yet completed
                 raise NotReadyError(error.message) from error
             raise
-        url = unwrap(reply.json()).get("url")
+        url = fields.text(fields.mapping(fields.mapping(reply.json()).get("data", reply.json())).get("url"))
         if not url:
             msg = f"exelensia: the download of export {job.id} names no url"
             raise BadContentError(msg)
@@ -206,27 +206,29 @@ def is_same(item: Row, asked: Mapping[str, Any]) -> bool:
     """Tell whether an export in the list is what a body asked for."""
     if item.get("schema_id") != asked["schema_id"] or (item.get("expand_array") or None) != asked.get("expand_array"):
         return False
-    return all(item.get(k) and from_text(item[k]) == from_text(asked[k]) for k in ("start_date", "end_date"))
+    bounds = ("start_date", "end_date")
+    return all(fields.instant(item.get(k), f"exelensia: {k} of an export") == from_text(asked[k]) for k in bounds)
 
 
 def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
-    """Return the object of a reply, with or without a `data` around it."""
-    inner = body.get("data", body) if isinstance(body, dict) else {}
-    return inner if isinstance(inner, dict) else {}
+    """Return the object of a reply, with or without a `data` around it.
+
+    Raises:
+        BadContentError: There is none.
+    """
+    return fields.record(body, "exelensia")
 
 
 def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
-    """Return a page of a list: `{"data": […], "meta": {"total", "totalPages"}}`.
+    """Return a page of a list: `{"data": […], "meta": {"total", "totalPages"}}`; an empty body is an empty list.
 
     Raises:
         BadContentError: It has no array of records.
     """
-    data = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(data, list):
-        msg = "exelensia: a list without an array at `data`"
-        raise BadContentError(msg)
-    meta = body.get("meta") or {}
-    return Page(data, total=meta.get("total"), pages=meta.get("totalPages"))
+    outer = body if isinstance(body, dict) else {"data": body}
+    meta = fields.mapping(outer.get("meta"))
+    items = fields.records(outer.get("data", {}), "exelensia: `data` of a list")
+    return Page(items, total=fields.number(meta.get("total")), pages=fields.number(meta.get("totalPages")))
 
 
 def parse_job(item: Row) -> Job:
@@ -239,12 +241,11 @@ def parse_job(item: Row) -> Job:
         msg = "exelensia: a record of an export without an id"
         raise BadContentError(msg)
     raw = str(item.get("status", ""))
-    created = item.get("createdAt")
     return Job(
         id=str(item["id"]),
-        status=STATUSES.get(raw, Status.UNKNOWN),
+        status=fields.status(STATUSES, raw),
         raw_status=raw,
-        created_at=from_text(created) if created else None,
+        created_at=fields.instant(item.get("createdAt"), f"exelensia: createdAt of export {item['id']}"),
         progress=item.get("updatedAt"),
     )
 
@@ -254,17 +255,18 @@ def parse_columns(schema: Row) -> tuple[dict[str, Column], dict[str, str]]:
 
     Arrays and objects have no documented form in CSV: they stay text.
     """
-    fields = (schema.get("schema") or {}).get("fields") or []
-    columns = {f["key"]: Column(f["key"], KINDS.get(str(f.get("type")).lower(), Kind.STRING)) for f in fields}
-    return columns, {f["label"]: f["key"] for f in fields if f.get("label") and f["label"] not in columns}
+    listed = fields.records(fields.mapping(schema.get("schema")).get("fields"), "exelensia: `fields` of a schema")
+    named = [(str(f["key"]), f) for f in listed if fields.text(f.get("key"))]
+    columns = {key: Column(key, KINDS.get(str(f.get("type")).lower(), Kind.STRING)) for key, f in named}
+    return columns, {str(f["label"]): key for key, f in named if f.get("label") and f["label"] not in columns}
 
 
 def parse_error(reply: Reply) -> tuple[str, str]:
     """Return code and message of an error body; its shape is not documented, `message` may be a list."""
     body = reply.json()
-    fields = body if isinstance(body, dict) else {"message": body}
-    nested = fields.get("error")
-    error = nested if isinstance(nested, dict) else {}
-    message = fields.get("message") or error.get("message") or nested or ""
+    outer = body if isinstance(body, dict) else {"message": body}
+    nested = outer.get("error")
+    error = fields.mapping(nested)
+    message = outer.get("message") or error.get("message") or nested or ""
     text = "; ".join(map(str, message)) if isinstance(message, list) else str(message)
-    return str(error.get("code") or fields.get("code") or ""), text
+    return str(error.get("code") or outer.get("code") or ""), text

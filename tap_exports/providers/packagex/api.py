@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from itertools import takewhile
 from typing import Any
 
-from tap_exports.engine.clock import from_text, to_text
+from tap_exports.engine.clock import to_text
 from tap_exports.engine.decode.instants import instant_text
-from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.shifting import newest_first, read_shifting
 from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError
@@ -150,9 +149,12 @@ def date_filter(window: Window) -> str:
 
 
 def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
-    """Return the object of a reply, with or without a `data` around it."""
-    inner = body.get("data", body) if isinstance(body, dict) else {}
-    return inner if isinstance(inner, dict) else {}
+    """Return the object of a reply, with or without a `data` around it.
+
+    Raises:
+        BadContentError: There is none.
+    """
+    return fields.record(body, "packagex")
 
 
 def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
@@ -161,12 +163,12 @@ def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
     Raises:
         BadContentError: There is no array in it.
     """
-    data, turns = (body.get("data"), body.get("pagination")) if isinstance(body, dict) else (body, None)
-    if not isinstance(data, list):
-        msg = f"packagex {PATH}: no array of exports at `data`"
-        raise BadContentError(msg)
-    last = not turns["has_more"] if turns and "has_more" in turns else None if turns else True
-    return Page([parse_export(item) for item in data], total=(turns or {}).get("total_count"), last=last)
+    outer = body if isinstance(body, dict) else {"data": body}
+    items = fields.records(outer.get("data", {}), f"packagex {PATH}: `data` of a list", key="id")
+    turns = fields.mapping(outer.get("pagination"))
+    more = fields.flag(turns.get("has_more"))
+    last = None if turns and more is None else not more
+    return Page([parse_export(item) for item in items], total=fields.number(turns.get("total_count")), last=last)
 
 
 def parse_export(item: Row) -> Row:
@@ -187,9 +189,9 @@ def parse_job(item: Row) -> Job:
     raw, record = str(item.get("status", "")), parse_export(item)
     return Job(
         id=str(item["id"]),
-        status=STATUSES.get(raw, Status.UNKNOWN),
+        status=fields.status(STATUSES, raw),
         raw_status=raw,
-        created_at=from_text(record["created_at"]) if record.get("created_at") else None,
+        created_at=fields.instant(record.get("created_at"), f"packagex: created_at of export {item['id']}"),
         progress=(item.get("updated_at"), item.get("count_batches")),
         reason=item.get("reason"),
         data=item,
@@ -202,9 +204,9 @@ def parse_files(item: Mapping[str, Any], wanted: Wanted) -> list[RemoteFile]:
     Raises:
         BadContentError: The rows have no URL.
     """
-    total, rows = item.get("count_total"), wanted[0] in {JSON, CSV}
+    total, rows = fields.number(item.get("count_total")), wanted[0] in {JSON, CSV}
     for field, name, form in wanted:
-        if item.get(field):
+        if fields.text(item.get(field)):
             return [RemoteFile(name, str(item[field]), form, rows=total if rows else None)]
     if rows and total != 0:
         msg = f"packagex: export {item.get('id')} is completed, but shows neither _json_url nor _csv_url"
@@ -241,10 +243,9 @@ def is_within(created: datetime, window: Window) -> bool:
 
 def is_removed(job: Job, reply: Reply) -> bool:
     """Tell by the provider's own clock whether the files of an ended job are gone; records may outlive them."""
-    date = reply.headers.get("Date")
-    if not date or job.created_at is None or not job.status.is_terminal:
+    if reply.date is None or job.created_at is None or not job.status.is_terminal:
         return False
-    return parsedate_to_datetime(date) - job.created_at > RETENTION
+    return reply.date - job.created_at > RETENTION
 
 
 def parse_error(reply: Reply) -> tuple[str, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tap_exports.engine.http import fields
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Column, Kind, Row, Status
+from tap_exports.engine.model import Column, Kind, Row
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.run.followed import FollowRun, LeadingState, Quiet
 from tap_exports.errors import ConfigError
@@ -53,7 +54,7 @@ class Exports(WholeSecondStream, ListStream):
 
     def is_open(self, row: Row) -> bool:
         """Tell of a job that it is not terminal; an unknown status is not."""
-        return not STATUSES.get(str(row.get("status")), Status.UNKNOWN).is_terminal
+        return not fields.status(STATUSES, row.get("status")).is_terminal
 
 
 class ExportRows(SampledExportStream):
