@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from tap_exports.sandbox.files import xml_error
 from tap_exports.sandbox.tables import rewritten, without_value, zipped
-from tap_exports.sandbox.web import Part, Refusal, Request, Response, Wire
+from tap_exports.sandbox.web import Part, Refusal, Request, Response, Wire, json_response
 
 _HTML = b"<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>Something went wrong</h1></body></html>"
 _XML = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>InternalError</Code><Message>Please retry</Message></Error>'
@@ -113,6 +113,16 @@ def _expire(_action: Mapping[str, Any], _scene: Scene) -> Response:
     return xml_error(Refusal(403, "Request has expired", code="AccessDenied"))
 
 
+def _nothing(action: Mapping[str, Any], _scene: Scene) -> Response:
+    kind = action["nothing"]
+    return json_response({"data": None}) if kind == "data" else Response(int(kind), b"")
+
+
+def _challenge(_action: Mapping[str, Any], _scene: Scene) -> Response:
+    page = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
+    return Response(403, page, (("Content-Type", "text/html"), ("Server", "cloudflare"), ("CF-Mitigated", "challenge")))
+
+
 _Instead = Callable[[Mapping[str, Any], Scene], Response]
 INSTEAD: Mapping[str, Effect[_Instead]] = {
     "reset": Effect(lambda _action, _scene: Response(wire=Wire(drop="reset")), "The connection is reset."),
@@ -125,14 +135,19 @@ INSTEAD: Mapping[str, Effect[_Instead]] = {
                 "html",
                 "Body of `status`: `json` (default; the provider's error), `html`, `xml`, `text`, `empty`.",
             ),
-            "retry_after": (5, "Header `Retry-After` of `status`, in seconds."),
-            "retry_after_date": (5, "The same header as an HTTP date, so many seconds ahead."),
+            "retry_after": (5, "Header `Retry-After` of `status`, in seconds; 0 or a fraction too."),
+            "retry_after_date": (
+                5,
+                "The same header as an HTTP date, so many seconds ahead; negative: behind.",
+            ),
         },
     ),
     "html": Effect(lambda _action, _scene: _page("html"), "Status 200 with an HTML page."),
     "xml": Effect(lambda _action, _scene: _page("xml"), "Status 200 with an XML error document."),
     "redirect": Effect(_redirect, "Status 302 to this address.", "http://127.0.0.1:9/"),
     "expire": Effect(_expire, "Status 403, as for a signed URL that has expired."),
+    "nothing": Effect(_nothing, 'A success without a body, with this status; `data`: with `{"data": null}`.', 204),
+    "challenge": Effect(_challenge, "Status 403 with a page of a gateway in front of the API."),
 }
 
 
@@ -257,6 +272,18 @@ def _date(response: Response, seconds: float) -> Response:
     return _with_header(response, "Date", format_datetime(shown, usegmt=True))
 
 
+def _stored_encoding(response: Response, value: str) -> Response:
+    return _with_header(response, "Content-Encoding", value)
+
+
+def _digest(response: Response, _value: object) -> Response:
+    return _with_header(response, "Repr-Digest", f"sha-256=:{base64.b64encode(bytes(32)).decode()}:")
+
+
+def _unframed(response: Response, _value: object) -> Response:
+    return replace(response, wire=replace(response.wire, framed=False))
+
+
 def _with_header(response: Response, name: str, value: str) -> Response:
     others = tuple(pair for pair in response.headers if pair[0].lower() != name.lower())
     return replace(response, headers=(*others, (name, value)))
@@ -281,6 +308,11 @@ REPLY: Mapping[str, Effect[_Reply]] = {
     ),
     "date_skew": Effect(_date, "`Date` is so many seconds ahead of the time, or behind.", -300),
     "lose_reply": Effect(_lose_reply, "The connection is closed instead of an answer; the request took effect."),
+    "stored_encoding": Effect(_stored_encoding, "`Content-Encoding` says this over bytes as they were.", "aws-chunked"),
+    "digest": Effect(_digest, "A `Repr-Digest` that is false."),
+    "unframed": Effect(
+        _unframed, "No `Content-Length`: the connection ends the body; a cut shows nowhere (`cut_after_bytes`)."
+    ),
 }
 
 _OPTIONS = frozenset(name for effect in INSTEAD.values() for name in effect.options)

@@ -156,9 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, response: Response) -> bytes:
         length = len(response.body) + response.wire.length_error
-        headers = [*response.headers, ("Content-Length", str(length))]
+        headers = list(response.headers)
+        if response.wire.framed:
+            headers.append(("Content-Length", str(length)))
         if response.header("Date") is None:
             headers.append(("Date", formatdate(usegmt=True)))
+        self.close_connection = self.close_connection or not response.wire.framed
         if self.close_connection:
             headers.append(("Connection", "close"))
         start = f"HTTP/1.1 {response.status} {_phrase(response.status)}"

@@ -90,6 +90,7 @@ class Wire:
         cut_after: close the connection after so many bytes of the body.
         drop: `close` or `reset` the connection instead of answering.
         length_error: added to the true Content-Length.
+        framed: whether there is a Content-Length; the end of the connection ends the body otherwise.
     """
 
     delay_seconds: float = 0.0
@@ -97,6 +98,7 @@ class Wire:
     cut_after: int | None = None
     drop: str | None = None
     length_error: int = 0
+    framed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

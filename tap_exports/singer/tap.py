@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import logging
+import os
 import signal
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+import click
 from singer_sdk import Stream, Tap
 from singer_sdk.plugin_base import JSONSchemaValidator
 
@@ -25,6 +29,7 @@ from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
 from tap_exports.engine.workers import Workers
 from tap_exports.errors import AuthError, ConfigError, StopError, TapError, Terminated, UnreachableError
+from tap_exports.singer import inputs
 from tap_exports.singer.config import describe, plain
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
@@ -65,9 +70,41 @@ class BaseTap(Tap):
         self.changes = Changes()
         self._started = False
         self._in_order: dict[str, Stream] = {}
+        if kwargs.get("parse_env_config"):
+            self._check_environment()
         ledger.check_state(kwargs.get("state"))  # before discovery makes any request
         super().__init__(*args, **kwargs)
         self._state_writer = StateLines(self.writer, self.changes)
+
+    # What the command is given
+
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's own type
+        """Read the configuration files.
+
+        Raises:
+            ConfigError: One cannot be read; names it.
+        """
+        given = super().cb_config(ctx, param, tuple(path for path in value if path == "ENV"))
+        for path in value:
+            given.config |= {} if path == "ENV" else inputs.read_file(path, "--config")
+        return given
+
+    @classmethod
+    def invoke(cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - handed on
+        """Sync, with STATE and catalog from files in any form whose meaning is clear, and account for every stream.
+
+        Raises:
+            ConfigError: The catalog cannot be read.
+            StateError: The STATE cannot be read.
+        """
+        if state is not None:
+            state = io.StringIO(json.dumps(inputs.read_state(_bytes(state), state.name)))
+        if catalog is not None:
+            catalog = io.StringIO(json.dumps(inputs.read_object(_bytes(catalog), catalog.name, "--catalog")))
+        super().invoke(state=state, catalog=catalog, **options)
+        if BaseTap.current:
+            BaseTap.current.account()
 
     # Configuration
 
@@ -92,6 +129,12 @@ class BaseTap(Tap):
         if not errors:
             self.check_config()
         return errors
+
+    def _check_environment(self) -> None:
+        """Refuse variables that the SDK would stumble over without naming them."""
+        broken = list(inputs.broken_variables(self.config_jsonschema, self._env_var_prefix, os.environ))
+        if broken:
+            raise ConfigError("\n".join(broken[:2]))
 
     def check_config(self) -> None:
         """Check the rules that the JSON Schema cannot express.
@@ -201,13 +244,6 @@ class BaseTap(Tap):
             LOGGER.error("%s%s", where, self.redactor.clean(message))
         self.failures[stream] = message
 
-    @classmethod
-    def invoke(cls, **options: Any) -> None:  # noqa: ANN401 - handed through to the SDK
-        """Run the command without a mode: a sync, after which every stream is accounted for."""
-        super().invoke(**options)
-        if BaseTap.current:
-            BaseTap.current.account()
-
     def account(self) -> None:
         """Count each selected stream that was not run as failed, and name those that the configuration lacks."""
         for stream in self.streams.values():
@@ -263,14 +299,20 @@ class BaseTap(Tap):
         return super().run_discovery()
 
 
+def _bytes(opened: IO[str]) -> bytes:
+    """Return what an opened file holds before any decoding."""
+    raw: bytes = opened.buffer.read()  # type: ignore[attr-defined] # click opens files, and stdin, as text over bytes
+    return raw
+
+
 def explain(error: Exception) -> str:
     """Return the message that users see for any exception."""
     if isinstance(error, TapError):
         return error.message
     if isinstance(error, FileNotFoundError):
-        return f"no such file: {error.filename}"
-    if hasattr(error, "lineno"):  # JSON errors of every library that the SDK uses have `lineno`
-        return f"a file given as --config, --state or --catalog is not JSON: {error}"
+        return f"no such file: {error.filename or error}"
+    if hasattr(error, "lineno"):  # files were read before, so this is of the SDK's look at the environment and .env
+        return f"a setting in the environment or in .env is not JSON: line {error.lineno}"
     if type(error).__module__.startswith("singer_sdk"):
         return f"{type(error).__name__}: {error}"
     return f"internal error, please report it with LOGLEVEL=DEBUG: {type(error).__name__}: {error}"

@@ -36,6 +36,11 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Json
     return rows
 
 
+# Among polls, lists and requests for URLs; each is followed by one that is in order, by then.
+BLIPS = [
+    {"match": {"origin": "api", "method": "GET", "nth": nth}, "action": action}
+    for nth, action in {2: {"html": True}, 4: {"challenge": True}, 6: {"status": 404, "body": "html"}}.items()
+]
 HEALED: dict[str, tuple[Json, Json]] = {
     "resumed": (plan(CUT, CUT), {}),
     "changed in between": (plan(CUT, {"change_etag": "b"}), {}),
@@ -53,6 +58,22 @@ HEALED: dict[str, tuple[Json, Json]] = {
     "Content-Encoding": (at_files({"gzip_encoding": True}), {}),
     "byte order mark": (at_files({"bom": True}), {}),
     "UTF-16": (at_files({"recode": "utf-16"}), {}),
+    "no length": (at_files({"unframed": True}, nth=1), {}),
+    "no length, and cut at a row's end": (plan({"unframed": True, "cut_after_bytes": 900}), {}),
+    "one page": (plan({"html": True}), {}),
+    "one page in the middle": (plan(CUT, {"xml": True}), {}),
+    "another digest": (plan({"digest": True}), {}),
+    "a trickle": (plan({"slow": {"bytes_per_second": 40}}), {"request_timeout_seconds": 0.5}),
+    "stored encoding": (at_files({"stored_encoding": "UTF-8, aws-chunked, gzip"}), {}),
+    "busy without a wait": (plan({"status": 429, "retry_after": 0.5}, {"status": 503, "retry_after_date": -90}), {}),
+    "blips of the API": (
+        {
+            "faults": [
+                {"match": {"origin": "api", "method": "GET", "nth": n}, "action": a} for n, a in enumerate(BLIPS, 2)
+            ]
+        },
+        {},
+    ),
 }
 
 
@@ -121,8 +142,19 @@ OPEN: dict[str, tuple[Json, Json, str]] = {
     "HTML as CSV": (
         {"replace": {"text": "<!DOCTYPE html><html><body>Sorry</body></html>"}},
         {},
-        "export.csv: HTML or XML where rows are due: <!DOCTYPE html><html><body>Sorry</body></html>",
+        "export.csv: HTML or XML came where a file is due: <!DOCTYPE html><html><body>Sorry</body></html>",
     ),
+    "no length, nothing told": (
+        {"unframed": True, "no_range": True, "cut_after_bytes": 900, "slow": {"delay_seconds": 0}},
+        {},
+        "export.csv: the body ended early",
+    ),
+    "trickle": (
+        {"slow": {"bytes_per_second": 40}},
+        {"request_timeout_seconds": 0.5, "max_attempts": 2},
+        "export.csv: no progress in 2 attempts: fewer than 100 bytes a second came",
+    ),
+    "false digest": ({"digest": True}, {}, "do not have the sha256 that the server gives (`verify_digests`)"),
     "half of the gzip": ({"gzip": {"drop_bytes": 10}}, {}, "export.csv: the gzip data is cut or damaged: "),
     "damaged gzip": ({"gzip": True, "flip_byte": 2000}, {}, "export.csv: the gzip data is cut or damaged: "),
     "cut in a row": ({"truncate": 9010}, {}, "export.csv, row "),

@@ -65,6 +65,29 @@ def test_pages_with_status_200(clients: Clients, kind: str, start: bytes) -> Non
     assert reply.content.startswith(start)
 
 
+@pytest.mark.parametrize(("kind", "body"), [(204, b""), (200, b""), ("data", b'{"data":null}')])
+def test_nothing(clients: Clients, kind: object, body: bytes) -> None:
+    reply = api(clients("exelensia"), {"nothing": kind})
+    assert (reply.status_code, reply.content) == (204 if kind == 204 else 200, body)
+
+
+def test_challenge_of_a_gateway(clients: Clients) -> None:
+    reply = api(clients("exelensia"), {"challenge": True})
+    assert (reply.status_code, reply.headers["Server"]) == (403, "cloudflare")
+
+
+def test_body_without_a_length(clients: Clients) -> None:
+    sent = whole(clients("exelensia"))
+    reply = file(clients("exelensia"), {"unframed": True})
+    assert ("Content-Length" in reply.headers, reply.content) == (False, sent)
+    assert file(clients("exelensia"), {"unframed": True, "cut_after_bytes": 100}).content == sent[:100]
+
+
+def test_headers_that_do_not_fit_the_bytes(clients: Clients) -> None:
+    reply = file(clients("exelensia"), {"stored_encoding": "aws-chunked", "digest": True})
+    assert (reply.headers["Content-Encoding"], reply.headers["Repr-Digest"][:9]) == ("aws-chunked", "sha-256=:")
+
+
 def test_redirect(clients: Clients) -> None:
     client = clients("exelensia")
     client.box.set_faults({"faults": [{"action": {"redirect": "http://127.0.0.2:1/x"}}]})

@@ -144,8 +144,37 @@ def test_state(tmp_path: Path, sandbox: Boxes, case: str) -> None:
 def test_state_that_is_not_json(tmp_path: Path, sandbox: Boxes) -> None:
     (tmp_path / "broken.json").write_text('{"bookmarks"')
     ran = tap(tmp_path, exelensia(sandbox()), "--state", str(tmp_path / "broken.json"))
-    assert (ran.code, len(ran.errors)) == (1, 1)
-    assert ran.errors[0].startswith("a file given as --config, --state or --catalog is not JSON: ")
+    path = tmp_path / "broken.json"
+    assert (ran.code, ran.errors) == (1, [f"--state: {path} is not JSON: expecting ':' delimiter at line 1, column 13"])
+
+
+def test_missing_file_is_named(tmp_path: Path, sandbox: Boxes) -> None:
+    ran = tap(tmp_path, exelensia(sandbox()), "--config", str(tmp_path / "more.json"))
+    assert (ran.code, ran.errors) == (
+        1,
+        [f"--config: {tmp_path / 'more.json'} cannot be read: no such file or directory"],
+    )
+
+
+def test_variable_that_is_not_json_is_named(tmp_path: Path, sandbox: Boxes) -> None:
+    """It is no file's fault, and its text may be a secret."""
+    variables = {"TAP_EXPORTS_CORNECT": '{"api_token": "hush', "TAP_EXPORTS_MAX_ATTEMPTS": "six"}
+    ran = tap(tmp_path, exelensia(sandbox()), "--config", "ENV", environment=variables)
+    assert (ran.code, sorted(ran.errors)) == (
+        1,
+        [
+            "TAP_EXPORTS_CORNECT in the environment is not JSON: unterminated string starting at at line 1, column 15",
+            "TAP_EXPORTS_MAX_ATTEMPTS in the environment is not a whole number",
+        ],
+    )
+
+
+def test_state_as_others_write_it_is_read(tmp_path: Path, sandbox: Boxes) -> None:
+    """One whole run: a STATE message in UTF-16 is obeyed like the STATE in it."""
+    state = {"bookmarks": {"exelensia_files": {"replication_key": "createdAt", "replication_key_value": "soon"}}}
+    (tmp_path / "odd.json").write_bytes(json.dumps({"type": "STATE", "value": state}).encode("utf-16"))
+    ran = tap(tmp_path, exelensia(sandbox()), "--state", str(tmp_path / "odd.json"))
+    assert ran.errors[0].startswith("STATE of exelensia_files: replication_key_value is not an ISO 8601 date-time")
 
 
 def test_bookmark_that_is_no_date(tmp_path: Path, sandbox: Boxes) -> None:
