@@ -11,7 +11,15 @@ STAMP := $(VENV)/.installed
 PINS := requirements/dev.txt
 FUZZ_SECONDS ?= 60
 BENCH ?=
+ENVIRONMENT := $(SYSTEM_PYTHON) tools/environment.py
 COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --quiet
+
+define CHECK_PYTHON
+@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "tap-exports needs Python 3.10 or newer as $(SYSTEM_PYTHON); set SYSTEM_PYTHON=/path/to/python3" >&2; exit 1; }
+@$(SYSTEM_PYTHON) -c 'import ensurepip, venv' || \
+	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
+endef
 
 .PHONY: help setup test lint types floors deps shape docs workflows unit lowest newest fuzz crash soak bench nginx postgres demo fmt pins build clean
 
@@ -20,15 +28,9 @@ help: ## Show the targets
 
 setup: $(STAMP) ## Create .venv with the pinned tools and this project
 
-$(STAMP): $(PINS) pyproject.toml
-	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo "tap-exports needs Python 3.10 or newer as $(SYSTEM_PYTHON); set SYSTEM_PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(SYSTEM_PYTHON) -c 'import ensurepip, venv' || \
-	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
-	$(SYSTEM_PYTHON) -m venv --clear $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r $(PINS)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	$(PYTHON) -m pip check --disable-pip-version-check
+$(STAMP): $(PINS) pyproject.toml tools/environment.py
+	$(CHECK_PYTHON)
+	$(ENVIRONMENT) --editable . $(VENV) $(PINS)
 	@touch $@
 
 test: lint types floors deps shape docs workflows unit ## Run everything that .ci/run runs
@@ -66,17 +68,14 @@ unit: setup postgres ## The tests, with branch coverage
 
 lowest: RESOLUTION := lowest-direct
 lowest newest: postgres ## The tests with the lowest or the newest versions that pyproject.toml allows
-	$(SYSTEM_PYTHON) -m venv $(VENV)-pins
-	$(VENV)-pins/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pins.txt
-	$(SYSTEM_PYTHON) -m venv --clear $(VENV)-$@
-	$(VENV)-pins/bin/uv pip compile --quiet --generate-hashes --python $(VENV)-$@/bin/python --resolution $(or $(RESOLUTION),highest) \
-	  --all-extras --group build --group test --output-file $(VENV)-$@/pins.txt pyproject.toml
-	$(VENV)-$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(VENV)-$@/pins.txt
-	$(VENV)-$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(ENVIRONMENT) $(VENV)-pins requirements/pins.txt
+	$(VENV)-pins/bin/uv pip compile --quiet --generate-hashes --python $(SYSTEM_PYTHON) --resolution $(or $(RESOLUTION),highest) \
+	  --all-extras --group build --group test --output-file $(VENV)-pins/$@.txt pyproject.toml
+	$(ENVIRONMENT) --editable . $(VENV)-$@ $(VENV)-pins/$@.txt
 	$(VENV)-$@/bin/python -m pytest --numprocesses=auto
 
 fuzz: setup ## Fuzz the readers, FUZZ_SECONDS=60 each; needs Linux and Python 3.11 to 3.13
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/fuzz.txt
+	$(ENVIRONMENT) --add $(VENV) requirements/fuzz.txt
 	$(PYTHON) -m tools.fuzz --seconds $(FUZZ_SECONDS)
 
 postgres: ## PostgreSQL's server binaries, for the loader's test
@@ -85,8 +84,9 @@ postgres: ## PostgreSQL's server binaries, for the loader's test
 nginx: ## The file server of `make bench`
 	@test -x /usr/sbin/nginx || command -v nginx >/dev/null || bench/ensure-nginx.sh
 
-demo: setup ## The main job end to end, twice, counted
-	$(PYTHON) -m tools.demo
+demo: ## The main job end to end, twice, counted
+	$(CHECK_PYTHON)
+	@$(SYSTEM_PYTHON) -m tools.demo
 
 crash: setup ## Every crash point at every provider, in every way
 	$(PYTHON) -m tools.crash
@@ -94,14 +94,13 @@ crash: setup ## Every crash point at every provider, in every way
 soak: setup ## Thousands of jobs with one request in twenty going wrong
 	$(PYTHON) -m tools.soak
 
-bench: requirements/bench.txt postgres nginx ## Figures against peers, into docs/performance.md; BENCH="--only records", BENCH=--quick
+bench: postgres nginx ## Figures against peers, into docs/performance.md; BENCH="--only records", BENCH=--quick
 	@for part in bench bench-airbyte bench-targets; do \
 	  test .venv-$$part/.installed -nt requirements/$$part.txt && continue; \
-	  $(SYSTEM_PYTHON) -m venv --clear .venv-$$part; \
-	  .venv-$$part/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r requirements/$$part.txt; \
+	  project=; test $$part != bench || project="--editable ."; \
+	  $(ENVIRONMENT) $$project .venv-$$part requirements/$$part.txt; \
 	  touch .venv-$$part/.installed; \
 	done
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	.venv-bench/bin/python -m bench $(BENCH)
 
 fmt: setup ## Format, and mend what can be mended
@@ -109,9 +108,13 @@ fmt: setup ## Format, and mend what can be mended
 	$(PYTHON) -m ruff check --fix .
 
 pins: ## Renew the pins from pyproject.toml
-	$(SYSTEM_PYTHON) -m venv $(VENV)-pins
-	$(VENV)-pins/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pins.txt
+	$(ENVIRONMENT) $(VENV)-pins requirements/pins.txt
 	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --group dev --output-file $(PINS)
+	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --constraint $(PINS) --output-file requirements/tap.txt
+	$(VENV)-pins/bin/$(COMPILE) --upgrade --group build --constraint $(PINS) --output-file requirements/build.txt
+	for name in meltano target-duckdb target-postgres; do \
+	  $(VENV)-pins/bin/$(COMPILE) --upgrade tools/demo/$$name.in --output-file tools/demo/$$name.txt; \
+	done
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pins --output-file requirements/pins.txt
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pips --output-file tests/setup/pips/newest.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade pyproject.toml --group bench --output-file requirements/bench.txt

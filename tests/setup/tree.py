@@ -100,6 +100,7 @@ def environment(home: Path, url: str, pip: Path | None) -> dict[str, str]:
         **kept,
         **chosen,
         "HOME": str(home),
+        "INSTALLER": "pip",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": url,
         "PIP_NO_CACHE_DIR": "1",
