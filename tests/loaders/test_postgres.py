@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from tools.demo import landed
 from tools.demo.compare import Comparison, Loader, Verdict
-from tools.demo.project import ROOT, Project
+from tools.demo.environments import ROOT, Environments
+from tools.demo.project import Project
 from tools.demo.source import Source, sandbox
 from tools.demo.truth import Jobs, truths
 from tools.loader_proof.postgres import server
@@ -18,21 +20,24 @@ LOADER = "target-postgres"
 # One with lists and files, one with runs by number, one whose streams are all full tables.
 PROVIDERS = ("exelensia", "cension", "closient")
 # Meltano and the loader are kept here, as those of `make demo` are; the first call installs them.
-FOLDER = ROOT / ".demo"
+ENVIRONMENTS = Environments(ROOT / ".demo")
+TAP = Path(sys.executable).parent
+"""Where the programs of the tap under test are."""
 
 
 @pytest.fixture(scope="module")
 def project() -> Project:
     """Return a Meltano project with the loader installed."""
-    made = Project(FOLDER)
-    made.prepare(LOADER)
+    ENVIRONMENTS.install("meltano", LOADER)
+    made = Project(ENVIRONMENTS, TAP, "postgres")
+    made.define(LOADER)
     return made
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Iterator[Source]:
     """Run a sandbox."""
-    with sandbox(tmp_path / "config.json", tmp_path / "sandbox.log", *PROVIDERS) as running:
+    with sandbox(TAP, tmp_path / "config.json", tmp_path / "sandbox.log", *PROVIDERS) as running:
         yield running
 
 
@@ -45,7 +50,7 @@ def load(project: Project, source: Source, url: str, state: Path) -> dict[str, l
     }
     tasks = [word for name in source.providers for word in (f"tap-exports-{name}", LOADER)]
     project.run("postgres", tasks, environment)
-    return landed.read(landed.POSTGRES, project.python_of("loaders", LOADER), url, "exports")
+    return landed.read(landed.POSTGRES, ENVIRONMENTS.programs(LOADER) / "python", url, "exports")
 
 
 @pytest.mark.timeout(900)

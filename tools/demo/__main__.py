@@ -16,9 +16,10 @@ from pathlib import Path
 
 from tools.demo import landed
 from tools.demo.compare import Comparison, Loader, Verdict
+from tools.demo.environments import ROOT, Environments
 from tools.demo.interpreter import NoInterpreterError, loader_python
 from tools.demo.processes import FailedError
-from tools.demo.project import ROOT, Project
+from tools.demo.project import Project
 from tools.demo.source import Source, sandbox
 from tools.demo.truth import Jobs, truths
 
@@ -40,7 +41,8 @@ class Demo:
         """Start without a database."""
         self.began = time.monotonic()
         self.folder = folder
-        self.project = Project(folder, self.say)
+        self.environments = Environments(folder, self.say)
+        self.project = Project(self.environments, self.environments.programs("tap"))
         self.database, self.state = folder / "exports.duckdb", folder / "meltano.db"
         self.comparison = Comparison(Loader(empty_is_null=True, keeps_old=True))
         self.jobs = Jobs()
@@ -51,9 +53,8 @@ class Demo:
 
     def run(self) -> bool:
         """Set up, run twice, compare; return whether everything is equal."""
-        self.project.prepare(LOADER, python=loader_python())
-        self._forget()
-        with sandbox(self.folder / "config.json", self.folder / "logs" / "sandbox.log") as source:
+        self._prepare()
+        with sandbox(self.project.tap, self.folder / "config.json", self.folder / "logs" / "sandbox.log") as source:
             self.say(f"sandbox of {', '.join(source.providers)} at {source.url}")
             self._load(source, 1)
             source.grow()
@@ -61,6 +62,12 @@ class Demo:
             verdicts, sent = self._load(source, 2)
         print("", table(verdicts, sent), ABOUT, "", sep="\n")
         return self._conclude(verdicts)
+
+    def _prepare(self) -> None:
+        self.environments.install("build", "tap", "meltano", LOADER, pythons={LOADER: loader_python()})
+        self.environments.add_wheel()
+        self.project.define(LOADER)
+        self._forget()
 
     def _forget(self) -> None:
         """Remove the database and the STATE of an earlier demonstration; what is installed stays."""
@@ -81,7 +88,7 @@ class Demo:
 
     @property
     def _python(self) -> Path:
-        return self.project.python_of("loaders", LOADER)
+        return self.environments.programs(LOADER) / "python"
 
     def _conclude(self, verdicts: Sequence[Verdict]) -> bool:
         wrong = [verdict for verdict in verdicts if verdict.count]

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -55,18 +56,43 @@ def end(process: subprocess.Popen[str]) -> None:
             return
 
 
-def call(command: Sequence[str | Path], log: Path, *, cwd: Path | None = None, env: Mapping[str, str]) -> None:
-    """Run a command to its end; its output goes to a log.
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command that runs to its end, and the log of its output."""
+
+    command: Sequence[str | Path]
+    log: Path
+    env: Mapping[str, str]
+    cwd: Path | None = None
+
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen[str]]:
+        """Run it for as long as the block runs."""
+        with (
+            self.log.open("w", encoding="utf-8") as file,
+            running(self.command, cwd=self.cwd, env=self.env, stdout=file, stderr=subprocess.STDOUT) as process,
+        ):
+            yield process
+
+    def check(self, code: int) -> None:
+        """Check its exit code.
+
+        Raises:
+            FailedError: The exit code is not 0.
+        """
+        if code:
+            last = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+            words = " ".join(map(str, self.command))
+            msg = f"exit code {code}: {words}\n{self.log} ends with:\n" + "\n".join(last)
+            raise FailedError(msg)
+
+
+def run(*calls: Call) -> None:
+    """Run commands side by side and wait for all; the first that fails ends the others.
 
     Raises:
-        FailedError: Its exit code is not 0.
+        FailedError: An exit code is not 0.
     """
-    with (
-        log.open("w", encoding="utf-8") as file,
-        running(command, cwd=cwd, env=env, stdout=file, stderr=subprocess.STDOUT) as process,
-    ):
-        code = process.wait()
-    if code:
-        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-        msg = f"exit code {code}: {' '.join(map(str, command))}\n{log} ends with:\n" + "\n".join(last)
-        raise FailedError(msg)
+    with ExitStack() as stack:
+        for call, process in [(call, stack.enter_context(call.running())) for call in calls]:
+            call.check(process.wait())

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
-import requests
-
-from tap_exports.tap import PROVIDERS
 from tools.demo.processes import FailedError, running
 
 Row = dict[str, Any]
@@ -42,21 +41,21 @@ class Source:
 
     @property
     def providers(self) -> list[str]:
-        """Return the providers to use that both the tap and the sandbox know."""
-        return [name for name in sorted(PROVIDERS) if name in self.config and name in (self.only or PROVIDERS)]
+        """Return the providers to use: those that the sandbox configured, or some of them."""
+        blocks = sorted(name for name, value in self.config.items() if isinstance(value, dict))
+        return [name for name in blocks if name in (self.only or blocks)]
 
     def truth(self, path: str, **query: object) -> Any:
         """Return what stands at the source: `truth("exelensia/results")`; numbers with all their digits."""
-        params = {name: str(value) for name, value in query.items()}
-        return self._read(requests.get(f"{self.url}/_truth/{path}", params, timeout=TIMEOUT_SECONDS))
+        return self._ask("GET", f"_truth/{path}?{urlencode(query)}")
 
     def api(self, provider: str, path: str, **headers: str) -> Any:
         """Return what the provider's own API says."""
-        return self._read(requests.get(f"{self.url}/{provider}/{path}", headers=headers, timeout=TIMEOUT_SECONDS))
+        return self._ask("GET", f"{provider}/{path}", headers)
 
     def grow(self) -> None:
         """Let every provider get new data, and configure what takes a number: a new run of Cension."""
-        self.added.update(self._read(requests.post(f"{self.url}/_grow", timeout=TIMEOUT_SECONDS)))
+        self.added.update(self._ask("POST", "_grow"))
         operation = self.added.get("cension", {}).get("operation")
         if operation:
             self.config["cension"]["operation_ids"].append(operation["operationId"])
@@ -70,10 +69,15 @@ class Source:
             shared |= _variables(provider, self.config[provider])
         return shared
 
-    @staticmethod
-    def _read(response: requests.Response) -> Any:
-        response.raise_for_status()
-        return json.loads(response.content, parse_float=Decimal)
+    def _ask(self, method: str, path: str, headers: Mapping[str, str] | None = None) -> Any:
+        with closing(HTTPConnection(urlsplit(self.url).netloc, timeout=TIMEOUT_SECONDS)) as connection:
+            connection.request(method, f"/{path}", headers=dict(headers or {}))
+            response = connection.getresponse()
+            body = response.read()
+        if response.status != HTTPStatus.OK:
+            msg = f"the sandbox answers {method} /{path} with status {response.status}"
+            raise FailedError(msg)
+        return json.loads(body, parse_float=Decimal)
 
 
 def _variables(provider: str, block: Mapping[str, Any]) -> dict[str, str]:
@@ -84,10 +88,11 @@ def _variables(provider: str, block: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def sandbox(config: Path, log: Path, *only: str) -> Iterator[Source]:
+def sandbox(programs: Path, config: Path, log: Path, *only: str) -> Iterator[Source]:
     """Run a sandbox on loopback for as long as the block runs.
 
     Args:
+        programs: Directory of the tap's programs.
         config: Where it writes a configuration of the tap, keys included.
         log: Where its complaints go.
         only: The providers to use; none for all.
@@ -95,7 +100,7 @@ def sandbox(config: Path, log: Path, *only: str) -> Iterator[Source]:
     Raises:
         FailedError: It does not start.
     """
-    command = [sys.executable, "-m", "tap_exports.sandbox", "--write-config", str(config)]
+    command = [str(programs / "tap-exports-sandbox"), "--write-config", str(config)]
     command += [word for knob in KNOBS for word in ("--knob", knob)]
     with (
         log.open("w", encoding="utf-8") as file,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tap_exports.settings import slug
 from tools.demo.source import Row, Source
 
 Block = Mapping[str, Any]
@@ -289,7 +289,8 @@ RECEIPTS: dict[str, Receipts] = {
 
 
 def _stream(prefix: str, entry: Block) -> str:
-    return f"{prefix}_{slug(entry['name'])}"
+    """Return a stream's name: every run of other characters than a-z and 0-9 is one `_`."""
+    return f"{prefix}_{re.sub('[^a-z0-9]+', '_', entry['name'].lower()).strip('_')}"
 
 
 def _only(row: Row, *names: str) -> Row:
