@@ -14,7 +14,7 @@ from tests.crash.scenarios import FIRST_BEGUN, Scenario
 from tests.crash.target import Target
 from tests.crash.victim import Nursery, Victim
 from tests.crash.watched import Garble, Watched
-from tests.tap.harness import Json, Ran, command_of
+from tests.tap.harness import Json, Ran, arguments_of
 
 HELPS = 3  # a person is asked once for each crash, at most
 CALL_FOR_HELP = "offers no way to find it"
@@ -118,7 +118,7 @@ def recorded(scenario: Scenario, nursery: Nursery) -> tuple[Story, list[Place]]:
 
 def catalog_of(nursery: Nursery, config: Json, wanted: Callable[[str], bool], speed: float = 1) -> Json:
     """Return the catalog with some streams selected."""
-    found = nursery.start([*command_of(nursery.folder, config)[3:], "--discover"], speed=speed).wait()
+    found = nursery.start([*arguments_of(nursery.folder, config), "--discover"], speed=speed).wait()
     assert found.code == 0, found.stderr
     catalog: Json = json.loads(b"".join(found.lines))
     for entry in catalog["streams"]:
@@ -132,8 +132,8 @@ def _run(story: Story, box: Watched, config: Json, nursery: Nursery, strike: Str
     started: Future[Victim] = Future()
     way = at_request.way if at_request else ""
     box.arm(at_request.place if at_request else None, lambda: started.result().strike(way))
-    command = command_of(nursery.folder, config, state=story.target.state)
-    started.set_result(victim := nursery.start(command[3:], at_line))
+    arguments = arguments_of(nursery.folder, config, state=story.target.state)
+    started.set_result(victim := nursery.start(arguments, at_line))
     ran = victim.wait()
     story.slowest = max(story.slowest, victim.seconds_to_end)
     story.unheard += box.struck and way == "SIGTERM" and ran.code == 0

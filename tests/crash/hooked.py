@@ -9,11 +9,13 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
+from tap_exports.command import command
 from tap_exports.engine.clock import SystemClock
 from tap_exports.singer import tap
 from tap_exports.singer.messages import writer
-from tests.crash.points import Strike, message_name
+from tests.crash.points import Place, Strike, message_name
 
 Write = Callable[[bytes | memoryview], None]
 
@@ -82,6 +84,15 @@ class FastClock(SystemClock):
 def hasten(speed: float) -> None:
     """Have this process's tap wait shorter."""
     vars(tap)["SystemClock"] = lambda: FastClock(speed)
+
+
+def hooked(strike: dict[str, Any] | None, speed: float) -> None:
+    """Be the command, and end at a line or wait shorter."""
+    if strike:
+        end_at(Strike(Place(**strike["place"]), strike["way"]))
+    if speed != 1:
+        hasten(speed)
+    command()
 
 
 def close_stdout() -> None:

@@ -13,7 +13,7 @@ from tests.crash.points import AFTER, INSIDE, LINE, WAYS, Place, Strike
 from tests.crash.scenarios import SCENARIOS
 from tests.crash.verdict import faults_of
 from tests.crash.victim import Nursery
-from tests.tap.harness import command_of
+from tests.tap.harness import arguments_of
 
 SINGLES = 2
 LOAD, ROWS, STRUCK_AT = "RECORD exelensia_export_load", 25_000, 17_500
@@ -76,9 +76,9 @@ def test_a_crash_inside_a_file_repeats_at_most_10_000_rows(way: str, nursery: Nu
         load = {"schema_id": "019760a0-0001-7000-8000-000000000009", "name": "load", "max_window_days": 10_000}
         config["exelensia"]["exports"] = [load]
         catalog = catalog_of(nursery, config, LOAD.endswith)
-        command = partial(command_of, nursery.folder, config, catalog=catalog)
-        first = nursery.start(command()[3:], Strike(Place(LINE, LOAD, STRUCK_AT), way)).wait()
-        second = nursery.start(command(state=first.states[-1])[3:]).wait().succeeded()
+        arguments = partial(arguments_of, nursery.folder, config, catalog=catalog)
+        first = nursery.start(arguments(), Strike(Place(LINE, LOAD, STRUCK_AT), way)).wait()
+        second = nursery.start(arguments(state=first.states[-1])).wait().succeeded()
     done, again = ([r["_sdc_row"] for r in ran.records[LOAD.split()[1]]] for ran in (first, second))
     assert again == list(range(again[0], ROWS + 1))
     assert 0 < done[-1] - again[0] + 1 <= ROWS_PER_CHECKPOINT

@@ -17,7 +17,7 @@ from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.verdict import faults_of
 from tests.crash.victim import Nursery
 from tests.crash.watched import Garble
-from tests.tap.harness import Json, Ran, command_of
+from tests.tap.harness import Json, Ran, arguments_of
 
 TIMEOUT_SECONDS = 3
 LOSSES: dict[str, Callable[[Response], Response]] = {
@@ -70,10 +70,10 @@ def test_a_lost_full_export_is_none_of_those_before(handled: bool, nursery: Nurs
         config["cornect"]["exports"] = [{**export, "name": "again"}]
         states: list[Json] = [{"bookmarks": {}}]
         for _ in range(CLOSED_KEPT + 1):
-            states += nursery.start(command_of(nursery.folder, config, state=states[-1])[3:]).wait().succeeded().states
+            states += nursery.start(arguments_of(nursery.folder, config, state=states[-1])).wait().succeeded().states
         grown = [company["id"] for company in box.grow()["cornect"]["companies"]]
         box.garble = first_creation_lost(scenario, "dropped", handled=handled)
-        ran = nursery.start(command_of(nursery.folder, config, state=states[-1])[3:]).wait().succeeded()
+        ran = nursery.start(arguments_of(nursery.folder, config, state=states[-1])).wait().succeeded()
     assert {row["id"] for row in ran.records["cornect_export_again"]} >= set(grown)
     assert "looking for the job" in ran.stderr
 
@@ -93,7 +93,7 @@ def test_two_taps_on_one_account(provider: str, two: list[Nursery]) -> None:
     scenario = SCENARIOS[provider]
     with scenario.sandbox(job_polls=None, job_seconds=1) as box:
         config = scenario.config(box)
-        victims = [nursery.start(command_of(nursery.folder, config)[3:]) for nursery in two]
+        victims = [nursery.start(arguments_of(nursery.folder, config)) for nursery in two]
         one, other = (victim.wait().succeeded() for victim in victims)
         created = [asked_for(entry) for entry in scenario.creations(box)]
     mine, theirs = jobs_of(one), jobs_of(other)

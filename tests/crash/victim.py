@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -17,10 +14,10 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.crash.points import Strike
+from tests.process.child import Child
 from tests.tap.harness import Ran
 
 LIMIT_SECONDS = 300  # a run takes a second or two
-KILLED = -signal.SIGKILL
 READ_BYTES = 1 << 20
 LOOK_SECONDS = 0.01
 PAUSE_SECONDS = 0.05  # for a signal to be handled while its request waits
@@ -34,14 +31,10 @@ class Nursery:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Start the process that forks them."""
+        """Begin with none."""
         self.folder = folder
         self._numbers = count()
         self._last: Victim | None = None
-        command = [sys.executable, "-m", "tests.crash.zygote"]
-        # In a session of its own: an interrupt at the keyboard ends it, and the tap, by way of their pipes.
-        pipe = subprocess.PIPE
-        self._zygote = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
 
     def __enter__(self) -> Nursery:  # noqa: PYI034 - typing.Self is not in Python 3.10
         """Return itself."""
@@ -50,10 +43,9 @@ class Nursery:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """End, and with it a tap that was given up."""
+        """End a tap that was given up."""
         if self._last:
             self._last.wait(0)
-        self._zygote.communicate()
 
     def start(self, arguments: Sequence[str], strike: Strike | None = None, speed: float = 1) -> Victim:
         """Start a tap.
@@ -63,48 +55,44 @@ class Nursery:
             strike: A line of its stdout at which it ends itself, or None.
             speed: How many times shorter its waits are.
         """
-        number = next(self._numbers)
-        stdout, stderr = (self.folder / f"{name}-{number}" for name in ("stdout", "stderr"))
-        os.mkfifo(stdout)
-        order = {"stdout": str(stdout), "stderr": str(stderr), "folder": str(self.folder), "arguments": arguments}
-        pipe = os.open(stdout, os.O_RDONLY | os.O_NONBLOCK)
-        self.send({**order, "strike": asdict(strike) if strike else None, "speed": speed})
-        self._last = Victim(self, int(self.hear()), pipe, stderr)
+        stderr = self.folder / f"stderr-{next(self._numbers)}"
+        with stderr.open("wb") as log:
+            child = Child(
+                arguments,
+                stderr=log.fileno(),
+                environment={"TMPDIR": str(self.folder)},
+                entry="tests.crash.hooked:hooked",
+                given={"strike": asdict(strike) if strike else None, "speed": speed},
+            )
+        self._last = Victim(child, stderr)
         return self._last
-
-    def send(self, order: dict[str, object]) -> None:
-        """Give an order."""
-        assert self._zygote.stdin is not None
-        self._zygote.stdin.write(json.dumps(order) + "\n")
-        self._zygote.stdin.flush()
-
-    def hear(self) -> str:
-        """Return the next answer."""
-        assert self._zygote.stdout is not None
-        return self._zygote.stdout.readline().strip()
 
 
 class Victim:
     """One run of the tap.
 
     Args:
-        nursery: Tells what becomes of it.
-        pid: Its process.
-        pipe: Where its stdout can be read.
+        child: Its process.
         stderr: Its log.
     """
 
-    def __init__(self, nursery: Nursery, pid: int, pipe: int, stderr: Path) -> None:
+    def __init__(self, child: Child, stderr: Path) -> None:
         """Read its stdout as a target does."""
-        self._nursery, self.pid, self._pipe, self._stderr = nursery, pid, pipe, stderr
+        assert child.stdout is not None
+        self._child, self._pipe, self._stderr = child, child.stdout, stderr
+        os.set_blocking(self._pipe.fileno(), False)
         self._chunks: list[bytes] = []
         self._stopped, self._ended, self._closing, self._closed = (threading.Event() for _ in range(4))
-        self._code = 0
         self._struck_at: float | None = None
         self._ended_at = 0.0
         self._threads = [threading.Thread(target=each) for each in (self._read, self._attend)]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._child.pid
 
     @property
     def has_ended(self) -> bool:
@@ -135,7 +123,7 @@ class Victim:
         for thread in self._threads:
             thread.join()
         whole = b"".join(self._chunks).rpartition(b"\n")[0]
-        return Ran(self._code, whole.splitlines(), self._stderr.read_text(encoding="utf-8"))
+        return Ran(self._child.wait(), whole.splitlines(), self._stderr.read_text(encoding="utf-8"))
 
     @property
     def seconds_to_end(self) -> float:
@@ -155,26 +143,25 @@ class Victim:
         self._signal(signal.SIGCONT)
 
     def _attend(self) -> None:
-        while (news := self._nursery.hear()) == "stopped":
-            self._stopped.set()
-        self._code, self._ended_at = int(news or KILLED), time.monotonic()
+        self._child.wait(on_stop=self._stopped.set)
+        self._ended_at = time.monotonic()
         self._ended.set()
         self._stopped.set()
 
     def _read(self) -> None:
         while not self._done():
             select.select([self._pipe], [], [], LOOK_SECONDS)
-        os.close(self._pipe)
+        self._pipe.close()
         self._closed.set()
 
     def _done(self) -> bool:
         """Take what there is; tell whether no more will come."""
         over = self._ended.is_set() or self._closing.is_set()
         try:
-            data = os.read(self._pipe, READ_BYTES)
+            data = os.read(self._pipe.fileno(), READ_BYTES)
         except BlockingIOError:
             return over
         self._chunks.append(data)
         if not data and not over:
-            time.sleep(LOOK_SECONDS)  # nobody has opened the other end yet, or it was closed just now
+            time.sleep(LOOK_SECONDS)  # it was closed just now
         return over and not data

@@ -14,14 +14,15 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.engine.archives import regzipped, tarred, tarred_as, zipped, zipped_as
 from tests.faults.witness import STREAMS, Witness, at_files
-from tests.tap.harness import Json, command_of
+from tests.process.child import Child
+from tests.tap.harness import Json, arguments_of
 
 Watched = Callable[..., Witness]
 RECORDS = STREAMS["closient"]
@@ -126,23 +127,25 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
 
 def measured(watched: Witness, folder: Path, config: Json) -> tuple[int, str, str, int]:
     """Run the tap in a folder; return exit code, messages, log and its peak of memory in kilobytes."""
-    code, out, err, peak = waited(command_of(folder, config), folder)
-    watched.search(out, err)
-    return code, out, err, peak
-
-
-def waited(command: Sequence[str], folder: Path) -> tuple[int, str, str, int]:
-    """Run a command in a folder within a folder; return exit code, both outputs and its peak of memory in kilobytes."""
     (folder / "cwd").mkdir()
+    arguments, environment = arguments_of(folder, config), {"LOGLEVEL": "DEBUG"}
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        environment = {**os.environ, "LOGLEVEL": "DEBUG", "PYTHONPATH": str(Path.cwd())}
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=folder / "cwd", env=environment)
-        peak = 0
-        while process.poll() is None:
-            peak = max(peak, high_water(process.pid))
-            time.sleep(0.01)
+        process = Child(
+            arguments, stdout=out.fileno(), stderr=err.fileno(), environment=environment, folder=folder / "cwd"
+        )
+        peak = peak_of(process)
     texts = [(folder / name).read_text() for name in ("out", "err")]
-    return process.returncode, texts[0], texts[1], peak
+    watched.search(*texts)
+    return process.wait(), texts[0], texts[1], peak
+
+
+def peak_of(process: Child | subprocess.Popen[str]) -> int:
+    """Return the peak of a process's memory in kilobytes, once it has ended."""
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, high_water(process.pid))
+        time.sleep(0.01)
+    return peak
 
 
 def high_water(pid: int) -> int:
@@ -198,8 +201,11 @@ def test_a_million_members(tmp_path: Path) -> None:
         "from tap_exports.engine.archive import ArchiveLimits, survey\n"
         "survey(pathlib.Path(sys.argv[1]), ArchiveLimits())\n"
     )
-    code, _, err, peak = waited([sys.executable, "-c", program, str(archive)], tmp_path)
-    assert (code, "LimitError: it has more than 1000000 members" in err) == (1, True), err
+    command = [sys.executable, "-c", program, str(archive)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        peak = peak_of(process)
+        err = process.communicate()[1]
+    assert (process.returncode, "LimitError: it has more than 1000000 members" in err) == (1, True), err
     assert peak < MOST_KILOBYTES // 2
 
 

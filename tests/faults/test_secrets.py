@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.faults.witness import STREAMS, Witness, forms
-from tests.tap.harness import PROVIDERS, Json, Ran, command_of, tap
+from tests.tap.harness import COMMAND, PROVIDERS, Json, Ran, arguments_of, tap
 
 Watched = Callable[..., Witness]
 EVERY = sorted(PROVIDERS)
@@ -174,7 +174,7 @@ def test_url_of_each_provider(tmp_path: Path, witness: Watched, provider: str) -
 
 def start(watched: Witness, folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a run whose download takes long; return it once the file is being written."""
-    command = command_of(folder, watched.config(spool_dir=str(folder / "spool")))
+    command = [*COMMAND, *arguments_of(folder, watched.config(spool_dir=str(folder / "spool")))]
     whole = {**os.environ, "LOGLEVEL": "DEBUG", **(environment or {})}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=whole)
     deadline = time.monotonic() + 30

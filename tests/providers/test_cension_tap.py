@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.cension.api import export_key
-from tests.tap.harness import Json, Ran, command_of, only, tap, without_lineage
+from tests.process.child import DEVNULL, Child
+from tests.tap.harness import Json, Ran, arguments_of, only, tap, without_lineage
 
 ROWS, QUERY, RUNS = "cension_export_companies", "cension_query_recent", "cension_operations"
 FAILED, CANCELLED, RUNNING, NEXT = 4837, 4838, 4842, 4843
@@ -244,13 +244,12 @@ def test_a_killed_run_is_taken_up_again(tmp_path: Path) -> None:
     """Its number is in STATE before the first poll: the next run begins none and pays none."""
     with sandbox(job_seconds=3600) as box:
         whole = config(box, start=START)
-        with subprocess.Popen(
-            command_of(tmp_path, whole), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            assert process.stdout
-            lines = (json.loads(line) for line in process.stdout)
-            state = next(m["value"] for m in lines if m["type"] == "STATE" and open_runs(m["value"]))
-            process.kill()
+        process = Child(arguments_of(tmp_path, whole), stderr=DEVNULL)
+        assert process.stdout
+        lines = (json.loads(line) for line in process.stdout)
+        state = next(m["value"] for m in lines if m["type"] == "STATE" and open_runs(m["value"]))
+        process.kill()
+        process.communicate()
         box.clock.advance(3600)
         again = tap(tmp_path, whole, state=state).succeeded()
         assert box.spend()["cension"] == ONCE

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tests.crash.drill import catalog_of
 from tests.crash.target import Target
-from tests.crash.victim import KILLED, Nursery
+from tests.crash.victim import Nursery
+from tests.process.child import KILLED
 from tests.soak.parts import KEYS, ROWS_PER_WINDOW, Part, Rows
 from tests.soak.samples import Samples
-from tests.tap.harness import Json, Ran, command_of, only
+from tests.tap.harness import Json, Ran, arguments_of, only
 
 SPEED = 200
 LIMIT_SECONDS = 900  # of one run; the longest takes a minute or two
@@ -128,8 +129,8 @@ def _round(tale: Tale, target: Target, box: Sandbox, nursery: Nursery, files: tu
 
 def _run(tale: Tale, target: Target, box: Sandbox, nursery: Nursery, files: tuple[Json, Json]) -> Ran:
     config, catalog = files
-    command = command_of(nursery.folder, config, state=target.state, catalog=catalog)
-    victim = nursery.start(command[3:], speed=SPEED)
+    arguments = arguments_of(nursery.folder, config, state=target.state, catalog=catalog)
+    victim = nursery.start(arguments, speed=SPEED)
     with Samples(victim.pid) as samples:
         ran = victim.wait(LIMIT_SECONDS)
     tale.samples = max(tale.samples, samples, key=len)

@@ -11,7 +11,7 @@ from tests.crash.scenarios import SCENARIOS
 from tests.crash.victim import Nursery
 from tests.soak.parts import PARTS, ROWS_PER_WINDOW, Part
 from tests.soak.story import SPEED
-from tests.tap.harness import Json, Ran, command_of
+from tests.tap.harness import Json, Ran, arguments_of
 
 JOBS = 8
 SLOW: list[Json] = [{"slow": {"delay_seconds": seconds}} for seconds in (0.01, 0.03, 0.3)]
@@ -26,7 +26,7 @@ def run(part: Part, nursery: Nursery, at_once: int, seed: int) -> Ran:
         config = part.config(scenario.config(box), JOBS)
         config |= {"max_concurrent_jobs": at_once, "max_concurrent_requests": at_once, "poll_interval_seconds": 1}
         box.set_faults({"random": {"probability": 0.3, "seed": seed, "actions": SLOW}})
-        return nursery.start(command_of(nursery.folder, config)[3:], speed=SPEED).wait().succeeded()
+        return nursery.start(arguments_of(nursery.folder, config), speed=SPEED).wait().succeeded()
 
 
 def messages(part: Part, ran: Ran) -> Iterator[object]:

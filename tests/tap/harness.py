@@ -1,4 +1,8 @@
-"""Runs the tap as users do, as a process, and reads what it wrote."""
+"""Runs the tap as a process of its own and reads what it wrote.
+
+The process is forked from one that has imported the tap. Where the start itself is the subject, `fresh` starts it as
+users do.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests.process.child import Child
+
 Json = dict[str, Any]
+COMMAND = (sys.executable, "-m", "tap_exports")
 LIMIT_SECONDS = 60
 
 
@@ -71,30 +78,42 @@ def tap(
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    fresh: bool = False,
 ) -> Ran:
     """Run the tap to its end."""
-    command = [*command_of(folder, config, state=state, catalog=catalog), *arguments]
-    done = subprocess.run(
-        command, capture_output=True, check=False, timeout=LIMIT_SECONDS, env={**os.environ, **(environment or {})}
-    )
-    return Ran(done.returncode, done.stdout.splitlines(), done.stderr.decode())
+    given = [*arguments_of(folder, config, state=state, catalog=catalog), *arguments]
+    run = _fresh if fresh else _forked
+    code, out, err = run(given, environment or {})
+    return Ran(code, out.splitlines(), err.decode())
 
 
-def command_of(
+def _forked(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    child = Child(arguments, environment=environment)
+    out, err = child.communicate(LIMIT_SECONDS)
+    return child.wait(), out, err
+
+
+def _fresh(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    whole = {**os.environ, **environment}
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, check=False, timeout=LIMIT_SECONDS, env=whole)
+    return done.returncode, done.stdout, done.stderr
+
+
+def arguments_of(
     folder: Path,
     config: Mapping[str, Any],
     *,
     state: Mapping[str, Any] | None = None,
     catalog: Mapping[str, Any] | None = None,
-) -> Sequence[str]:
-    """Write the files of a run and return its command."""
-    command = [sys.executable, "-m", "tap_exports"]
+) -> list[str]:
+    """Write the files of a run and return the arguments of its command."""
+    arguments = []
     for name, content in (("config", config), ("state", state), ("catalog", catalog)):
         if content is not None:
             path = folder / f"{name}.json"
             path.write_text(json.dumps(content), encoding="utf-8")
-            command += [f"--{name}", str(path)]
-    return command
+            arguments += [f"--{name}", str(path)]
+    return arguments
 
 
 def without_lineage(records: Sequence[Json]) -> list[Json]:

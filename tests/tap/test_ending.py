@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tap_exports.sandbox import Sandbox
-from tests.tap.harness import command_of, tap
+from tests.tap.harness import COMMAND, arguments_of, tap
 
 Boxes = Callable[..., Sandbox]
 INVOICES = "exelensia_export_invoices"
@@ -46,7 +46,9 @@ def test_signal_while_a_job_runs(tmp_path: Path, sandbox: Boxes, number: signal.
     """A signal ends the run at once with the shell's exit code; the open job stands in the last STATE and goes on."""
     box = sandbox(job_seconds=600)
     config = one_export(box)
-    process = subprocess.Popen(command_of(tmp_path, config), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*COMMAND, *arguments_of(tmp_path, config)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     opened = state_with_a_job(process)
     began = time.monotonic()
     process.send_signal(number)
@@ -96,7 +98,7 @@ def test_closed_pipe(tmp_path: Path, sandbox: Boxes) -> None:
     box = sandbox(rows=20_000)
     config = one_export(box)
     reading, writing = os.pipe()
-    process = subprocess.Popen(command_of(tmp_path, config), stdout=writing, stderr=subprocess.PIPE)
+    process = subprocess.Popen([*COMMAND, *arguments_of(tmp_path, config)], stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     os.read(reading, 100)
     os.close(reading)

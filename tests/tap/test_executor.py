@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import pytest
 
 from tap_exports.sandbox import Sandbox
-from tests.tap.harness import Json, Ran, command_of, tap
+from tests.process.child import DEVNULL, Child
+from tests.tap.harness import Json, Ran, arguments_of, tap
 from tests.tap.test_batches import COMPANIES, FORMATS, batched, exelensia, messages, parts, rows
 
 Boxes = Callable[..., Sandbox]
@@ -220,9 +220,9 @@ def test_factory_that_returns_no_executor(tmp_path: Path, sandbox: Boxes) -> Non
     assert not messages(ran, "BATCH", COMPANIES)
 
 
-def killed_between_parts(command: Any, stream: str) -> list[Json]:  # noqa: ANN401 - of `subprocess`
+def killed_between_parts(arguments: list[str], stream: str) -> list[Json]:
     """Kill the tap behind a STATE with rows of a file; return all messages up to it."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = Child(arguments, stderr=DEVNULL)
     assert process.stdout is not None
     seen: list[Json] = []
     for line in process.stdout:
@@ -245,7 +245,7 @@ def test_killed_between_parts(tmp_path: Path, sandbox: Boxes, form: str) -> None
     }
     entry = {"schema_id": "019760a0-0001-7000-8000-000000000009", "name": "load", "max_window_days": 10000}
     config["exelensia"]["exports"] = [entry]
-    before = killed_between_parts(command_of(tmp_path, config), LOAD)
+    before = killed_between_parts(arguments_of(tmp_path, config), LOAD)
     state = before[-1]["value"]
     after = tap(tmp_path, config, state=state).succeeded()
     first = Ran(0, [json.dumps(m).encode() for m in before], "")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tap_exports.sandbox import Sandbox
-from tests.tap.harness import Json, command_of, tap
+from tests.process.child import DEVNULL, Child
+from tests.tap.harness import Json, arguments_of, tap
 
 Boxes = Callable[..., Sandbox]
 LOAD = "exelensia_export_load"
@@ -23,9 +22,9 @@ def one_load(box: Sandbox) -> Json:
     return {**config, "end_date": "2026-01-01T00:00:00Z"}
 
 
-def killed_inside_the_file(command: Any) -> tuple[list[Json], Json]:  # noqa: ANN401 - of `subprocess`
+def killed_inside_the_file(arguments: list[str]) -> tuple[list[Json], Json]:
     """Kill the tap at its first STATE with rows of a file; return the rows before it, and that STATE."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = Child(arguments, stderr=DEVNULL)
     assert process.stdout is not None
     rows: list[Json] = []
     state: Json = {}
@@ -45,7 +44,7 @@ def test_resume_inside_the_file(tmp_path: Path, sandbox: Boxes) -> None:
     """Both runs together bring every row once, from one job; the second begins where STATE stands."""
     box = sandbox(rows=ROWS)
     config = one_load(box)
-    before, state = killed_inside_the_file(command_of(tmp_path, config))
+    before, state = killed_inside_the_file(arguments_of(tmp_path, config))
     (job,) = state["bookmarks"][LOAD]["ledger"]["jobs"]
     assert job["files"]["export.csv"]["rows"] == len(before)
     after = tap(tmp_path, config, state=state).succeeded().records[LOAD]
@@ -57,7 +56,7 @@ def test_other_bytes_start_over(tmp_path: Path, sandbox: Boxes) -> None:
     """Progress inside a file holds for the same bytes only: another digest begins at the first row."""
     box = sandbox(rows=ROWS)
     config = one_load(box)
-    _, state = killed_inside_the_file(command_of(tmp_path, config))
+    _, state = killed_inside_the_file(arguments_of(tmp_path, config))
     state["bookmarks"][LOAD]["ledger"]["jobs"][0]["files"]["export.csv"]["sha256"] = "0" * 64
     after = tap(tmp_path, config, state=state).succeeded().records[LOAD]
     assert [r["_sdc_row"] for r in after] == list(range(1, ROWS + 1))
