@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.process.child import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("README.md", "meltano.yml", ".env.example", "docs/settings.md", "docs/streams.md", "docs/sandbox.md")
@@ -23,8 +24,10 @@ STALE = {
 
 def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the generator of a tree."""
-    command = [sys.executable, str(root / "tools" / "generate.py"), *arguments]
-    return subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+    script = {"path_name": str(root / "tools" / "generate.py"), "run_name": "__main__"}
+    child = Child(arguments, entry="runpy:run_path", given=script)
+    out, err = child.communicate(60)
+    return subprocess.CompletedProcess(arguments, child.wait(), out.decode(), err.decode())
 
 
 @pytest.fixture

@@ -64,14 +64,11 @@ def _look_after(files: list[int]) -> NoReturn:
 
 def _report(pid: int, line: socket.socket) -> NoReturn:
     """Report on a child and end."""
-    news: object = pid
     try:
-        while True:
-            line.sendall(f"{news}\n".encode())
-            if news != "stopped" and news is not pid:
-                break
-            _, status = os.waitpid(pid, os.WUNTRACED)
-            news = "stopped" if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
+        line.sendall(b"%d\n" % pid)
+        while os.WIFSTOPPED(status := os.waitpid(pid, os.WUNTRACED)[1]):
+            line.sendall(b"stopped\n")
+        line.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
     finally:
         os._exit(0)
 
@@ -85,12 +82,14 @@ def _become(order: dict[str, Any], streams: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    sys.argv = [order["entry"], *order["arguments"]]
+    module, _, function = order["entry"].partition(":")
+    sys.argv = ["__main__.py", *order["arguments"]]
+    sys.modules["__main__"].__package__ = module.partition(".")[0]  # as `python -m` has it
     for number in DEFAULTED:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    module, _, function = order["entry"].partition(":")
-    sys.exit(getattr(import_module(module), function)(**order["given"]))
+    getattr(import_module(module), function)(**order["given"])
+    sys.exit()
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def test_a_started_run_is_paid_once_and_read(tmp_path: Path, envelope: str) -> N
 
 def test_reading_spends_nothing(tmp_path: Path) -> None:
     with sandbox() as box:
-        tap(tmp_path, config(box, [4836, 4840])).succeeded()
+        tap(tmp_path, config(box, [4836, 4840]), fresh=True).succeeded()
         tap(tmp_path, config(box, start=START), "--discover").succeeded()
         tap(tmp_path, config(box, start=START), "--test").succeeded()
         assert (posts(box), box.spend()["cension"]) == (0, NOTHING)

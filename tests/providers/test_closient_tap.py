@@ -92,7 +92,7 @@ def test_what_stands_at_the_source_arrives(tmp_path: Path, archive_format: str, 
 def test_one_job_per_organization_feeds_all_streams(tmp_path: Path) -> None:
     """Asked for once and downloaded once, an organization given as a UUID too; the receipts tell of both jobs."""
     with sandbox() as box:
-        ran = tap(tmp_path, only(box.config(), "closient")).succeeded()
+        ran = tap(tmp_path, only(box.config(), "closient"), fresh=True).succeeded()
         assert sorted(asked(box, "POST")) == sorted([ACME, BROKEN])
         assert downloads(box) == 2
     jobs = [r["job_id"] for r in ran.records[EXPORTS]]

@@ -105,7 +105,9 @@ def test_creating_takes_the_larger_scope(tmp_path: Path) -> None:
 def test_an_export_of_nothing_is_empty_and_proven(tmp_path: Path) -> None:
     """ISO codes match nothing: zero rows, a warning, no failure."""
     with sandbox() as box:
-        ran = tap(tmp_path, config(box, {"name": "software", "search_filters": {"countries": ["US"]}})).succeeded()
+        ran = tap(
+            tmp_path, config(box, {"name": "software", "search_filters": {"countries": ["US"]}}), fresh=True
+        ).succeeded()
         assert spent(box) == NONE_SPENT
     assert (ran.records[ROWS], receipt(ran)["rows"], receipt(ran)["credits_charged"]) == ([], 0, 0)
     assert 'countries: "US" looks like a code and matches nothing' in ran.stderr

@@ -54,7 +54,7 @@ def bookmark(ran: Ran, stream: str) -> Json:
 def test_one_job_serves_all_three_streams(tmp_path: Path, knobs: Json) -> None:
     """Rows, errors and held out rows come from one export, in every form that the documents leave open."""
     with sandbox(knobs=knobs) as box:
-        ran, there = tap(tmp_path, config(box)).succeeded(), truth(box)
+        ran, there = tap(tmp_path, config(box), fresh=True).succeeded(), truth(box)
         assert box.spend()["packagex"] == {"jobs_created": 1}
     assert sorted(ids(ran, SHIPMENTS)) == sorted(row["id"] for row in there["rows"])
     assert sorted(without_lineage(ran.records[SIDES[0]]), key=str) == sorted(there["errors"], key=str)

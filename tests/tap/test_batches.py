@@ -91,7 +91,7 @@ def unversioned(records: list[Json]) -> list[Json]:
 def test_json_lines_hold_the_records(tmp_path: Path, sandbox: Boxes) -> None:
     """The parts of a stream hold the records of its RECORD messages: the same rows, in the same order."""
     records = tap(tmp_path, exelensia(sandbox())).succeeded()
-    ran = tap(tmp_path, exelensia(sandbox(), **batched(tmp_path, "jsonl"))).succeeded()
+    ran = tap(tmp_path, exelensia(sandbox(), **batched(tmp_path, "jsonl")), fresh=True).succeeded()
     for stream in (COMPANIES, "exelensia_results"):
         assert rows(ran, stream) == records.records[stream] != []
         assert messages(ran, "SCHEMA", stream) == messages(records, "SCHEMA", stream)
@@ -102,7 +102,7 @@ def test_json_lines_hold_the_records(tmp_path: Path, sandbox: Boxes) -> None:
 def test_parquet_holds_the_records(tmp_path: Path, sandbox: Boxes) -> None:
     """The same rows in the same order with the types that SCHEMA declares."""
     records = tap(tmp_path, exelensia(sandbox())).succeeded()
-    ran = tap(tmp_path, exelensia(sandbox(), **batched(tmp_path, "parquet"))).succeeded()
+    ran = tap(tmp_path, exelensia(sandbox(), **batched(tmp_path, "parquet")), fresh=True).succeeded()
     for stream in (COMPANIES, "exelensia_results"):
         properties = ran.schema(stream)["schema"]["properties"]
         found = [untexted(row, properties) for row in rows(ran, stream)]

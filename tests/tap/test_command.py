@@ -24,7 +24,7 @@ def entry_of(catalog: Json, stream: str) -> Json:
 
 def test_about(tmp_path: Path) -> None:
     """`--about` names the settings without any provider being asked."""
-    ran = tap(tmp_path, {}, "--about", "--format=json")
+    ran = tap(tmp_path, {}, "--about", "--format=json", fresh=True)
     settings = json.loads(b"\n".join(ran.lines))["settings"]["properties"]
     assert {"start_date", "cension", "exelensia", "stream_maps", "batch_config"} <= set(settings)
 
@@ -89,7 +89,7 @@ def test_config_from_the_environment(tmp_path: Path, sandbox: Boxes) -> None:
         f"TAP_EXPORTS_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in box.config("exelensia").items()
     }
-    ran = tap(tmp_path, {}, "--config=ENV", environment=environment).succeeded()
+    ran = tap(tmp_path, {}, "--config=ENV", environment=environment, fresh=True).succeeded()
     assert len(ran.records[INVOICES]) == 40
 
 

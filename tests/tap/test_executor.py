@@ -144,7 +144,7 @@ def test_own_executor_gets_values_without_keys(tmp_path: Path, sandbox: Boxes) -
     config = windows(sandbox(), tmp_path, "jsonl", executor="own_executor:Executor")
     config["batch_config"]["storage"]["params"] = {"auto_mkdir": True, "token": "STORAGE-SECRET"}
     keys = [config["exelensia"]["api_key"], "STORAGE-SECRET"]
-    ran = tap(tmp_path, config, environment=factory(tmp_path)).succeeded()
+    ran = tap(tmp_path, config, environment=factory(tmp_path), fresh=True).succeeded()
     tasks = (tmp_path / "seen").read_text(encoding="utf-8")
     assert len(tasks.splitlines()) > 2
     assert [key for key in keys if key in tasks] == []

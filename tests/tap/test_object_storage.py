@@ -85,7 +85,7 @@ def test_parts_in_an_s3_bucket(tmp_path: Path, sandbox: Boxes, store: Store, for
     storage = {"root": f"s3://{BUCKET}/deep", "prefix": "run/", "params": {"endpoint_url": store.url}}
     batches = {"batch_config": {"encoding": {"format": form}, "storage": storage, "batch_size": 200}}
     records = tap(tmp_path, exelensia(sandbox())).succeeded()
-    ran = tap(tmp_path, exelensia(sandbox(), **batches), environment=KEYS).succeeded()
+    ran = tap(tmp_path, exelensia(sandbox(), **batches), environment=KEYS, fresh=True).succeeded()
     announced = [url.removeprefix("s3://") for m in ran.messages if m["type"] == "BATCH" for url in m["manifest"]]
     assert sorted(announced) == sorted(f"{BUCKET}/{name}" for name in store.names())
     for stream in (COMPANIES, "exelensia_results"):
