@@ -21,7 +21,7 @@ define CHECK_PYTHON
 	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help setup test lint types floors deps shape docs workflows unit lowest newest fuzz crash soak bench nginx postgres demo fmt pins build clean
+.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash soak bench nginx postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+( [a-z]+)*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z ]+):.*## /\1\t/' | expand -t 15
@@ -34,6 +34,8 @@ $(STAMP): $(PINS) pyproject.toml tools/environment.py
 	@touch $@
 
 test: lint types floors deps shape docs workflows unit ## Run everything that .ci/run runs
+
+check: lint types floors inner ## What to run while working, in less than a minute
 
 lint: setup ## Formatting and lint rules
 	$(PYTHON) -m ruff format --check .
@@ -63,8 +65,14 @@ workflows: setup ## Workflow files, offline
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
-unit: setup postgres ## The tests, with branch coverage
-	$(PYTHON) -m pytest --numprocesses=auto --cov --cov-report=term
+unit: setup postgres ## The tests
+	$(PYTHON) -m pytest --numprocesses=auto --dist=worksteal
+
+inner: setup ## The tests that start no process
+	$(PYTHON) -m pytest --numprocesses=logical --dist=worksteal -m "not process"
+
+coverage: setup postgres ## The tests with branch coverage, the taps that they start included
+	$(PYTHON) -m pytest --numprocesses=auto --dist=worksteal --cov --cov-report=term
 
 lowest: RESOLUTION := lowest-direct
 lowest newest: postgres ## The tests with the lowest or the newest versions that pyproject.toml allows

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,23 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests that start processes."""
     if isinstance(item, pytest.Function) and starts_processes(item):
         item.add_marker(MARK)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that may take longest: at the end, the other workers would wait for them."""
+    items.sort(key=_seconds_allowed, reverse=True)
+
+
+def _seconds_allowed(item: pytest.Item) -> float:
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker else 0.0
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Have twice as many workers as cores: tests that start processes wait as much as they compute."""
+    cores = os.cpu_count() or 1
+    return cores if config.option.numprocesses == "logical" else 2 * cores
 
 
 def pytest_collection_finish() -> None:

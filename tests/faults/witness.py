@@ -66,7 +66,7 @@ class Witness:
 
     def leaked(self, text: str, further: Iterable[str] = ()) -> list[str]:
         """Return the secrets that stand in a text, in whatever form."""
-        return [secret for secret in {*self.secrets, *further} if any(form in text for form in forms(secret))]
+        return [secret for secret in {*self.secrets, *further} if any(form in text for form in set(forms(secret)))]
 
     def config(self, provider: str = "exelensia", **changes: Any) -> Json:  # noqa: ANN401 - any setting
         """Return a configuration of one export of a provider, with one window that is the same in every run."""

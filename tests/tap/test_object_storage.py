@@ -48,9 +48,9 @@ class Store:
         return [str(element.text) for element in found.iter() if element.tag.endswith("}Key")]
 
 
-@pytest.fixture
-def store() -> Iterator[Store]:
-    """Run the server as a process of its own, with one bucket."""
+@pytest.fixture(scope="module")
+def server() -> Iterator[Store]:
+    """Run the server as a process of its own."""
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -63,11 +63,19 @@ def store() -> Iterator[Store]:
         process.wait()
 
 
+@pytest.fixture
+def store(server: Store) -> Store:
+    """Empty the server but for one bucket."""
+    server.ask("moto-api/reset", "POST")
+    server.ask(BUCKET, "PUT")
+    return server
+
+
 def _ready(store: Store, process: subprocess.Popen[bytes]) -> Store:
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         with suppress(URLError, ConnectionError):
-            store.ask(BUCKET, "PUT")
+            store.ask("moto-api/reset", "POST")
             return store
         time.sleep(0.1)
     pytest.fail("the S3 server does not answer")
