@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from importlib import import_module
 from json import loads
 from posix import _exit  # not `os._exit`, in which coverage saves what it measured
@@ -82,6 +83,7 @@ def _become(order: dict[str, Any], streams: list[int]) -> NoReturn:
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
+    tempfile.tempdir = None  # it is where TMPDIR says
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     module, _, function = order["entry"].partition(":")
     sys.argv = ["__main__.py", *order["arguments"]]
