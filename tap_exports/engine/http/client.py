@@ -118,9 +118,7 @@ class Client:
             AuthError: 401 or 403 of the API itself.
             GatewayError: A gateway or a proxy refused the request in place of the API.
             BadContentError: Replies that are not JSON, after `max_attempts`.
-            PaymentError: 402.
-            NotFoundError: 404 or 410.
-            RefusedError: Any other 4xx.
+            PaymentError, NotFoundError, RefusedError: 402; 404 or 410; any other 4xx.
             ConfigError: The API's host may not be used.
             UnsafeUrlError: A redirect to another origin, or of anything but a GET.
             LimitError: The reply is larger than 64 MiB.

@@ -50,13 +50,17 @@ def read_pages(
                 msg = f"{where}: page {number} repeats page {number - 1}; the provider ignores the page number"
                 raise StopError(msg)
             before, total = page.items, page.total if page.total is not None else total
-            if not page.items and page.total is None and total is not None and seen < total:
-                msg = f"{where}: page {number} is empty, but {total} records are due and {seen} came"
-                raise BadContentError(msg)
+            _refuse_early_end(page, number, total, seen, where)
             yield page
             seen += len(page.items)
             if _ends(page, number, seen, limit, where):
                 return
+
+
+def _refuse_early_end(page: Page, number: int, total: int | None, seen: int, where: str) -> None:
+    """Stop at an empty page that declares nothing, where an earlier one declared more rows."""
+    if not page.items and page.total is None and total is not None and seen < total:
+        raise BadContentError(f"{where}: page {number} is empty, but {total} records are due and {seen} came")
 
 
 def _numbers_from(start: int) -> Iterator[int]:
