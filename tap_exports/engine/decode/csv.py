@@ -73,10 +73,7 @@ def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending
     if layout.header not in {None, frozenset(shown)}:
         raise BadContentError(f"{file.name}: its columns are not those of the part before it: {', '.join(shown)}")
     names = property_names(shown, layout)
-    if layout.columns and not any(map(layout.knows, names)) and proposal(file, layout):
-        raise MisreadError(f"{file.name}: its header shows none of the known columns")
-    refuse_text(names, header.rest, layout, file.name)
-    refuse_stranger(names, shown, layout, file.name)
+    _refuse_others(names, shown, header, layout, file)
     unknown = [name for name in names if not layout.knows(name)]
     layout.refuse_unknown(unknown, file.name)
     _warn_missing(names, layout, file)
@@ -92,6 +89,14 @@ def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending
             yield from _decoded(piece, first, plan)
         first += piece.parsed.count
     return Ending(first, frozenset(shown))
+
+
+def _refuse_others(names: Sequence[str], shown: Sequence[str], header: Header, layout: Layout, file: LocalFile) -> None:
+    """Stop where the header is not that of this export."""
+    if layout.columns and not any(map(layout.knows, names)) and proposal(file, layout):
+        raise MisreadError(f"{file.name}: its header shows none of the known columns")
+    refuse_text(names, header.rest, layout, file.name)
+    refuse_stranger(names, shown, layout, file.name)
 
 
 def _warn_missing(names: Sequence[str], layout: Layout, file: LocalFile) -> None:
