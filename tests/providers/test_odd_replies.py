@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tap_exports.engine.http import Reply
+from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.jobs.budget import Budget
 from tap_exports.engine.model import Job, Request, Status, Window
 from tap_exports.errors import TapError
@@ -64,6 +65,7 @@ class Client:
     """Gives the same body to every request."""
 
     def __init__(self, body: object) -> None:
+        self.time = ProviderClock("provider", FakeClock())
         self._reply = Reply(200, {"Date": "soon"}, json.dumps(body).encode(), "the provider: GET /")
 
     def get(self, *_: object, **__: object) -> Reply:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from tap_exports.engine.changes import Changes
+from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.ledger import StreamState
 
 
@@ -29,7 +30,7 @@ class WholeSeconds(StreamState):
 
     @property
     def instant(self) -> datetime | None:
-        """Return the instant from which the next window must read, or None without a bookmark.
+        """Return the last instant that need not be read again, or None without a bookmark.
 
         Raises:
             StateError: The value is not ISO 8601.
@@ -37,4 +38,4 @@ class WholeSeconds(StreamState):
         proven = super().instant
         if proven is None or not self._overlaps:
             return proven
-        return proven.replace(microsecond=0)
+        return (proven + MILLISECOND).replace(microsecond=0) - MILLISECOND
