@@ -13,7 +13,7 @@ import pytest
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.closient.api import FAILED_JOB_ID, JOB_ID, TAR_JOB_ID
-from tap_exports.sandbox.closient.seed import ACME, BROKEN, STRANGER
+from tap_exports.sandbox.closient.seed import ACME, BROKEN, SOUND, STRANGER
 from tests.engine.archives import tarred_as, zipped
 from tests.tap.harness import Json, Ran, only, tap, without_lineage
 
@@ -93,10 +93,10 @@ def test_one_job_per_organization_feeds_all_streams(tmp_path: Path) -> None:
     """Asked for once and downloaded once, an organization given as a UUID too; the receipts tell of both jobs."""
     with sandbox() as box:
         ran = tap(tmp_path, only(box.config(), "closient"), fresh=True).succeeded()
-        assert sorted(asked(box, "POST")) == sorted([ACME, BROKEN])
+        assert sorted(asked(box, "POST")) == sorted([ACME, SOUND])
         assert downloads(box) == 2
     jobs = [r["job_id"] for r in ran.records[EXPORTS]]
-    assert [r["organization_id"] for r in ran.records[EXPORTS]] == [ACME, BROKEN]
+    assert [r["organization_id"] for r in ran.records[EXPORTS]] == [ACME, SOUND]
     assert [(r["job_id"], r["stream"], r["status"]) for r in ran.records["export_jobs"]] == [
         (job, EXPORTS, "completed") for job in jobs
     ]
@@ -143,6 +143,9 @@ def test_a_failed_section_is_a_row_and_a_warning(tmp_path: Path) -> None:
     warning = f'section {failed["key"]} is "failed": {failed["error"]}'
     assert warning in ran.stderr
     assert ran.records["export_jobs"][0]["warnings"] == [warning]
+    activated = {m["stream"] for m in ran.messages if m["type"] == "ACTIVATE_VERSION"}
+    assert activated == {EXPORTS, SECTIONS}
+    assert f"{RECORDS}: not proven complete: no ACTIVATE_VERSION" in ran.stderr
 
 
 def test_deselected_streams_cost_nothing(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from tap_exports.sandbox.ids import ALPHABET, long, named_uuid, short
 from tests.sandbox.client import Client, Clients
 
 PATH = "/dashboard/api/v1/data-export"
-ACME, BROKEN, LOAD, STRANGER = (
-    short(named_uuid(f"closient {name}")) for name in ("acme", "broken", "load", "stranger")
+ACME, SOUND, BROKEN, LOAD, STRANGER = (
+    short(named_uuid(f"closient {name}")) for name in ("acme", "sound", "broken", "load", "stranger")
 )
 FOREIGN_JOB, RUNNING_JOB, FAILED_JOB = (
     short(named_uuid(f"closient {name} job")) for name in ("foreign", "running", "failed")
@@ -261,7 +261,7 @@ def test_day_quota(clients: Clients) -> None:
 
 def test_whoami_names_the_organizations(clients: Clients) -> None:
     found = clients("closient").get("/account/api/v1/whoami")["organizations"]
-    assert {row["id"] for row in found} == {ACME, BROKEN}
+    assert {row["id"] for row in found} == {ACME, SOUND, BROKEN}
 
 
 def test_growth_is_two_products(clients: Clients) -> None:

@@ -78,7 +78,7 @@ class Closient(Provider):
         """Set up the organizations and the exports that somebody else made."""
         self._knobs: Knobs = self.settings
         self._limits = Limits(self.world.clock, self._knobs.per_minute, self._knobs.per_day)
-        self._organizations = {seed.ACME, seed.BROKEN} | ({seed.LOAD} if self.world.options.rows else set())
+        self._organizations = {seed.ACME, seed.SOUND, seed.BROKEN} | ({seed.LOAD} if self.world.options.rows else set())
         self._exports = Exports(self.world.files)
         self._created = self._grown = 0
         running = at_work(self.world.clock, self._knobs.running_seconds)
@@ -180,8 +180,8 @@ class Closient(Provider):
         return {"jobs_created": self._created}
 
     def config(self) -> dict[str, Any]:
-        """Return both organizations, the second one by its UUID: its export has a failed section."""
-        return {"organization_ids": [seed.ACME, str(long(seed.BROKEN))], "archive_format": "zip"}
+        """Return two organizations, the second one by its UUID; a third has exports with a failed section."""
+        return {"organization_ids": [seed.ACME, str(long(seed.SOUND))], "archive_format": "zip"}
 
     def _organization(self, organization_id: str) -> str:
         organization = _canonical(organization_id, "organization_id")

@@ -21,10 +21,10 @@ from tap_exports.sandbox.ids import named_uuid, short
 
 Record = dict[str, Any]
 
-ACME, BROKEN, LOAD, STRANGER = (
-    short(named_uuid(f"closient {name}")) for name in ("acme", "broken", "load", "stranger")
+ACME, SOUND, BROKEN, LOAD, STRANGER = (
+    short(named_uuid(f"closient {name}")) for name in ("acme", "sound", "broken", "load", "stranger")
 )
-NAMES = {ACME: "Acme Foods, Inc.", BROKEN: "Bröken GmbH", LOAD: "Load Ltd."}
+NAMES = {ACME: "Acme Foods, Inc.", SOUND: "Sönd GmbH", BROKEN: "Bröken GmbH", LOAD: "Load Ltd."}
 PRODUCTS = 24
 _TEXTS = (
     "NO",
@@ -109,7 +109,7 @@ def sections(organization: str, grown: int, rows: int, style: str) -> list[Secti
     if organization == LOAD:
         return [Section("trade_items", Generated(rows))]
     broken = organization == BROKEN
-    size = 5 if broken else PRODUCTS + grown
+    size = PRODUCTS + grown if organization == ACME else 5
     products = [_product(number) for number in range(size)]
     error = "Could not read certificates: storage timed out"
     return [
