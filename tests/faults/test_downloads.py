@@ -66,14 +66,7 @@ HEALED: dict[str, tuple[Json, Json]] = {
     "a trickle": (plan({"slow": {"bytes_per_second": 40}}), {"request_timeout_seconds": 0.5}),
     "stored encoding": (at_files({"stored_encoding": "UTF-8, aws-chunked, gzip"}), {}),
     "busy without a wait": (plan({"status": 429, "retry_after": 0.5}, {"status": 503, "retry_after_date": -90}), {}),
-    "blips of the API": (
-        {
-            "faults": [
-                {"match": {"origin": "api", "method": "GET", "nth": n}, "action": a} for n, a in enumerate(BLIPS, 2)
-            ]
-        },
-        {},
-    ),
+    "blips of the API": ({"faults": BLIPS}, {}),
 }
 
 
