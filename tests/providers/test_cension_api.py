@@ -10,6 +10,7 @@ import pytest
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.errors import BadContentError, NotFoundError, RefusedError
 from tap_exports.providers.cension.api import (
@@ -22,6 +23,7 @@ from tap_exports.providers.cension.api import (
     parse_operation_id,
     parse_page,
 )
+from tests.engine.fakes import FakeClock
 
 # The replies of https://www.cension.ai/docs/api/exports/, as they stand there, line numbers aside.
 OPERATION = b"""{
@@ -64,6 +66,8 @@ def reply(body: object, status: int = 200) -> Reply:
 
 class Script:
     """Answers requests from a list; an error is raised. The last answer stands for ever."""
+
+    time = ProviderClock("provider", FakeClock())
 
     def __init__(self, *answers: object) -> None:
         self.answers = list(answers)

@@ -13,6 +13,7 @@ import pytest
 from tap_exports.engine.api import Finds, FreeToRepeat
 from tap_exports.engine.archive import Inventory, Section, Survey
 from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError
@@ -27,6 +28,7 @@ from tap_exports.providers.closient.api import (
     unwrap,
 )
 from tap_exports.providers.closient.streams import given, requests
+from tests.engine.fakes import FakeClock
 
 PATH = "/dashboard/api/v1/data-export"
 # The sample of the documents: `status` and `archive_format` are required there, and missing in it.
@@ -67,6 +69,8 @@ def reply(body: object, status: int = 200) -> Reply:
 
 class Scripted:
     """A client that answers by path and writes down what was sent."""
+
+    time = ProviderClock("provider", FakeClock())
 
     def __init__(self, answers: Mapping[str, object]) -> None:
         self.answers = answers

@@ -10,6 +10,7 @@ import pytest
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.jobs.budget import Budget
 from tap_exports.engine.model import Job, RemoteFile, Request, Status
 from tap_exports.errors import (
@@ -85,6 +86,8 @@ GIVEN = Request("cornect", "cornect_export_given", {"export_id": ID})
 
 class Script:
     """Answers requests from lists by path; an error is raised. The last answer of a path stands for ever."""
+
+    time = ProviderClock("provider", FakeClock())
 
     def __init__(self, answers: Mapping[str, list[Any]]) -> None:
         self.answers = {path: list(given) for path, given in answers.items()}

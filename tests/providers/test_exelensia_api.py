@@ -10,6 +10,7 @@ import pytest
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.model import Column, Job, Kind, RemoteFile, Request, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError, RefusedError
 from tap_exports.providers.exelensia.api import (
@@ -26,6 +27,7 @@ from tap_exports.providers.exelensia.api import (
     unwrap,
 )
 from tap_exports.providers.exelensia.streams import extraction_column
+from tests.engine.fakes import FakeClock
 
 ID = "019760a0-0050-7000-8000-000000000050"
 SCHEMA_ID = "019760a0-0001-7000-8000-000000000001"
@@ -101,6 +103,8 @@ def reply(body: object, status: int = 200) -> Reply:
 
 class Script:
     """Answers requests from lists by path; an error is raised. The last answer of a path stands for ever."""
+
+    time = ProviderClock("provider", FakeClock())
 
     def __init__(self, answers: Mapping[str, list[Any]]) -> None:
         self.answers = {path: list(given) for path, given in answers.items()}

@@ -10,6 +10,7 @@ import pytest
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.model import Job, RemoteFile, Request, Status, Window
 from tap_exports.errors import BadContentError
 from tap_exports.providers.packagex.api import (
@@ -29,6 +30,7 @@ from tap_exports.providers.packagex.api import (
     parse_page,
     unwrap,
 )
+from tests.engine.fakes import FakeClock
 
 ID = "exp_7xKyu1HYgPnSAXZhtdxFxk"
 NOON = "2026-07-01T12:00:00.000Z"
@@ -188,6 +190,8 @@ def test_a_lost_job_is_the_newest_that_is_not_done_with() -> None:
     others = [{**ours, "id": "before", "created_at": 1782907199}]
 
     class OnePage:
+        time = ProviderClock("provider", FakeClock())
+
         def get(self, _path: str, _params: object) -> Reply:
             return reply({"data": [ours, *others], "pagination": {"has_more": False}})
 
