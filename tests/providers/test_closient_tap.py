@@ -268,7 +268,7 @@ HOSTILE = {
         ),
         "aliases written out",
     ),
-    "page": (b"<html>sorry</html>", "neither a zip nor a gzip archive"),
+    "page": (b"<html>sorry</html>", "HTML or XML came where a file is due: <html>sorry</html>, in 6 attempts"),
 }
 
 
