@@ -365,6 +365,8 @@ def test_a_name_that_the_catalog_knows_keeps_it() -> None:
     """Another order of columns, or a file without one of them, changes no column."""
     known = Layout({name: Column(name, Kind.STRING) for name in ("Name", "name_2")})
     assert new_names("name,Name", known) == ["name_2", "Name"]
+    both = Layout({name: Column(name, Kind.STRING) for name in ("Name", "name")})
+    assert new_names("name,Name", both) == ["name", "Name"]
     assert new_names("x,NAME", replace(known, contract=Contract.EVOLVE)) == ["x", "NAME_3"]
 
 

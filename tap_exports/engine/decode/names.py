@@ -60,11 +60,12 @@ class _Names:
 
     def free(self) -> list[str]:
         """Return the names; those that the catalog knows are given away first."""
-        taken = set[str]()
-        exact = [self._is_exact(name) and not _add(taken, name) for name in self._header]
+        exact = set(filter(self._is_exact, self._header))
+        taken = {name.casefold() for name in exact}
         names: list[str] = []
-        for name, keeps in zip(self._header, exact, strict=True):
-            names.append(name if keeps else self._numbered(name, taken))
+        for name in self._header:
+            names.append(name if name in exact else self._numbered(name, taken))
+            exact.discard(name)
             taken.add(names[-1].casefold())
         return names
 
@@ -84,14 +85,6 @@ class _Names:
     def _is_free(self, form: str, name: str) -> bool:
         """Tell whether the catalog knows no other property that is equal without case."""
         return name in self._layout.aliases or self._folded.get(form.casefold(), form) == form
-
-
-def _add(taken: set[str], name: str) -> bool:
-    """Add a name; return whether it was there."""
-    folded = name.casefold()
-    is_there = folded in taken
-    taken.add(folded)
-    return is_there
 
 
 def _aliased(header: Sequence[str], names: list[str], layout: Layout) -> list[str]:
