@@ -201,7 +201,7 @@ def test_write_that_fails_makes_no_part(
 
 def test_page_and_unsafe_url_are_values(server: Server, tmp_path: Path) -> None:
     server.steps = [reply(200, b"<html></html>", **{"Content-Type": "text/html"})]
-    assert do_work(task(server, tmp_path))["error"]["kind"] == "BadContentError"
+    assert do_work(task(server, tmp_path))["error"]["kind"] == "UrlExpiredError"
     guarded = asdict(replace(HTTP, allow_private_hosts=False))
     assert do_work(task(server, tmp_path, http=guarded))["error"]["kind"] == "UnsafeUrlError"
 

@@ -199,10 +199,10 @@ class TestLogging:
         assert KEY not in str(record.msg)
 
     def test_debug_lines_of_the_http_library_are_clean(self, installed: Redactor, lines: Lines) -> None:
-        """urllib3 logs path and query of every request."""
+        """urllib3 logs targets of requests; ours are written past it, byte for byte: no path and no query is logged."""
         with Server([reply(200, b"x")]) as server, closing(Transport(HttpSettings(allow_private_hosts=True))) as opened:
             opened.open("GET", f"{server.url}/a?X-Amz-Signature=hush", {}).close()
-        assert "GET /a?*** HTTP/1.1" in lines.text
+        assert "GET / HTTP/1.1" in lines.text
         assert "hush" not in lines.text
 
     def test_undo_restores_factory_and_hooks(self, redactor: Redactor) -> None:

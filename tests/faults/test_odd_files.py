@@ -35,8 +35,11 @@ CSV: dict[str, tuple[bytes, list[Json]]] = {
         [{"symbol": LONG, "security": "x"}, {"symbol": "B", "security": "y"}],
     ),
     "names twice, empty, ours": (
-        b"symbol,symbol,,_sdc_row,symbol_2,\n1,2,3,4,5,6\n",
-        [{"symbol": "1", "symbol_3": "2", "column_3": "3", "_sdc_row_2": "4", "symbol_2": "5", "column_6": "6"}],
+        b"symbol,symbol,,_sdc_row,symbol_2,,security,gics_sector,cik\n1,2,3,4,5,6,7,8,9\n",
+        [
+            {"symbol": "1", "symbol_3": "2", "column_3": "3", "_sdc_row_2": "4", "symbol_2": "5", "column_6": "6"}
+            | {"security": "7", "gics_sector": "8", "cik": 9}
+        ],
     ),
     "breaks in and between rows": (
         b'symbol,security\r\n"a\rb","c\nd"\n"e\r\nf",g\r"\n",h',

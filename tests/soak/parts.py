@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from tap_exports.sandbox import Sandbox
 from tap_exports.sandbox.clock import iso_ms, parse_iso
+from tap_exports.sandbox.ids import short
 from tests.tap.harness import Json, without_lineage
 
 Rows = dict[str, Counter[str]]
@@ -106,9 +108,8 @@ def _organizations(config: Json, jobs: int) -> Json:
 
 
 def _archives(box: Sandbox, config: Json) -> Rows:
-    jobs = {job["organization_id"] for job in box.truth("closient/jobs")}
-    told = [r for each in sorted(jobs) for r in box.truth("closient/records", organization_id=each)]
-    del config
+    asked = [short(UUID(i)) if "-" in i else i for i in config["closient"]["organization_ids"]]
+    told = [r for each in sorted(asked) for r in box.truth("closient/records", organization_id=each)]
     return {"closient_export_records": Counter(json.dumps(row["record"], sort_keys=True) for row in told)}
 
 

@@ -105,7 +105,6 @@ def test_configuration(tmp_path: Path, case: str) -> None:
 
 
 STATES: dict[str, tuple[Any, str]] = {
-    "no object": ([], 'STATE is malformed: expected an object with "bookmarks"'),
     "no bookmarks": ({"exelensia_files": {}}, 'STATE is malformed: expected an object with "bookmarks"'),
     "a bookmark that is no object": (
         {"bookmarks": {"exelensia_files": "2026-01-01"}},
@@ -139,6 +138,11 @@ def test_state(tmp_path: Path, sandbox: Boxes, case: str) -> None:
     box = sandbox()
     refused(tap(tmp_path, exelensia(box), state=state), message)
     assert box.requests() == []
+
+
+def test_state_that_is_no_object(tmp_path: Path, sandbox: Boxes) -> None:
+    ran = tap(tmp_path, exelensia(sandbox()), state=[])  # type: ignore[arg-type] # that is the point
+    assert (ran.code, ran.errors) == (1, [f"--state: {tmp_path / 'state.json'} holds a JSON list, an object is due"])
 
 
 def test_state_that_is_not_json(tmp_path: Path, sandbox: Boxes) -> None:
