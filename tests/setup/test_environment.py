@@ -88,6 +88,18 @@ def test_other_bytes_than_the_pinned_ones_are_refused(tree: Tree, installer: str
     assert installed(python(tree)) == {}
 
 
+@pytest.mark.parametrize("installer", [UV, "pip"])
+def test_pins_without_hashes_are_refused(tree: Tree, installer: str) -> None:
+    """A version alone does not say which bytes are meant."""
+    names = [f"{pin.name}=={pin.version}{pin.condition}" for pin in PINS]
+    (tree.root / NAME).write_text("\n".join(names), encoding="utf-8")
+    with serve(tree.wheels()) as index:
+        done = make(tree, "--installer", installer, url=index.url)
+    assert done.returncode == 1
+    assert "hash" in done.stderr.lower()
+    assert installed(python(tree)) == {}
+
+
 def test_pip_installs_where_uv_fails_and_one_line_says_why(tree: Tree) -> None:
     """A uv that does not reach the registry stops nothing."""
     with serve(tree.wheels()) as index:
@@ -180,6 +192,7 @@ def with_broken_uv(home: Path) -> str:
     return f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
 
+@pytest.mark.process
 def test_script_needs_no_package() -> None:
     """It runs on a bare interpreter: no package of the environment that it makes is there yet."""
     done = run([sys.executable, "-S", "-I", ROOT / "tools" / "environment.py", "--help"], check=False, timeout=60)
