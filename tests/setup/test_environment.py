@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import CompletedProcess, run
 
 import pytest
 
@@ -37,12 +37,14 @@ def tree(tmp_path: Path) -> Tree:
     return Tree.make(tmp_path, {NAME: PINS})
 
 
-def make(tree: Tree, *options: str, url: str = "", path: str | None = None, **env: str) -> CompletedProcess[str]:
+def make(
+    tree: Tree, *options: str, url: str = "", path: str | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Run the script on a machine where only pip is configured for an index."""
     command = [sys.executable, "tools/environment.py", "--without-pip", *options, "made", NAME]
     made = {**environment(tree.root, url, None), "PATH": path or os.environ["PATH"], **env}
     made.pop("UV_DEFAULT_INDEX")
-    return run(command, cwd=tree.root, env=made, check=False, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, cwd=tree.root, env=made, check=False, capture_output=True, text=True, timeout=100)
 
 
 def python(tree: Tree) -> Path:
@@ -155,7 +157,7 @@ def test_settings_of_pip_are_read_as_pip_reads_them(tmp_path: Path, pip: Callabl
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / place).write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pip", "config", "list"]
-    done = run(command, env=env, check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True, timeout=60)
     found = pip_settings(env)
     assert {name: found[name] for name in EXPECTED[given]} == EXPECTED[given]
     said = {line.split(".", 1)[-1] for line in done.stdout.splitlines()}
@@ -192,8 +194,9 @@ def with_broken_uv(home: Path) -> str:
     return f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.mark.process
 def test_script_needs_no_package() -> None:
     """It runs on a bare interpreter: no package of the environment that it makes is there yet."""
-    done = run([sys.executable, "-S", "-I", ROOT / "tools" / "environment.py", "--help"], check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", ROOT / "tools" / "environment.py", "--help"], check=False, timeout=60
+    )
     assert done.returncode == 0
