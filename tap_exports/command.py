@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 import pyarrow as pa
 
-from tap_exports.errors import Terminated
+from tap_exports.errors import ConfigError, Terminated
 from tap_exports.singer.tap import explain
 from tap_exports.tap import TapExports
 
@@ -53,7 +53,7 @@ def run() -> int:
         return error.exit_code
     except Exception as error:  # last resort: users see one line, the traceback is logged at DEBUG
         LOGGER.debug("failed", exc_info=True)
-        _complain(explain(error))
+        _complain(*(error.message.splitlines() if isinstance(error, ConfigError) else [explain(error)]))
         return FAILED
     return code or _failures()
 
@@ -67,6 +67,6 @@ def _failures() -> int:
     return FAILED
 
 
-def _complain(message: str) -> None:
-    for line in message.splitlines():
+def _complain(*lines: str) -> None:
+    for line in lines:
         LOGGER.error("%s", TapExports.redactor.clean(line))

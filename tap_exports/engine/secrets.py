@@ -37,7 +37,8 @@ _HEADER = re.compile(
     r"\b((?:proxy-)?authorization|(?:[a-z]+-)?api-key|(?:set-)?cookie)([\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+",
     re.IGNORECASE,
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
+# C0, DEL, C1, line and paragraph separators, marks that reorder text, halves of surrogate pairs
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _RULES = (
     (_QUERY_OF_PATH, f"?{MASK}"),
     (_USER_OF_URL, rf"\1{MASK}@"),
@@ -72,21 +73,22 @@ class Redactor:
                 self.add(value.rpartition(" ")[2])
 
     def clean(self, text: str) -> str:
-        """Return text with known secrets as `***`, query strings as `?***`, and credential headers blanked.
+        """Return text for people: without secrets, control characters but tab and line feed as escapes."""
+        return _CONTROL.sub(lambda found: found[0] if found[0] in "\t\n" else _escape(found), self.cut(text))
 
-        Control characters are shown as escapes: a value in a message must not steer the terminal that shows it.
-        """
+    def cut(self, text: str) -> str:
+        """Return text with known secrets as `***`, query strings as `?***`, and credential headers blanked."""
         known = self._known
         text = known.sub(MASK, text) if known else text
         text = _WORD.sub(_cut_query, text)
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)
-        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+        return text
 
     def clean_record(self, record: logging.LogRecord) -> logging.LogRecord:
         """Clean message, traceback and stack of a log record; without a secret in it, it stays as it was."""
         text = _message_of(record)
-        cleaned = self.clean(text)
+        cleaned = printable(self.cut(text))
         if cleaned != text:
             record.msg, record.args = cleaned, ()
         self._clean_exception(record)
@@ -98,9 +100,17 @@ class Redactor:
         if not record.exc_info or record.exc_info[0] is None:
             return
         text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-        cleaned = self.clean(text)
+        cleaned = self.clean(_one_line_each(text, record.exc_info[1]))
         if cleaned != text:
             record.exc_text, record.exc_info = cleaned, None
+
+
+def printable(text: str) -> str:
+    """Return text on one line: every control character, and what reorders text, is shown as an escape.
+
+    A provider's text must neither forge a line of the log nor steer the terminal that shows it.
+    """
+    return _CONTROL.sub(_escape, text)
 
 
 def install(redactor: Redactor) -> Callable[[], None]:
@@ -141,7 +151,29 @@ def _cut_query(word: re.Match[str]) -> str:
 
 
 def _print_clean(redactor: Redactor, info: _ExcInfo) -> None:
-    sys.stderr.write(redactor.clean("".join(traceback.format_exception(*info))))
+    sys.stderr.write(redactor.clean(_one_line_each("".join(traceback.format_exception(*info)), info[1])))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+def _one_line_each(text: str, error: BaseException | None) -> str:
+    """Return a traceback in which no message of an exception has a line end that could pass for the end of a line."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        for said in (_text_of(error), *getattr(error, "__notes__", ())):
+            text = text.replace(said, printable(said)) if said else text
+        error = error.__cause__ or error.__context__
+    return text
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - any `__str__` may fail here
+        return ""
 
 
 def _message_of(record: logging.LogRecord) -> str:

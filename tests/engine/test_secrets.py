@@ -188,6 +188,21 @@ class TestLogging:
         record = logging.getLogRecordFactory()("x", logging.INFO, "f", 1, "m", (), info)
         assert record.exc_info is info
 
+    @pytest.mark.parametrize(
+        "character", ["\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029", "\u202e", "\u2066"]
+    )
+    def test_text_cannot_forge_a_line(self, installed: Redactor, lines: Lines, character: str) -> None:
+        """Every control character, and what reorders text, is an escape: in a message and in an exception's."""
+        forged = f"a{character}2026-01-01 00:00:00,000 | ERROR    | forged"
+        logging.getLogger("x").warning("got %s", forged)
+        try:
+            fail(forged, ValueError(forged))
+        except ValueError:
+            logging.getLogger("x").exception("failed")
+        shown = [line for line in lines.text.split("\n") if "forged" in line and "fail(forged" not in line]
+        assert [line.split("a", 1)[0] for line in shown] == ["got ", "V", "V"]
+        assert character == "\n" or character not in lines.text
+
     def test_stack_is_cleaned(self, installed: Redactor) -> None:
         record = logging.getLogRecordFactory()("x", 20, "f", 1, "m", (), None, "fn", f"Stack: {KEY}")
         assert record.stack_info == "Stack: ***"
