@@ -6,16 +6,21 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from tap_exports.engine.clock import from_text
+from tap_exports.engine.clock import MILLISECOND, from_text
 from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.jobs import JobSettings
 from tap_exports.engine.read.tally import Limits
+from tap_exports.engine.secrets import printable
 from tap_exports.errors import ConfigError
 
 JsonSchema = Mapping[str, Any]
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+LONGEST_ECHO = 12  # characters of a wrong value that a message may show; keys are longer
+NEAR = 0.6  # likeness to a setting that makes an unknown key a misspelt one
+_WORDS = "[a-z]{1,12}(_[a-z]{1,12}){0,6}"  # no credential looks so
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +67,14 @@ def limits(config: Mapping[str, Any], verify_counts: str = "fail") -> Limits:
 
 
 def date_range(config: Mapping[str, Any]) -> Range:
-    """Return the range to cover.
+    """Return the range to cover; an `end_date` without a time includes the whole day, in UTC.
 
     Raises:
-        ConfigError: A date is not ISO 8601, or `end_date` lies before `start_date`.
+        ConfigError: A date is not ISO 8601 or outside the years 1900 to 2199, or `end_date` lies before `start_date`.
     """
     start, until = (_instant(config, key) for key in ("start_date", "end_date"))
+    if until and _is_day(config["end_date"]):
+        until += timedelta(days=1) - MILLISECOND
     if start and until and until < start:
         msg = f"config: end_date {config['end_date']} is before start_date {config['start_date']}"
         raise ConfigError(msg)
@@ -75,11 +82,32 @@ def date_range(config: Mapping[str, Any]) -> Range:
 
 
 def _instant(config: Mapping[str, Any], key: str) -> datetime | None:
+    text = config.get(key)
+    if not text:
+        return None
     try:
-        return from_text(config[key]) if config.get(key) else None
+        instant = from_text(text)
     except (ValueError, AttributeError):
-        msg = f'config: {key} "{config[key]}" is not an ISO 8601 date-time, such as 2026-01-31T00:00:00Z'
+        msg = f'config: {key} "{_shown(text)}" is not an ISO 8601 date-time, such as 2026-01-31T00:00:00Z'
         raise ConfigError(msg) from None
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise ConfigError(f"config: {key} {text.strip()} must be in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return instant
+
+
+def _is_day(text: str) -> bool:
+    """Return whether text names a date without a time."""
+    try:
+        date.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(text: str) -> str:
+    """Return a wrong value as a message may show it: it may be a key that was pasted into the wrong place."""
+    is_date_like = re.fullmatch(r"[0-9TZtz:.+ -]{1,40}", text)
+    return printable(text) if is_date_like or len(text) < LONGEST_ECHO else f"… ({len(text)} characters)"
 
 
 def slug(name: object) -> str:
@@ -99,7 +127,8 @@ def check_slugs(streams: Iterable[tuple[str, str]]) -> None:
     seen: dict[str, str] = {}
     for stream, name in streams:
         if stream in seen:
-            msg = f'config: "{seen[stream]}" and "{name}" both become the stream {stream}; give one another name'
+            both = f'"{printable(seen[stream])}" and "{printable(name)}"'
+            msg = f"config: {both} both become the stream {stream}; give one another name"
             raise ConfigError(msg)
         seen[stream] = name
 
@@ -114,12 +143,14 @@ def unknown_keys(config: Mapping[str, Any], schema: JsonSchema, path: str = "") 
     """
     known: Mapping[str, Any] = schema.get("properties", {})
     for key, value in config.items():
-        here = f"{path}.{key}" if path else str(key)
+        prefix = f"{path}." if path else ""
         if key in known:
-            yield from _unknown_below(value, known[key], here)
+            yield from _unknown_below(value, known[key], f"{prefix}{key}")
         elif known and schema.get("additionalProperties") is False:
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            yield f'config: unknown key "{here}"; the nearest setting is "{near[0]}"'
+            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
+            is_name = re.fullmatch(_WORDS, str(key)) or difflib.SequenceMatcher(None, near, str(key)).ratio() >= NEAR
+            name = printable(str(key)) if is_name else _shown(str(key))
+            yield f'config: unknown key "{prefix}{name}"; the nearest setting is "{near}"'
 
 
 def _unknown_below(value: object, schema: JsonSchema, path: str) -> Iterator[str]:

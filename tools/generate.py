@@ -73,7 +73,15 @@ class Setting:
     def about(self) -> str:
         """Return the description on one line."""
         text = self.schema.get("description") or self.schema.get("title") or ""
-        return " ".join(str(text).split())
+        return " ".join(f"{text}{self.bounds}".split())
+
+    @property
+    def bounds(self) -> str:
+        """Return the bounds of a number, as they end its description."""
+        least, most = self.schema.get("minimum"), self.schema.get("maximum")
+        if "exclusiveMinimum" in self.schema:
+            return f" (more than {self.schema['exclusiveMinimum']:,}, at most {most:,})"
+        return "" if least is None else f" ({least:,} to {most:,})"
 
 
 def settings(schema: Schema, prefix: str = "", *, items: bool = False) -> Iterator[Setting]:

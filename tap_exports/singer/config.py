@@ -3,35 +3,64 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tap_exports.engine.secrets import printable
+
 if TYPE_CHECKING:
     from jsonschema import ValidationError
 
+RULES = {
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+    "exclusiveMinimum": "must be more than {}",
+    "exclusiveMaximum": "must be less than {}",
+    "minLength": "must have at least {} character",
+    "minItems": "must have at least {} entry",
+    "pattern": "must match the pattern {}",
+}
+
 
 def plain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration with floats for the decimals of files and the numeric text of environment variables."""
-    numbers = {k for k, p in schema.get("properties", {}).items() if "number" in p.get("type", ())}
-    numbered = {key: _without_decimals(value) for key, value in config.items()}
-    for key in numbers & numbered.keys():
-        with contextlib.suppress(ValueError, TypeError):
-            numbered[key] = float(numbered[key])
-    return numbered
+    """Return the configuration as the engine takes it.
+
+    Decimals of files become floats, numeric text of environment variables becomes numbers, whole floats become integers
+    where the setting is one. What is not set, or null, has its default. Numbers that are not finite become text, which
+    no setting of numbers accepts.
+    """
+    known: Mapping[str, Any] = schema.get("properties", {})
+    given = {key: value for key, value in config.items() if value is not None or key not in known}
+    defaults = {key: prop["default"] for key, prop in known.items() if "default" in prop and key not in given}
+    return {key: _plain(value, known.get(key, {})) for key, value in (given | defaults).items()}
 
 
-def _without_decimals(value: object) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, Decimal):
-        return float(value)
+def _plain(value: object, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, Mapping):
-        return {k: _without_decimals(v) for k, v in value.items()}
-    return [_without_decimals(v) for v in value] if isinstance(value, list) else value
+        return plain(value, schema)
+    if isinstance(value, list):
+        return [_plain(item, schema.get("items", {})) for item in value]
+    return _number(value, schema.get("type", ()))
+
+
+def _number(value: object, kinds: Iterable[str]) -> object:
+    if isinstance(value, Decimal):
+        value = float(value)
+    elif isinstance(value, str) and "number" in kinds:
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return str(value)
+    return int(value) if "integer" in kinds and value.is_integer() else value
 
 
 def describe(error: ValidationError) -> str:
     """Return a message that names the setting and the rule that it breaks, never its value."""
-    path = ".".join(str(part) for part in error.absolute_path) or "the top level"
+    path = printable(".".join(str(part) for part in error.absolute_path)) or "the top level"
     if error.validator == "required":
         given: Any = error.instance
         missing = next(k for k in _words(error.validator_value) if k not in given)
@@ -41,7 +70,8 @@ def describe(error: ValidationError) -> str:
         return f'config: "{path}" must be of type {" or ".join(_words(error.validator_value))}'
     if error.validator == "enum":
         return f'config: "{path}" must be one of {", ".join(_words(error.validator_value))}'
-    return f'config: "{path}" breaks the rule {error.validator}: {error.validator_value}'
+    rule = RULES.get(str(error.validator), f"breaks the rule {error.validator}: {{}}")
+    return f'config: "{path}" {rule.format(error.validator_value)}'
 
 
 def _words(value: object) -> Iterable[str]:

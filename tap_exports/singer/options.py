@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from tap_exports.singer import typing as th
 
+MOST = 1_000_000_000_000  # of counts: a typing error beyond it, not a wish
+MOST_MB = 100_000_000
+DAY_SECONDS, YEAR_SECONDS = 86_400, 31_536_000
+
+# What several settings take.
+WORD = th.StringType(min_length=1)
+SECRET = th.StringType(min_length=1, pattern=r"^(?![\s\S]*[^ -~\u00a0-\u00ff])")  # what an HTTP header can carry
+NAME = th.StringType(pattern="^$|[A-Za-z0-9]")  # a name without any of these makes no stream name
+KINDS = ["string", "integer", "number", "boolean", "date", "date-time", "object", "array", "any"]
+DAYS = th.NumberType(minimum=0.001, maximum=36_500)  # type: ignore[arg-type] # the hint says int, JSON Schema takes both
+COUNT = th.IntegerType(minimum=0, maximum=MOST)
+PARALLEL = th.IntegerType(minimum=1, maximum=256)
+SECONDS = th.NumberType(exclusive_minimum=0, maximum=DAY_SECONDS)
+MEBIBYTES = th.IntegerType(minimum=1, maximum=MOST_MB)
+
 # Properties that entries of several providers have.
-PRIMARY_KEYS = th.Property("primary_keys", th.ArrayType(th.StringType), description="Key; default: lineage")
+PRIMARY_KEYS = th.Property("primary_keys", th.ArrayType(WORD), description="Key; default: lineage")
 TYPES = th.Property(
     "schema",
-    th.ObjectType(additional_properties=True),
+    th.ObjectType(additional_properties=th.StringType(allowed_values=KINDS)),
     description="Types by column: string, integer, number, boolean, date, date-time, object, array or any",
 )
 MODE = th.Property(
@@ -36,9 +51,9 @@ CSV = th.Property(
             description="Text encoding, such as cp1252; default: UTF-8, or what a byte order mark says",
         ),
         th.Property("null_values", WORDS, description="Unquoted texts that are null in every column; default: none"),
-        th.Property("skip_rows", th.IntegerType(minimum=0), description="Lines above the header; default: 0"),
+        th.Property("skip_rows", COUNT, description="Lines above the header; default: 0"),
         th.Property("comment", th.StringType, description="Lines that begin with this character are no rows"),
-        th.Property("footer_rows", th.IntegerType(minimum=0), description="Lines at the end that are no rows"),
+        th.Property("footer_rows", COUNT, description="Lines at the end that are no rows"),
         th.Property("decimal", th.StringType, description="Decimal mark of numbers; default: `.`"),
         th.Property("thousands", th.StringType, description="What groups the digits of numbers; default: nothing"),
         th.Property(
@@ -60,25 +75,39 @@ CSV = th.Property(
     description="How CSV files are written, see docs/csv.md; what an export says goes before what the block says",
 )
 GUARDS = (
-    th.Property("expect_columns", th.ArrayType(th.StringType), description="Columns that the rows must hold"),
-    th.Property("min_rows", th.IntegerType, description="Fewest rows of a job"),
-    th.Property("max_age_hours", th.NumberType, description="Greatest age of a job when it is read"),
+    th.Property("expect_columns", th.ArrayType(WORD), description="Columns that the rows must hold"),
+    th.Property("min_rows", COUNT, description="Fewest rows of a job"),
+    th.Property(
+        "max_age_hours",
+        th.NumberType(exclusive_minimum=0, maximum=876_000),
+        description="Greatest age of a job when it is read",
+    ),
 )
 
 SHARED = (
     th.Property("start_date", th.DateTimeType, description="Start of the first window; floor of list streams"),
     th.Property("end_date", th.DateTimeType, description="Upper bound, for backfills"),
-    th.Property("settling_seconds", th.IntegerType, default=60, description="A window ends at now minus this"),
-    th.Property("poll_interval_seconds", th.NumberType, default=2, description="First wait between two polls of a job"),
+    th.Property(
+        "settling_seconds",
+        th.IntegerType(minimum=0, maximum=YEAR_SECONDS),
+        default=60,
+        description="A window ends at now minus this; what a provider shows later than this is never read",
+    ),
+    th.Property(
+        "poll_interval_seconds",
+        SECONDS,
+        default=2,
+        description="First wait between two polls of a job",
+    ),
     th.Property(
         "poll_interval_max_seconds",
-        th.NumberType,
+        SECONDS,
         default=60,
         description="Ceiling of that wait, which grows with jitter; a provider's own hint wins",
     ),
     th.Property(
         "job_stall_timeout_seconds",
-        th.IntegerType,
+        th.IntegerType(minimum=1, maximum=YEAR_SECONDS),
         default=3600,
         description="A job without any progress for so long stops its stream; the bookmark stays",
     ),
@@ -89,13 +118,13 @@ SHARED = (
         default="wait",
         description="`detach`: submit, write the ledger to STATE, exit 0; the next run collects",
     ),
-    th.Property("max_concurrent_jobs", th.IntegerType, default=4, description="Open jobs per provider"),
-    th.Property("max_concurrent_requests", th.IntegerType, default=4, description="Requests in flight per provider"),
-    th.Property("request_timeout_seconds", th.NumberType, default=60, description="Longest silence within a request"),
-    th.Property("reply_timeout_seconds", th.NumberType, default=900, description="Longest time for a whole API reply"),
+    th.Property("max_concurrent_jobs", PARALLEL, default=4, description="Open jobs per provider"),
+    th.Property("max_concurrent_requests", PARALLEL, default=4, description="Requests in flight per provider"),
+    th.Property("request_timeout_seconds", SECONDS, default=60, description="Longest silence within a request"),
+    th.Property("reply_timeout_seconds", SECONDS, default=900, description="Longest time for a whole API reply"),
     th.Property(
         "min_transfer_bytes_per_second",
-        th.NumberType,
+        th.NumberType(minimum=0, maximum=MOST),
         default=100,
         description="What comes slower over `request_timeout_seconds` is broken off and asked for again; 0: never",
     ),
@@ -112,7 +141,7 @@ SHARED = (
         default="refuse",
         description="A file that ends with its connection and whose end nothing proves; a cut one would look the same",
     ),
-    th.Property("max_attempts", th.IntegerType, default=6, description="Attempts per request"),
+    th.Property("max_attempts", th.IntegerType(minimum=1, maximum=1000), default=6, description="Attempts per request"),
     th.Property(
         "verify_counts",
         th.StringType,
@@ -128,15 +157,29 @@ SHARED = (
     ),
     th.Property(
         "max_column_name_length",
-        th.IntegerType(minimum=16),
+        th.IntegerType(minimum=16, maximum=1_000_000),
         description="Bytes of the longest column name, such as 63 for PostgreSQL; longer ones are cut; default: any",
     ),
-    th.Property("rejects_max_count", th.IntegerType, default=0, description="Rows that may be rejected per file"),
-    th.Property("rejects_max_ratio", th.NumberType, default=0, description="The same as a share of the file, 0 to 1"),
-    th.Property("spool_dir", th.StringType, description="Where downloads wait; default: the system's temporary folder"),
-    th.Property("spool_max_mb", th.IntegerType, default=4096, description="Budget of the spool in MB"),
-    th.Property("archive_max_mb", th.IntegerType, default=4096, description="Largest unpacked archive in MB"),
-    th.Property("archive_max_ratio", th.IntegerType, default=200, description="Largest unpacked to packed ratio"),
+    th.Property("rejects_max_count", COUNT, default=0, description="Rows that may be rejected per file"),
+    th.Property(
+        "rejects_max_ratio",
+        th.NumberType(minimum=0, maximum=1),
+        default=0,
+        description="The same as a share of the file",
+    ),
+    th.Property(
+        "spool_dir",
+        th.StringType(pattern=r"^[^\x00]*$"),
+        description="Where downloads wait; default: the system's temporary folder",
+    ),
+    th.Property("spool_max_mb", MEBIBYTES, default=4096, description="Budget of the spool in MB"),
+    th.Property("archive_max_mb", MEBIBYTES, default=4096, description="Largest unpacked archive in MB"),
+    th.Property(
+        "archive_max_ratio",
+        th.IntegerType(minimum=1, maximum=1_000_000),
+        default=200,
+        description="Largest unpacked to packed ratio",
+    ),
     th.Property(
         "allow_private_hosts",
         th.BooleanType,

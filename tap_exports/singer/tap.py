@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Stream, Tap
-from singer_sdk.plugin_base import JSONSchemaValidator
+from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_exports import settings
 from tap_exports.engine import ledger
@@ -122,7 +122,7 @@ class BaseTap(Tap):
             BaseTap.stop_redacting = install(self.redactor)
         self._config = plain(self._config, schema)
         errors = [*settings.unknown_keys(self._config, schema)]
-        broken = JSONSchemaValidator(schema).iter_errors(self._config)
+        broken = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(self._config)
         errors += [describe(e) for e in broken if e.validator != "additionalProperties"]
         if errors and raise_errors:
             raise ConfigError("\n".join(dict.fromkeys(errors[:2])))
@@ -143,6 +143,8 @@ class BaseTap(Tap):
             ConfigError: A rule is broken.
         """
         self.date_range = settings.date_range(self._config)
+        if self.date_range.start and self.date_range.start > self.clock.now():
+            LOGGER.warning("config: start_date %s is in the future: nothing is due yet", self._config["start_date"])
 
     # STATE
 

@@ -14,6 +14,7 @@ from singer_sdk.typing import (
     PropertiesList,
     Property,
     StringType,
+    URIType,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "PropertiesList",
     "Property",
     "StringType",
+    "URIType",
 ]

@@ -113,7 +113,7 @@ OWN = {"export_jobs", "exelensia_exports"}  # the jobs that the tap itself makes
 def test_job_is_in_state_before_its_first_poll(tmp_path: Path, sandbox: Boxes) -> None:
     """Fingerprint and window stand in STATE before the POST, the job's id before the first poll (P2)."""
     box = sandbox(faults={"jobs": [{"provider": "exelensia", "nth": 1, "outcome": "hang"}]})
-    config = {**only(box.config(), "exelensia"), "job_stall_timeout_seconds": 0, "poll_interval_seconds": 1}
+    config = {**only(box.config(), "exelensia"), "job_stall_timeout_seconds": 1, "poll_interval_seconds": 1}
     config["exelensia"]["exports"] = config["exelensia"]["exports"][:1]
     ran = tap(tmp_path, config)
     ledgers = [s["bookmarks"].get(STREAM, {}).get("ledger") for s in ran.states]

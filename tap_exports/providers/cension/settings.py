@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, GUARDS, PRIMARY_KEYS, TYPES
+from tap_exports.singer.options import CSV, GUARDS, NAME, PRIMARY_KEYS, SECRET, TYPES, WORD
 
-NUMBERS = th.ArrayType(th.IntegerType)
+NUMBER = th.IntegerType(minimum=1, maximum=2**63 - 1)
+NUMBERS = th.ArrayType(NUMBER)
 
 START = th.ObjectType(
     th.Property(
@@ -24,24 +25,22 @@ SETTINGS = th.Property(
     th.ObjectType(
         th.Property(
             "api_key",
-            th.StringType,
+            SECRET,
             required=True,
             secret=True,
             description="Key, sent as the raw `Authorization` value",
         ),
-        th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
         th.Property("operation_ids", NUMBERS, description="Runs to pull; those at or below the bookmark are skipped"),
         th.Property(
             "exports",
             th.ArrayType(
                 th.ObjectType(
-                    th.Property("export_id", th.IntegerType, required=True, description="Saved export to read"),
-                    th.Property("name", th.StringType, description="Names the stream; default: the export's id"),
+                    th.Property("export_id", NUMBER, required=True, description="Saved export to read"),
+                    th.Property("name", NAME, description="Names the stream; default: the export's id"),
                     PRIMARY_KEYS,
-                    th.Property(
-                        "api_key", th.StringType, secret=True, description="The export's own key, if it has one"
-                    ),
+                    th.Property("api_key", SECRET, secret=True, description="The export's own key, if it has one"),
                     th.Property(
                         "operation_ids", NUMBERS, description="Runs of this export; default: those of the block"
                     ),
@@ -65,12 +64,10 @@ SETTINGS = th.Property(
             "queries",
             th.ArrayType(
                 th.ObjectType(
-                    th.Property("query_id", th.IntegerType, required=True, description="Saved query to run (beta)"),
-                    th.Property("name", th.StringType, description="Names the stream; default: the query's id"),
+                    th.Property("query_id", NUMBER, required=True, description="Saved query to run (beta)"),
+                    th.Property("name", NAME, description="Names the stream; default: the query's id"),
                     PRIMARY_KEYS,
-                    th.Property(
-                        "replication_key", th.StringType, description="Date-time column to follow; default: full"
-                    ),
+                    th.Property("replication_key", WORD, description="Date-time column to follow; default: full"),
                     TYPES,
                     additional_properties=False,
                 )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV
+from tap_exports.singer.options import CSV, SECRET, WORD
 
 SETTINGS = th.Property(
     "closient",
     th.ObjectType(
-        th.Property("api_key", th.StringType, required=True, secret=True, description="Key, sent as `X-API-Key`"),
-        th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        th.Property("api_key", SECRET, required=True, secret=True, description="Key, sent as `X-API-Key`"),
+        th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
         th.Property(
             "organization_ids",
-            th.ArrayType(th.StringType),
+            th.ArrayType(WORD),
             required=True,
             description="Organizations to export, each as a shortuuid of 22 characters or as a UUID",
         ),
@@ -26,7 +26,7 @@ SETTINGS = th.Property(
         ),
         th.Property(
             "job_ids",
-            th.ArrayType(th.StringType),
+            th.ArrayType(WORD),
             description="Jobs to read instead of requesting any, each of one of the organizations",
         ),
         th.Property(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, ENCODING, GUARDS, PRIMARY_KEYS, TYPES
+from tap_exports.singer.options import CSV, ENCODING, GUARDS, NAME, PRIMARY_KEYS, SECRET, TYPES, WORD
 
 FILTERS = th.ObjectType(additional_properties=True)
 ABOUT_FILTERS = "Filters of the company search, sent as they are; countries and states by their full names"
 
 EXPORT = th.ObjectType(
-    th.Property("name", th.StringType, description="Names the stream; default: the list's or the export's id"),
+    th.Property("name", NAME, description="Names the stream; default: the list's or the export's id"),
     th.Property(
         "source_type",
         th.StringType,
@@ -18,11 +18,11 @@ EXPORT = th.ObjectType(
         description="Where the companies come from",
     ),
     th.Property("search_filters", FILTERS, description=ABOUT_FILTERS),
-    th.Property("list_id", th.StringType, description="UUID of a saved list, for `source_type: list`"),
+    th.Property("list_id", WORD, description="UUID of a saved list, for `source_type: list`"),
     th.Property(
         "export_format", th.StringType, allowed_values=["json", "csv"], default="json", description="Form of the file"
     ),
-    th.Property("export_id", th.StringType, description="Existing export to read instead of creating one; free"),
+    th.Property("export_id", WORD, description="Existing export to read instead of creating one; free"),
     PRIMARY_KEYS,
     TYPES,
     ENCODING,
@@ -32,7 +32,7 @@ EXPORT = th.ObjectType(
 )
 
 SEARCH = th.ObjectType(
-    th.Property("name", th.StringType, required=True, description="Stands in the column `search_name`"),
+    th.Property("name", WORD, required=True, description="Stands in the column `search_name`"),
     th.Property("search_filters", FILTERS, description=ABOUT_FILTERS),
     additional_properties=False,
 )
@@ -42,16 +42,16 @@ SETTINGS = th.Property(
     th.ObjectType(
         th.Property(
             "api_token",
-            th.StringType,
+            SECRET,
             required=True,
             secret=True,
             description="Token, sent as `Authorization: Bearer`; creating exports takes the scope `read_write`",
         ),
-        th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
         th.Property(
             "max_credits",
-            th.IntegerType,
+            th.IntegerType(minimum=0, maximum=1_000_000_000),
             default=0,
             description="Most credits that one run may spend; 0: nothing is ever created",
         ),

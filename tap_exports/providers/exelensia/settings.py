@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, ENCODING, GUARDS, MODE, PRIMARY_KEYS, TYPES
+from tap_exports.singer.options import CSV, DAYS, ENCODING, GUARDS, MODE, NAME, PRIMARY_KEYS, SECRET, TYPES, WORD
 
 SETTINGS = th.Property(
     "exelensia",
     th.ObjectType(
-        th.Property("api_key", th.StringType, required=True, secret=True, description="Key, sent as `x-api-key`"),
-        th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        th.Property("api_key", SECRET, required=True, secret=True, description="Key, sent as `x-api-key`"),
+        th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
         th.Property(
             "exports",
             th.ArrayType(
                 th.ObjectType(
-                    th.Property(
-                        "schema_id", th.StringType, required=True, description="Schema whose results to export"
-                    ),
-                    th.Property("name", th.StringType, description="Names the stream; default: the schema's id"),
-                    th.Property("expand_array", th.StringType, description="Array field that becomes one row per item"),
+                    th.Property("schema_id", WORD, required=True, description="Schema whose results to export"),
+                    th.Property("name", NAME, description="Names the stream; default: the schema's id"),
+                    th.Property("expand_array", WORD, description="Array field that becomes one row per item"),
                     MODE,
                     PRIMARY_KEYS,
-                    th.Property("max_window_days", th.NumberType, default=31, description="Longest window in days"),
+                    th.Property(
+                        "max_window_days",
+                        DAYS,
+                        default=31,
+                        description="Longest window in days",
+                    ),
                     th.Property(
                         "delete_after_load",
                         th.BooleanType,

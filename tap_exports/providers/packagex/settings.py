@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, ENCODING, GUARDS, MODE, TYPES
+from tap_exports.singer.options import CSV, ENCODING, GUARDS, MODE, NAME, SECRET, TYPES, WORD
 
 EXPORT = th.ObjectType(
     th.Property(
         "resource",
-        th.StringType,
+        WORD,
         required=True,
         description="What to export: contact, group, fulfillment, item, location, manifest, shipment, tracker, "
         "shipping_label_inference, asset, or what the provider adds",
     ),
-    th.Property("name", th.StringType, description="Names the streams; default: the resource"),
+    th.Property("name", NAME, description="Names the streams; default: the resource"),
     th.Property(
         "options",
         th.ObjectType(additional_properties=True),
         description="Filters of the resource's own list, sent as they are; the tap itself sets `limit` and the window",
     ),
-    th.Property("columns", th.ArrayType(th.StringType), description="Columns of the CSV file, in order; default: all"),
+    th.Property("columns", th.ArrayType(WORD), description="Columns of the CSV file, in order; default: all"),
     th.Property(
         "format",
         th.StringType,
@@ -29,13 +29,13 @@ EXPORT = th.ObjectType(
     ),
     th.Property(
         "replication_key",
-        th.StringType,
+        WORD,
         allowed_values=["created_at", "updated_at"],
         default="created_at",
         description="Instant that windows cut by; `updated_at` brings changed rows again",
     ),
     MODE,
-    th.Property("primary_keys", th.ArrayType(th.StringType), description="Key of the three streams; default: id"),
+    th.Property("primary_keys", th.ArrayType(WORD), description="Key of the three streams; default: id"),
     TYPES,
     ENCODING,
     CSV,
@@ -46,8 +46,8 @@ EXPORT = th.ObjectType(
 SETTINGS = th.Property(
     "packagex",
     th.ObjectType(
-        th.Property("api_key", th.StringType, required=True, secret=True, description="Key, sent as `PX-API-KEY`"),
-        th.Property("api_url", th.StringType, description="Origin and optional path prefix of the API"),
+        th.Property("api_key", SECRET, required=True, secret=True, description="Key, sent as `PX-API-KEY`"),
+        th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
         th.Property(
             "exports",
