@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -24,6 +23,7 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.model import Rows
 from tap_exports.engine.publish.lines import ENCODER, around, record_lines
 from tap_exports.errors import Terminated
+from tap_exports.singer.messages.output import Output
 
 try:
     import fcntl
@@ -43,6 +43,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         super().__init__()
         self._writing = False
         self._signal: int | None = None
+        self._output = Output()
         with contextlib.suppress(OSError, ValueError, AttributeError, io.UnsupportedOperation):
             fcntl.fcntl(sys.stdout.fileno(), F_SETPIPE_SZ, PIPE_BYTES)
 
@@ -79,6 +80,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     def interrupt(self, signal_number: int) -> None:
         """End the run at once, or after a write in progress; a second signal does not wait. Called by signal handlers.
 
+        A write for which nobody reads is cut after some seconds; nothing is written after half a line.
         Python prints and drops an exception raised inside a finaliser; in that case the next write ends the run.
 
         Raises:
@@ -86,6 +88,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         """
         waits = self._writing and self._signal is None
         self._signal = signal_number
+        self._output.hurry(writes=waits)
         if not waits:
             raise Terminated(128 + signal_number)
 
@@ -96,9 +99,9 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     def _write(self, data: bytes | memoryview) -> None:
         self._writing = True
         try:
-            _write_all(data)
+            self._output.write(data)
         except BrokenPipeError:
-            raise Terminated(BROKEN_PIPE_EXIT) from None
+            raise Terminated(BROKEN_PIPE_EXIT if self._signal is None else 128 + self._signal) from None
         finally:
             self._writing = False
         if self._signal is not None:
@@ -154,24 +157,3 @@ def _around(stream: str, version: int | None, at: datetime) -> tuple[bytes, byte
     head = b'{"type":"RECORD","stream":%b,"record":' % ENCODER.encode(stream)
     shown = b"" if version is None else b',"version":%d' % version
     return head, b'%b,"time_extracted":%b}' % (shown, ENCODER.encode(at.isoformat()))
-
-
-def _write_all(data: bytes | memoryview) -> None:
-    try:
-        descriptor = sys.stdout.fileno()
-    except (OSError, ValueError, AttributeError):
-        _write_redirected(data)
-        return
-    sys.stdout.flush()
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _write_redirected(data: bytes | memoryview) -> None:
-    """Write to a standard output without a file descriptor, as in tests."""
-    buffer = getattr(sys.stdout, "buffer", None)
-    if buffer is None:
-        sys.stdout.write(bytes(data).decode())
-    else:
-        buffer.write(data)
