@@ -9,12 +9,13 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tap_exports.command import command
 from tap_exports.engine.clock import SystemClock
 from tap_exports.singer import tap
-from tap_exports.singer.messages import writer
+from tap_exports.singer.messages.output import Output
 from tests.crash.points import Place, Strike, message_name
 
 Write = Callable[[bytes | memoryview], None]
@@ -57,7 +58,13 @@ class Counting:
 
 def end_at(strike: Strike) -> None:
     """Have this process's tap end at a line."""
-    writer._write_all = Counting(writer._write_all, strike)
+    write, counting = Output.write, Counting(lambda _: None, strike)
+
+    def counted(output: Output, data: bytes) -> None:
+        counting._write = partial(write, output)
+        counting(data)
+
+    Output.write = counted  # type: ignore[assignment, method-assign] # the one place that all messages pass
 
 
 class FastClock(SystemClock):

@@ -162,6 +162,28 @@ class TestRules:
         assert time.process_time() - started < 2
 
 
+SIGNED = {
+    "https://h.test/a.pdf?X-Amz-Signature=ab&X-Amz-Expires=9": "https://h.test/a.pdf?***",
+    "see https://h.test/a?v=1&sig=ab now": "see https://h.test/a?*** now",
+    "https://h.test/a?Expires=9&Key-Pair-Id=k": "https://h.test/a?***",
+    "https://h.test/a?access_token=ab#top": "https://h.test/a?***",
+    "/download?token=ab": "/download?***",
+    f"the key {KEY}": "the key ***",
+    "https://u:p4ss@h.test/a": "https://***@h.test/a",
+    "https://h.test/search?page=2&q=signature": "https://h.test/search?page=2&q=signature",
+    "a = b?\r\n\u2028\u202e": "a = b?\r\n\u2028\u202e",
+}
+
+
+class TestRecords:
+    @pytest.mark.parametrize("text", SIGNED)
+    def test_signatures_and_keys_are_cut_and_nothing_else(self, redactor: Redactor, text: str) -> None:
+        """At any depth; an URL without a signature keeps its query, and text its control characters."""
+        record = {"a": text, "n": 1, "deep": [{"url": text}, None, True]}
+        shown = SIGNED[text]
+        assert redactor.cut_signed(record) == {"a": shown, "n": 1, "deep": [{"url": shown}, None, True]}
+
+
 class TestLogging:
     def test_message_and_arguments_are_cleaned(self, installed: Redactor, lines: Lines) -> None:
         logging.getLogger("x").warning("got %s and %d", KEY, 5)

@@ -88,6 +88,7 @@ class Records(ClosientStream):
     name = "closient_export_records"
     properties = schemas.RECORD
     primary_keys = ("job_id", "section", "path", "index")
+    is_user_data = True
     lineage = FILE_LINEAGE
 
     def reader(self) -> Reader:

@@ -32,11 +32,14 @@ class CatalogStream(Stream):
         lineage: Lineage columns that its rows carry.
         can_read_again: Whether a run may read everything again, whatever the bookmark.
         free_texts: Fields with messages of the provider, which may quote an API key or a signed URL: redacted.
+        is_user_data: Whether rows are the user's own data and stay as they came. From all other records, which tell of
+            jobs and lists, known secrets and the signatures of URLs are cut.
     """
 
     lineage: Sequence[str] = ()
     can_read_again = True
     free_texts: frozenset[str] = frozenset()
+    is_user_data = False
 
     def __init__(self, tap: Services, name: str | None = None) -> None:
         """Make no request: columns are discovered at the first access to `columns` or `schema`."""

@@ -72,7 +72,7 @@ class Delivery:
             self.is_whole = event.is_whole
         elif isinstance(event, Rejected):
             self.counts.rejects += 1
-            self.stream.tap.rejects.add(self.stream.name, event)
+            self.stream.tap.rejects.add(self.stream.name, self._cleaned(event))
         else:
             self.counts.bytes += event.bytes
             self.stream.tap.receipts.append(replace(event, clock_skew_seconds=self.stream.skew_seconds))
@@ -97,10 +97,10 @@ class Delivery:
 
     def _emit(self, rows: Rows) -> None:
         stream = self.stream
+        if not stream.is_user_data and isinstance(rows.data, list):
+            rows = Rows([self._clean(row) for row in rows.data], rows.constants)
         if self.batches and self.batches.take(rows, self.version):
             return
-        if stream.free_texts and isinstance(rows.data, list):
-            rows = Rows([self._clean(row) for row in rows.data], rows.constants)
         if EXTRA in stream.lineage:
             rows = Rows(rows.data, {EXTRA: None, **rows.constants})
         if self.batches:
@@ -111,5 +111,13 @@ class Delivery:
         )
 
     def _clean(self, row: Row) -> Row:
+        redactor = self.stream.tap.redactor
         said = {name: row[name] for name in self.stream.free_texts if isinstance(row.get(name), str)}
-        return {**row, **{name: self.stream.tap.redactor.clean(text) for name, text in said.items()}}
+        return {**redactor.cut_signed(row), **{name: redactor.cut(text) for name, text in said.items()}}
+
+    def _cleaned(self, rejected: Rejected) -> Rejected:
+        """Return a reject whose texts are as clean as the record would have been."""
+        if self.stream.is_user_data:
+            return rejected
+        reject, cut = rejected.reject, self.stream.tap.redactor.cut_signed
+        return replace(rejected, reject=replace(reject, raw=cut(reject.raw), message=cut(reject.message)))

@@ -91,6 +91,7 @@ class EntryStream(EventStream):
     """
 
     bookmark_kind: ClassVar[Kind] = Kind.DATETIME
+    is_user_data = True
 
     def __init__(self, tap: Services, prefix: str, label: object, entry: Entry) -> None:
         """Name the stream and keep the entry."""

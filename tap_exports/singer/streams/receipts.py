@@ -38,7 +38,7 @@ JOB = th.PropertiesList(
 
 REJECT = th.PropertiesList(
     th.Property("stream", th.StringType, description="Stream that the row was meant for"),
-    th.Property("job_id", th.StringType, description="Job that it came from"),
+    th.Property("job_id", th.StringType, description="Job that it came from; of a list, a digest of the record"),
     th.Property("file", th.StringType, description="File within the job"),
     th.Property("row", th.IntegerType, description="Ordinal of the row in the file, from 1"),
     th.Property("column", th.StringType, description="Column at fault, empty where the whole row is"),
@@ -100,6 +100,7 @@ class ExportRejects(EventStream):
 
     name = "export_rejects"
     primary_keys = ("stream", "job_id", "file", "row")
+    is_user_data = True
     activates = False  # the target keeps the rejects of earlier runs
 
     def discover_columns(self) -> dict[str, Column]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -27,14 +28,15 @@ class RejectLog:
         self._file: SpoolFile | None = None
 
     def add(self, stream: str, rejected: Rejected) -> None:
-        """Append one reject.
+        """Append one reject; one of a list, which has no job, is keyed by its record, so that runs do not overwrite it.
 
         Raises:
             StopError: The disk is full, or the rejects outgrow `spool_max_mb`.
         """
         if self._file is None:
             self._file = self._spool().create("rejects.jsonl")
-        row = {"stream": stream, "job_id": rejected.job_id, **asdict(rejected.reject)}
+        job_id = rejected.job_id or hashlib.sha256(rejected.reject.raw.encode(errors="replace")).hexdigest()[:32]
+        row = {"stream": stream, "job_id": job_id, **asdict(rejected.reject)}
         self._file.write(msgspec.json.encode(row) + b"\n")
 
     def batches(self) -> Iterator[list[Row]]:
