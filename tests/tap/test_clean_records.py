@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
 from tap_exports.engine.model import Page
+from tap_exports.sandbox import Sandbox
 from tap_exports.tap import TapExports
 
-KEY = "sk9Qz7Lm2Xw8Rt4Vb6Nc1"
+Boxes = Callable[..., Sandbox]
 SIGNED = "https://files.test/a.csv?X-Amz-Signature=ab"
 
 
 def test_unknown_fields_of_a_list_are_cleaned(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], sandbox: Boxes
 ) -> None:
     """Fields that no document names, nested ones and texts included."""
-    tap = TapExports(config={"exelensia": {"api_key": KEY}, "start_date": "2020-01-01T00:00:00Z"})
+    box = sandbox()
+    tap = TapExports(config=box.config("exelensia") | {"start_date": "2020-01-01T00:00:00Z"})
     stream = tap.streams["exelensia_files"]
-    record = {"id": "1", "createdAt": "2026-01-01T00:00:00.000Z", "preview": SIGNED, "said": [{"why": f"bad {KEY}"}]}
+    record = {
+        "id": "1",
+        "createdAt": "2026-01-01T00:00:00.000Z",
+        "preview": SIGNED,
+        "said": [{"why": f"bad {box.key('exelensia')}"}],
+    }
     monkeypatch.setattr(stream, "pages", lambda _: iter([Page([record], total=1)]))
     monkeypatch.setattr(tap, "start_runs", lambda: None)  # of the other streams, which would make requests
     stream.sync()
