@@ -58,6 +58,10 @@ class JobLostError(TapError):
     """The provider no longer knows a job (404, 410 or gone from its list): submit the same window again, once."""
 
 
+class FileGoneError(JobLostError):
+    """The job is there and no longer has a file that it had: to poll it again would not help."""
+
+
 # Stop ------------------------------------------------------------------------------------------------------------
 
 
@@ -184,3 +188,16 @@ class Terminated(BaseException):
         """Keep the exit code."""
         super().__init__(exit_code)
         self.exit_code = exit_code
+
+
+def is_outcome_unknown(error: TapError) -> bool:
+    """Return whether a creating request that failed may have taken effect.
+
+    That is where no reply came, one that cannot be read, a redirect, or a status by which nothing is refused.
+    """
+    if isinstance(error, RefusedError):
+        return error.status in _NO_REFUSALS or error.status // 100 == 3  # noqa: PLR2004 - redirects and the like
+    return isinstance(error, (LostReplyError, BadContentError, LimitError, UnsafeUrlError))
+
+
+_NO_REFUSALS = frozenset({408, 499})  # the server gave up waiting, or says that the client did

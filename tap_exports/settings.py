@@ -37,7 +37,12 @@ def job_settings(config: Mapping[str, Any]) -> JobSettings:
     return JobSettings(
         poll_interval_seconds=config["poll_interval_seconds"],
         poll_interval_max_seconds=config["poll_interval_max_seconds"],
+        job_grace_seconds=config["job_grace_seconds"],
         job_stall_timeout_seconds=config["job_stall_timeout_seconds"],
+        job_stalls_max=config["job_stalls_max"],
+        job_timeout_seconds=config["job_timeout_seconds"],
+        lost_reply_search_seconds=config["lost_reply_search_seconds"],
+        recreate_paid_jobs=config["recreate_paid_jobs"],
         max_concurrent_jobs=config["max_concurrent_jobs"],
         detach=config["job_wait"] == "detach",
     )

@@ -60,10 +60,23 @@ class Finds(Protocol):
 
 
 @runtime_checkable
+class Echoes(Protocol):
+    """An API whose jobs show what they were asked for."""
+
+    def contradiction(self, request: Request, job: Job) -> str:
+        """Return what a job shows that differs from the request, such as `start_date`; empty where nothing does."""
+
+
+@runtime_checkable
 class FreeToRepeat(Protocol):
     """An API at which a second creation costs nothing and changes nothing: a lost reply needs no search."""
 
     free_to_repeat: Literal[True]
+
+
+def creation_costs(api: object) -> bool:
+    """Return whether a creation may cost money at an API, which then has the attribute `costs`."""
+    return bool(getattr(api, "costs", False))
 
 
 class Opens(Protocol):

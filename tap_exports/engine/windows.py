@@ -53,19 +53,30 @@ def due_here(
 
 
 def plan(
-    span: Window | None, max_days: float | None = None, taken: Sequence[Window] = (), *, follows: bool = False
+    span: Window | None,
+    max_days: float | None = None,
+    taken: Sequence[Window] = (),
+    proven: Iterable[Window] = (),
+    *,
+    follows: bool = False,
 ) -> list[Window]:
-    """Split a range into windows, keeping those of open jobs.
+    """Split a range into windows, keeping those of open jobs and leaving out what is proven.
 
     Args:
         span: The range that is due; None: return the windows of open jobs only.
         max_days: Longest span of a window in days, or None for one window.
         taken: Windows of open jobs, which are kept unchanged; the rest of the range is split around them.
+        proven: Windows beyond the bookmark that are proven; they do not overlap those of open jobs.
         follows: Whether the range touches a proven window: then it is cut as in the run before.
 
     Returns:
         Windows in ascending order that cover the range; each begins at the instant at which the one before it ends.
     """
+    done = {window for window in proven if span is None or window.start is None or window.start < span.end}
+    return [window for window in _covering(span, max_days, [*taken, *done], follows=follows) if window not in done]
+
+
+def _covering(span: Window | None, max_days: float | None, taken: Sequence[Window], *, follows: bool) -> list[Window]:
     if span is None:
         return sorted(taken, key=_order)
     windows: list[Window] = []
@@ -80,6 +91,27 @@ def plan(
     return windows
 
 
+def joined(frontier: datetime | None, proven: Iterable[Window]) -> tuple[datetime | None, list[Window]]:
+    """Return how far everything is proven without a gap, and the proven windows beyond that.
+
+    Args:
+        frontier: Up to where everything is proven or not asked for; None where the range has an open beginning.
+        proven: Windows that are proven, in any order.
+
+    Returns:
+        The new frontier, and the windows beyond it: merged where they touch, in ascending order.
+    """
+    beyond: list[Window] = []
+    for window in sorted(proven, key=_order):
+        if window.start is None or (frontier is not None and window.start <= frontier):
+            frontier = max(frontier or window.end, window.end)
+        elif beyond and window.start <= beyond[-1].end:
+            beyond[-1] = Window(beyond[-1].start, max(beyond[-1].end, window.end))
+        else:
+            beyond.append(window)
+    return frontier, beyond
+
+
 def usable(taken: Iterable[Window], start: datetime | None, until: datetime | None = None) -> list[Window]:
     """Return the windows that begin at or after `start`, end by `until` and do not overlap, in ascending order."""
     kept: list[Window] = []
@@ -91,6 +123,15 @@ def usable(taken: Iterable[Window], start: datetime | None, until: datetime | No
             kept.append(window)
             start = window.end
     return kept
+
+
+def apart(taken: Iterable[Window], proven: Sequence[Window]) -> list[Window]:
+    """Return the windows that do not overlap a proven one; they may touch it."""
+    return [window for window in taken if not any(_overlap(window, other) for other in proven)]
+
+
+def _overlap(one: Window, other: Window) -> bool:
+    return (one.start is None or one.start < other.end) and (other.start is None or other.start < one.end)
 
 
 def _order(window: Window) -> tuple[bool, datetime]:

@@ -74,6 +74,16 @@ CSV = th.Property(
     ),
     description="How CSV files are written, see docs/csv.md; what an export says goes before what the block says",
 )
+STATUSES = th.Property(
+    "statuses",
+    th.ObjectType(
+        additional_properties=th.StringType(
+            allowed_values=["pending", "running", "completed", "failed", "cancelled", "timed_out"]
+        )
+    ),
+    description="Meaning of status words of jobs, such as `{EXPIRED: failed}`; compared without case, and goes before "
+    "what the tap knows",
+)
 GUARDS = (
     th.Property("expect_columns", th.ArrayType(WORD), description="Columns that the rows must hold"),
     th.Property("min_rows", COUNT, description="Fewest rows of a job"),
@@ -109,7 +119,37 @@ SHARED = (
         "job_stall_timeout_seconds",
         th.IntegerType(minimum=1, maximum=YEAR_SECONDS),
         default=3600,
-        description="A job without any progress for so long stops its stream; the bookmark stays",
+        description="A job whose status and counts do not change for so long is stalled: its window fails",
+    ),
+    th.Property(
+        "job_stalls_max",
+        th.IntegerType,
+        default=2,
+        description="A job that was stalled in so many runs is discarded, and its window is requested again",
+    ),
+    th.Property(
+        "job_timeout_seconds",
+        th.IntegerType,
+        default=86400,
+        description="A job that has not ended so long after its creation is stalled, whatever it reports",
+    ),
+    th.Property(
+        "job_grace_seconds",
+        th.IntegerType,
+        default=300,
+        description="A job that was created so recently and is not readable yet is pending, not lost",
+    ),
+    th.Property(
+        "lost_reply_search_seconds",
+        th.IntegerType,
+        default=120,
+        description="How long to look for a job whose creation got no reply, before another one may be created",
+    ),
+    th.Property(
+        "recreate_paid_jobs",
+        th.BooleanType,
+        default=False,
+        description="Create a job again that costs money (Cornect, Cension's `start`) and is lost, stalled or unknown",
     ),
     th.Property(
         "job_wait",

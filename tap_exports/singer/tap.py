@@ -22,7 +22,7 @@ from tap_exports.engine.api import Polls
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http import Client, Transport
-from tap_exports.engine.jobs import Journal, Lifecycle
+from tap_exports.engine.jobs import Journal, Lifecycle, Statuses
 from tap_exports.engine.model import Receipt
 from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
@@ -217,9 +217,10 @@ class BaseTap(Tap):
         url = block.get("api_url") or api_url
         return Client(provider, url, settings=settings.http_settings(self.config), clock=self.clock, **options)
 
-    def lifecycle(self, api: Polls) -> Lifecycle:
+    def lifecycle(self, api: Polls, block: Mapping[str, Any]) -> Lifecycle:
         """Return a new lifecycle, which creates and awaits the jobs of a provider."""
-        return Lifecycle(api, self.journal, self.clock, settings.job_settings(self.config))
+        statuses = Statuses.configured(block.get("statuses"))
+        return Lifecycle(api, self.journal, self.clock, settings.job_settings(self.config), statuses)
 
     def start_runs(self) -> None:
         """Start the runs of all selected streams, so that their jobs run in parallel; later calls do nothing."""

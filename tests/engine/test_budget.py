@@ -39,11 +39,23 @@ def test_a_second_creation_for_one_purpose_adds_to_the_first() -> None:
         budget.take("a", 50, 1000)
 
 
-def test_what_is_not_settled_stays_taken_once() -> None:
-    """After a lost reply the credits count as spent until the job is found; asking again takes them once."""
+def test_what_is_not_settled_counts_as_spent() -> None:
+    """After a lost reply the credits stay taken: another creation for the same purpose adds to them."""
+    budget = Budget(200, "max")
+    budget.take("a", 80, 1000)
+    budget.take("a", 80, 1000)
+    assert budget.left == 40
+    with pytest.raises(PaymentError, match=r"max leaves 40 of 200;"):
+        budget.take("a", 80, 1000)
+    budget.settle("a", 0)
+    assert budget.left == 120
+
+
+def test_a_charge_that_the_provider_does_not_tell_counts_as_the_most_that_it_can_be() -> None:
+    """A reply without a charge settles nothing."""
     budget = Budget(100, "max")
     budget.take("a", 80, 1000)
-    budget.take("a", 80, 1000)
+    budget.settle("a", None)
     assert budget.left == 20
 
 

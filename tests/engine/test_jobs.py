@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tap_exports.engine.jobs import CLOCK_SKEW, JobSettings, Journal, Lifecycle, Outcome
+from tap_exports.engine.jobs import CLOCK_SKEW, JobSettings, Journal, Lifecycle, Outcome, Statuses
 from tap_exports.engine.jobs.cadence import Cadence
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
@@ -21,9 +21,11 @@ from tap_exports.errors import (
     JobStalledError,
     LimitError,
     LostReplyError,
+    RefusedError,
     RunEndingError,
     StopError,
     TryAgainError,
+    UnsafeUrlError,
 )
 from tests.engine.fakes import START, FakeClock
 from tests.engine.scripted import FindingApi, Gate, ScriptedApi, job, lifecycle, window
@@ -31,6 +33,7 @@ from tests.engine.scripted import FindingApi, Gate, ScriptedApi, job, lifecycle,
 REQUEST = Request("exelensia", "s", {"schema_id": "x"}, window("2026-06-01", "2026-06-30"))
 PENDING = job("j1", Status.PENDING)
 LOST_REPLY = LostReplyError("POST got no reply")
+SEARCH = [1, 2, 4, 8, 16, 30, 30, 29]  # waits of 120 s in all
 GONE = JobLostError("job j1 is gone")
 
 
@@ -70,7 +73,7 @@ def raw(job_id: str | None = None) -> dict[str, Any]:
 
 def left_by_a_crash(job_id: str | None) -> dict[str, Any]:
     key = "jobs" if job_id else "intents"
-    return {"ledger": {"version": 1, "jobs": [], "delete": [], key: [raw(job_id)]}}
+    return {"ledger": {"version": 2, "jobs": [], "delete": [], key: [raw(job_id)]}}
 
 
 # Creation -------------------------------------------------------------------------------------------------------------
@@ -95,8 +98,8 @@ def test_intent_and_job_are_in_state_before_what_follows() -> None:
     assert outcome == Outcome(REQUEST, job("j1"), START, 0.0, 1)
     assert seen == [("submit", [[None]]), ("poll", [[None], ["j1"]])]
     assert chase.states == [
-        {"version": 1, "jobs": [], "delete": [], "intents": [raw()]},
-        {"version": 1, "jobs": [raw("j1")], "delete": []},
+        {"version": 2, "jobs": [], "delete": [], "intents": [raw()]},
+        {"version": 2, "jobs": [raw("j1")], "delete": []},
     ]
 
 
@@ -109,7 +112,17 @@ def test_a_refused_creation_leaves_no_intent() -> None:
     assert chase.api.calls == ["submit"]
 
 
-@pytest.mark.parametrize("unknown", [LOST_REPLY, BadContentError("no JSON"), LimitError("too long")])
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        LOST_REPLY,
+        BadContentError("no JSON"),
+        LimitError("too long"),
+        UnsafeUrlError("a redirect"),
+        RefusedError("304", 304),
+        RefusedError("499", 499),
+    ],
+)
 def test_a_lost_reply_leads_to_the_job(unknown: Exception) -> None:
     """A POST without a readable reply is not repeated: the job, made when the intent was or later, is adopted."""
     api = FindingApi([unknown], finds=[PENDING])
@@ -122,20 +135,22 @@ def test_a_lost_reply_leads_to_the_job(unknown: Exception) -> None:
 
 
 def test_a_job_may_show_late() -> None:
-    """The provider's list may lag, so the job is looked for four times before it is taken for absent."""
+    """The provider's list may lag, so the job is looked for with growing waits, whatever the poll interval is."""
     api = FindingApi([LOST_REPLY], finds=[None, None, None, PENDING])
-    chase = Chase(api, poll_interval_seconds=2)
+    chase = Chase(api, poll_interval_seconds=0.01)
     assert chase.run().job.id == "j1"
     assert api.calls == ["submit", *["find"] * 4, "poll j1"]
-    assert chase.clock.sleeps == [2, 4, 6]
+    assert chase.clock.sleeps == [1, 2, 4]
 
 
 def test_a_job_that_surely_does_not_exist_is_created_again() -> None:
     """Where the provider lists its jobs and this one is not there, asking again cannot make a second one."""
     api = FindingApi([LOST_REPLY, PENDING])
-    outcome = Chase(api).run()
+    chase = Chase(api)
+    outcome = chase.run()
     assert (outcome.job, outcome.attempts) == (job("j1"), 1)
-    assert api.calls == ["submit", *["find"] * 4, "submit", "poll j1"]
+    assert api.calls == ["submit", *["find"] * 9, "submit", "poll j1"]
+    assert chase.clock.sleeps == SEARCH
 
 
 def test_creations_without_any_effect_end() -> None:
@@ -145,13 +160,14 @@ def test_creations_without_any_effect_end() -> None:
     with pytest.raises(StopError) as caught:
         chase.run()
     assert str(caught.value) == "s: 3 creations got no reply and left no job; the next run asks again"
-    assert api.calls == ["submit", *["find"] * 4] * 3
+    assert api.calls == ["submit", *["find"] * 9] * 3
     assert chase.ids == [[None]] * 3
 
 
 NOTHING_AGAIN = (
     "s: a job may have been created at 2026-07-01 00:00:00 UTC, its reply was lost and exelensia offers no way to find "
-    "it: nothing is created again. See docs/state.md, “Lost replies”"
+    "it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price. See docs/state.md, “Lost "
+    "replies”"
 )
 
 
@@ -214,7 +230,7 @@ def test_an_intent_leads_to_its_job() -> None:
     assert (outcome.job.id, outcome.attempts, outcome.requested_at) == ("j8", 0, START)
     assert api.calls == ["find", "poll j8"]
     assert api.since == [START - CLOCK_SKEW]
-    assert chase.states == [{"version": 1, "jobs": [raw("j8")], "delete": []}]
+    assert chase.states == [{"version": 2, "jobs": [raw("j8")], "delete": []}]
 
 
 def test_an_intent_without_a_job_is_asked_for_again() -> None:
@@ -222,7 +238,7 @@ def test_an_intent_without_a_job_is_asked_for_again() -> None:
     api = FindingApi([PENDING])
     outcome = Chase(api, left_by_a_crash(None)).run()
     assert (outcome.job.id, outcome.attempts) == ("j1", 1)
-    assert api.calls == [*["find"] * 4, "submit", "poll j1"]
+    assert api.calls == [*["find"] * 9, "submit", "poll j1"]
 
 
 def test_an_intent_that_nobody_can_answer_stays() -> None:
@@ -241,31 +257,226 @@ def test_an_intent_that_nobody_can_answer_stays() -> None:
 def test_a_lost_job_is_submitted_again() -> None:
     """A job that the provider forgot leaves the ledger before the same window is asked for again."""
     api = ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE]})
-    chase = Chase(api, left_by_a_crash("j1"))
+    chase = Chase(api, left_by_a_crash("j1"), job_grace_seconds=0)
     outcome = chase.run()
     assert (outcome.job.id, outcome.attempts, outcome.lost, outcome.resubmitted) == ("j2", 1, job_seen("j1"), True)
-    assert api.calls == ["poll j1", "submit", "poll j2"]
+    assert api.calls == [*["poll j1"] * 3, "submit", "poll j2"]
     assert chase.ids == [[], [None], ["j2"]]
 
 
 def job_seen(job_id: str) -> Job:
-    return Job(job_id, Status.PENDING, created_at=START, data=REQUEST.params)
+    return Job(job_id, Status.PENDING, created_at=START, reason="job j1 is gone", data=REQUEST.params)
 
 
 def test_a_job_is_submitted_again_once() -> None:
     """The second loss stops the stream."""
     api = ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE], "j2": [JobLostError("job j2 is gone")]})
     with pytest.raises(JobLostError, match=r"^job j2 is gone$"):
-        Chase(api, left_by_a_crash("j1")).run()
-    assert api.calls == ["poll j1", "submit", "poll j2"]
+        Chase(api, left_by_a_crash("j1"), job_grace_seconds=0).run()
+    assert api.calls == [*["poll j1"] * 3, "submit", *["poll j2"] * 3]
 
 
 def test_a_job_that_took_the_place_of_a_lost_one_is_not_replaced() -> None:
     """A loss while reading counts as the first one."""
     api = ScriptedApi([PENDING], polls={"j1": [GONE]})
     with pytest.raises(JobLostError, match=r"^job j1 is gone$"):
-        Chase(api).run(resubmitted=True)
-    assert api.calls == ["submit", "poll j1"]
+        Chase(api, job_grace_seconds=0).run(resubmitted=True)
+    assert api.calls == ["submit", *["poll j1"] * 3]
+
+
+# A job that is not there ----------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_not_readable_yet_is_pending() -> None:
+    """A replica may lag behind the POST: within the grace no second job is created, and the wait stays short."""
+    chase = Chase(ScriptedApi([PENDING], polls={"j1": [GONE, GONE, GONE, GONE, job()]}), job_grace_seconds=300)
+    assert (chase.run().job, chase.api.calls.count("submit")) == (job(), 1)
+    assert sum(chase.clock.sleeps) <= 10
+
+
+def test_a_job_that_never_shows_is_lost_after_the_grace() -> None:
+    """Then the window is submitted again, and not before."""
+    api = ScriptedApi([PENDING, job("j2", Status.PENDING)], polls={"j1": [GONE]})
+    chase = Chase(api, job_grace_seconds=40)
+    outcome = chase.run()
+    assert (outcome.job.id, outcome.attempts, outcome.resubmitted) == ("j2", 2, True)
+    assert 40 <= chase.clock.monotonic() < 70
+
+
+def test_the_grace_begins_with_the_creation() -> None:
+    """A job of an earlier run that is older than the grace is lost after three polls in a row."""
+    chase = Chase(ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE]}), left_by_a_crash("j1"))
+    chase.clock.advance(301)
+    assert chase.run().job.id == "j2"
+    assert chase.api.calls == [*["poll j1"] * 3, "submit", "poll j2"]
+
+
+@pytest.mark.parametrize("misses", [1, 2])
+def test_a_passing_404_loses_nothing(misses: int) -> None:
+    """A job that was seen counts as gone only when several polls in a row do not find it."""
+    running = job(status=Status.RUNNING)
+    chase = Chase(ScriptedApi([PENDING], polls={"j1": [running, *[GONE] * misses, running, GONE, job()]}))
+    chase.clock.advance(1000)
+    assert (chase.run().job, chase.api.calls.count("submit")) == (job(), 1)
+
+
+def test_a_detached_job_that_is_not_readable_yet_is_left_to_the_next_run() -> None:
+    """With `detach` a job within its grace is polled once."""
+    chase = Chase(ScriptedApi(polls={"j7": [GONE]}), left_by_a_crash("j7"), detach=True)
+    assert chase.run().job.status is Status.PENDING
+    assert (chase.api.calls, chase.ids) == (["poll j7"], [])
+
+
+# Money ----------------------------------------------------------------------------------------------------------------
+
+
+class PaidApi(FindingApi):
+    costs = True
+
+
+KEPT = "the job was paid for, so it is kept and the next run looks again; `recreate_paid_jobs: true` allows another one"
+
+
+def test_a_paid_job_that_is_gone_is_kept() -> None:
+    """Its id stays in STATE, nothing is bought again, and the message names the setting."""
+    api = PaidApi([job("j2", Status.PENDING)], polls={"j1": [GONE]})
+    chase = Chase(api, left_by_a_crash("j1"), job_grace_seconds=0)
+    with pytest.raises(JobLostError) as caught:
+        chase.run()
+    assert str(caught.value) == f"job j1 is gone; {KEPT}, at its price"
+    assert (chase.bookmark, "submit" in api.calls) == (left_by_a_crash("j1"), False)
+    allowed = Chase(api, left_by_a_crash("j1"), job_grace_seconds=0, recreate_paid_jobs=True)
+    assert allowed.run().job.id == "j2"
+
+
+def test_a_lost_reply_where_a_job_costs_creates_no_second_one() -> None:
+    """The job is looked for; if it does not show, the stream stops, the intent stays, and the message says why."""
+    api = PaidApi([LOST_REPLY, PENDING])
+    chase = Chase(api)
+    with pytest.raises(StopError) as caught:
+        chase.run()
+    assert "exelensia does not show it: nothing is created again; `recreate_paid_jobs: true`" in str(caught.value)
+    assert (api.calls, chase.ids) == (["submit", *["find"] * 9], [[None]])
+    assert sum(chase.clock.sleeps) == 120
+
+
+@pytest.mark.parametrize(("age", "created"), [(100, 0), (181, 1)])
+def test_an_intent_where_a_job_costs_is_settled_after_the_grace(age: int, created: int) -> None:
+    """A later run that looks for it in vain knows that nothing was bought, once the grace has passed."""
+    api = PaidApi([PENDING])
+    chase = Chase(api, left_by_a_crash(None), job_grace_seconds=300)
+    chase.clock.advance(age)
+    if created:
+        assert chase.run().job == job()
+    else:
+        with pytest.raises(StopError):
+            chase.run()
+    assert api.calls == [*["find"] * 9, *(["submit", "poll j1"] if created else [])]
+
+
+def test_a_setting_allows_another_paid_job() -> None:
+    """`recreate_paid_jobs` also holds where the provider offers no way to find the first one."""
+
+    class Unlisted(ScriptedApi):
+        costs = True
+
+    api = Unlisted([LOST_REPLY, PENDING])
+    assert Chase(api, recreate_paid_jobs=True).run().job == job()
+    assert api.calls == ["submit", "submit", "poll j1"]
+
+
+# Stalled jobs ---------------------------------------------------------------------------------------------------------
+
+HUNG = {"j1": [job(status=Status.RUNNING)]}
+
+
+def test_a_job_that_stalls_in_a_second_run_is_replaced() -> None:
+    """The first run counts it, the second discards it with its reason and creates another one in that run."""
+    chase = Chase(ScriptedApi(polls=HUNG), left_by_a_crash("j1"), job_stall_timeout_seconds=60)
+    with pytest.raises(JobStalledError):
+        chase.run()
+    assert chase.bookmark["ledger"]["jobs"] == [{**raw("j1"), "stalls": 1}]
+    again = Chase(ScriptedApi([job("j2", Status.PENDING)], polls=HUNG), chase.bookmark, job_stall_timeout_seconds=60)
+    outcome = again.run()
+    assert (outcome.job.id, outcome.lost_as, outcome.attempts) == ("j2", "stalled", 1)
+    assert outcome.lost is not None
+    assert "made no progress for 60 s" in str(outcome.lost.reason)
+    assert [(e.id, e.stalls) for e in again.state.entries] == [("j2", 0)]
+
+
+def test_how_many_runs_may_find_a_job_stalled() -> None:
+    """`job_stalls_max: 1` replaces it in the run that finds it, 3 in the third."""
+    at_once = Chase(
+        ScriptedApi([PENDING, job("j2", Status.PENDING)], polls=HUNG), job_stall_timeout_seconds=60, job_stalls_max=1
+    )
+    assert at_once.run().job.id == "j2"
+    bookmark = left_by_a_crash("j1")
+    bookmark["ledger"]["jobs"][0]["stalls"] = 1
+    late = Chase(ScriptedApi(polls=HUNG), bookmark, job_stall_timeout_seconds=60, job_stalls_max=3)
+    with pytest.raises(JobStalledError):
+        late.run()
+    assert bookmark["ledger"]["jobs"][0]["stalls"] == 2
+
+
+def test_a_paid_job_that_stalls_is_kept() -> None:
+    """It is not bought again without the setting, which the message names."""
+    bookmark = left_by_a_crash("j1")
+    bookmark["ledger"]["jobs"][0]["stalls"] = 5
+    chase = Chase(PaidApi(polls=HUNG), bookmark, job_stall_timeout_seconds=60)
+    with pytest.raises(JobStalledError, match="`recreate_paid_jobs: true` allows another one, at its price$"):
+        chase.run()
+    assert bookmark["ledger"]["jobs"][0]["id"] == "j1"
+
+
+def test_a_job_has_an_upper_bound_whatever_it_reports() -> None:
+    """Counts that move for ever do not hold a run for longer than `job_timeout_seconds` after the creation."""
+    moves = [job(status=Status.RUNNING, progress=n, poll_after=900.0) for n in range(200)]
+    chase = Chase(ScriptedApi([PENDING], polls={"j1": moves}), job_timeout_seconds=10_000)
+    with pytest.raises(JobStalledError, match=r"has not ended within 10000 s \(job_timeout_seconds\)"):
+        chase.run()
+    assert chase.clock.monotonic() == 10_000
+
+
+# Status words of the configuration ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["EXPIRED", "Expired"])
+def test_a_configured_status_ends_the_wait(word: str) -> None:
+    """`statuses` is compared without case, and goes before what the tap knows."""
+    api = ScriptedApi([PENDING], polls={"j1": [Job("j1", Status.UNKNOWN, word)]})
+    chase = Chase(api)
+    chase.lifecycle = Lifecycle(
+        api, Journal(), chase.clock, JobSettings(max_concurrent_jobs=1), Statuses.configured({"expired": "failed"})
+    )
+    assert chase.run().job == Job("j1", Status.FAILED, word)
+
+
+# Another job than was asked for ---------------------------------------------------------------------------------------
+
+
+class EchoingApi(FindingApi):
+    """Shows the schema that a job was asked for."""
+
+    def contradiction(self, request: Request, job: Job) -> str:
+        return "schema_id" if job.data.get("schema_id", "x") != request.params["schema_id"] else ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (job("j9", Status.PENDING, data={"schema_id": "other"}), "a job of another schema_id"),
+        (job("j5", Status.PENDING), "the job of another window"),
+        (job("j0", Status.PENDING, created_at=START), "a job of an earlier run"),
+    ],
+)
+def test_a_creation_that_is_answered_with_another_job_is_refused(answer: Job, complaint: str) -> None:
+    """What is echoed is held against the request, and an id of another window or of an earlier run is not taken."""
+    other = {**raw("j5"), "fingerprint": "another"}
+    bookmark = {"ledger": {"version": 2, "jobs": [other], "delete": [], "closed": ["j0"]}}
+    chase = Chase(EchoingApi([answer]), bookmark)
+    with pytest.raises(StopError, match=complaint):
+        chase.run()
+    assert [e.id for e in chase.state.entries] == ["j5", None]
 
 
 # Waiting --------------------------------------------------------------------------------------------------------------
@@ -334,7 +545,7 @@ def test_the_end_of_one_job_hastens_the_look_at_others(monkeypatch: pytest.Monke
     def sleeping(seconds: float) -> None:
         sleep(seconds)
         if len(chase.clock.sleeps) == 1:
-            chase.lifecycle._cadence.ended("another", 4.0, 6.0)
+            chase.lifecycle._poller.cadence.ended("another", 4.0, 6.0)
 
     monkeypatch.setattr(chase.clock, "sleep", sleeping)
     chase.run()
@@ -381,8 +592,8 @@ def test_an_unknown_status_is_watched_and_then_named() -> None:
         chase.run()
     assert str(caught.value) == (
         "s 2026-06-01T00:00:00.000Z…2026-06-30T00:00:00.000Z, job j1: "
-        'status "archived" is not in STATUSES (providers/exelensia/api.py) and made no progress for 100 s '
-        "(job_stall_timeout_seconds); the bookmark stays"
+        'status "archived" is not known: say what it means in the setting exelensia.statuses; it made no progress for '
+        "100 s (job_stall_timeout_seconds); the bookmark stays"
     )
     assert len(chase.api.calls) < 40
 
@@ -424,9 +635,14 @@ def test_detached_jobs_are_looked_at_once() -> None:
 
 def test_a_detached_job_that_was_lost_is_submitted_again() -> None:
     """The policy for lost jobs holds with `detach` too."""
-    chase = Chase(ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE]}), left_by_a_crash("j1"), detach=True)
+    chase = Chase(
+        ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE]}),
+        left_by_a_crash("j1"),
+        detach=True,
+        job_grace_seconds=0,
+    )
     assert chase.run().job == job("j2", Status.PENDING)
-    assert chase.api.calls == ["poll j1", "submit"]
+    assert chase.api.calls == [*["poll j1"] * 3, "submit"]
 
 
 # Journal and workers --------------------------------------------------------------------------------------------------

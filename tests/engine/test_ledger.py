@@ -46,14 +46,14 @@ def test_a_job_goes_from_intent_to_open_to_forgotten() -> None:
         "requested_at": "2026-07-03T00:01:00.000Z",
     }
     state.intend(request, NOW)
-    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw]}}
+    assert bookmark == {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw]}}
     assert state.entry(request.fingerprint) == entry(request)
     state.opened(request, job("j1", credits=7), NOW + timedelta(seconds=9))
     opened = {"id": "j1", **raw, "files": {}, "credits": 7}
-    assert bookmark == {"ledger": {"version": 1, "jobs": [opened], "delete": []}}
+    assert bookmark == {"ledger": {"version": 2, "jobs": [opened], "delete": []}}
     assert state.entry(request.fingerprint) == entry(request, "j1", charged=7)
     state.forget(request.fingerprint)
-    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": []}}
+    assert bookmark == {"ledger": {"version": 2, "jobs": [], "delete": []}}
     assert state.entries == []
 
 
@@ -229,26 +229,30 @@ MALFORMED = "is malformed: bookmarks.s.ledger holds an entry that cannot be read
         ({"ledger": []}, "is malformed: bookmarks.s.ledger has no version"),
         ({"ledger": {}}, "is malformed: bookmarks.s.ledger has no version"),
         (
-            {"ledger": {"version": 2}},
-            "has ledger version 2, this tap knows up to 1: it was written by a newer tap-exports; upgrade this one",
+            {"ledger": {"version": 3}},
+            "has ledger version 3, this tap knows up to 2: it was written by a newer tap-exports; upgrade this one",
         ),
         (
             {"ledger": {"version": 0}},
             "has ledger version 0, which no tap-exports wrote; fix or remove the ledger",
         ),
-        ({"ledger": {"version": 1, "jobs": None}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": {}}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": ["j"]}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "id": None}]}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "window": ["2026-07-01"]}]}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "window": [None, "never"]}]}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "requested_at": 5}]}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "files": {"f": {"rows": "x"}}}]}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "files": []}]}}, MALFORMED),
-        ({"ledger": {"version": 1, "jobs": [{**ENTRY, "bad_reads": "x"}]}}, MALFORMED),
-        ({"ledger": {"version": 1, "intents": [{"requested_at": "2026-07-01"}]}}, MALFORMED),
-        ({"ledger": {"version": 1, "delete": "j1"}}, MALFORMED),
-        ({"ledger": {"version": 1, "delete": [1]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": None}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": {}}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": ["j"]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "id": None}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "window": ["2026-07-01"]}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "window": [None, "never"]}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "requested_at": 5}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "files": {"f": {"rows": "x"}}}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "files": []}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "bad_reads": "x"}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "intents": [{"requested_at": "2026-07-01"}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "delete": "j1"}}, MALFORMED),
+        ({"ledger": {"version": 2, "proven": {}}}, MALFORMED),
+        ({"ledger": {"version": 2, "proven": ["2026-07-01"]}}, MALFORMED),
+        ({"ledger": {"version": 2, "proven": [["2026-07-01"]]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "stalls": "x"}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "delete": [1]}}, MALFORMED),
     ],
 )
 def test_a_state_that_cannot_be_read_is_refused(bookmark: Any, expected: str) -> None:  # noqa: ANN401 - also what is no bookmark
@@ -262,8 +266,8 @@ def test_what_earlier_runs_wrote_is_accepted() -> None:
     """A bookmark alone, a ledger, and the intents of a run that died are all read."""
     check("s", {})
     check("s", {"replication_key": "created_at", "replication_key_value": "2026-07-01T00:00:00.000Z"})
-    check("s", {"ledger": {"version": 1}})
-    check("s", {"ledger": {"version": 1, "jobs": [ENTRY], "intents": [ENTRY], "delete": ["j0"]}})
+    check("s", {"ledger": {"version": 2}})
+    check("s", {"ledger": {"version": 2, "jobs": [ENTRY], "intents": [ENTRY], "delete": ["j0"]}})
 
 
 def test_exports_within_one_second_are_all_remembered() -> None:
@@ -277,3 +281,44 @@ def test_exports_within_one_second_are_all_remembered() -> None:
         if second == 0:
             assert state.closed.ids == {f"0-{number}" for number in range(12)}
     assert state.closed == Closed(frozenset({"0-8", "0-9", "0-10", "0-11", "1-0"}), NOW + timedelta(seconds=1))
+
+
+# Versions -------------------------------------------------------------------------------------------------------------
+
+V1 = json.loads((Path(__file__).parent / "data" / "ledger_v1.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("stream", V1)
+def test_a_ledger_of_version_1_is_taken_over(stream: str) -> None:
+    """Everything that the released version wrote is used as it is; the first change makes it version 2."""
+    bookmark = json.loads(json.dumps(V1[stream]))
+    state = StreamState.detached(stream, bookmark)
+    raw = V1[stream]["ledger"]
+    assert [e.id for e in state.entries] == [e.get("id") for e in [*raw["jobs"], *raw.get("intents", ())]]
+    assert (state.proven, state.proven_numbers, bookmark) == ([], set(), V1[stream])
+    state.delete_later("j")
+    assert bookmark["ledger"] == {**raw, "version": 2, "delete": [*raw["delete"], "j"]}
+
+
+def test_the_read_position_of_version_1_is_used() -> None:
+    """A crash of the released version inside a file costs no row of what it wrote."""
+    state = StreamState.detached("s", json.loads(json.dumps(V1["open"])))
+    assert state.rows_done("j1", file("ab" * 32)) == 2
+
+
+def test_what_is_proven_beyond_the_bookmark_is_bounded() -> None:
+    """What is furthest from the bookmark is forgotten first: it is read again, never lost."""
+    bookmark: dict[str, Any] = {}
+    state = StreamState.detached("s", bookmark)
+    state.keep_proven_numbers(range(2000))
+    assert state.proven_numbers == set(range(1000))
+    state.keep_proven_numbers([])
+    assert bookmark == {"ledger": {"version": 2, "jobs": [], "delete": []}}
+
+
+def test_a_read_of_everything_sees_nothing_proven() -> None:
+    """A full read does not leave out what earlier runs proved."""
+    state = StreamState.detached("s", {})
+    state.keep_proven([window("2026-07-01", "2026-07-02")])
+    assert state.proven == [window("2026-07-01", "2026-07-02")]
+    assert state.reading_all(enabled=True).proven == []

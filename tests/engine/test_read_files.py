@@ -113,7 +113,7 @@ def test_only_what_resumes_goes_on_inside_a_file(tmp_path: Path, *, resumes: boo
     contents = b"a\nx\ny\n"
     done = {"1.csv": {"etag": None, "sha256": sha256(contents), "rows": 1}}
     raw = {"id": "j1", "fingerprint": REQUEST.fingerprint, "window": None, "requested_at": "2026-01-01", "files": done}
-    state = StreamState.detached("s", {"ledger": {"version": 1, "jobs": [raw], "delete": []}})
+    state = StreamState.detached("s", {"ledger": {"version": 2, "jobs": [raw], "delete": []}})
     api = ScriptedApi(opens={"j1": [[RemoteFile("1.csv", "one")]]})
     spool = Files(tmp_path, {"one": contents})
     chosen = FileReader(

@@ -114,9 +114,9 @@ def test_rows_come_in_the_order_of_their_windows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ahead", [True, False])
 def test_an_error_is_told_at_its_turn(tmp_path: Path, *, ahead: bool) -> None:
-    """Windows before it are proven; it is the same error as without running ahead."""
+    """The other windows are proven; it is the same error as without running ahead."""
     log, error = played(tmp_path / "a", Prefetch(lambda: ahead, workers()), j3=BadContentError("HTML"))
-    assert (values(log), message(error)) == (["1", "2"], "BadContentError: HTML")
+    assert (values(log), message(error)) == (["1", "2", "4"], "BadContentError: HTML")
 
 
 def test_files_of_a_job_that_broke_half_way_are_removed(tmp_path: Path) -> None:

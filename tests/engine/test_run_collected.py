@@ -61,7 +61,7 @@ def done(value: str, *jobs: dict[str, Any]) -> dict[str, Any]:
     return {
         "replication_key": "created_at",
         "replication_key_value": value,
-        "ledger": {"version": 1, "jobs": list(jobs), "delete": []},
+        "ledger": {"version": 2, "jobs": list(jobs), "delete": []},
     }
 
 
@@ -156,4 +156,4 @@ def test_without_a_replication_key_there_is_no_bookmark(tmp_path: Path) -> None:
     collect(tmp_path, jobs, bookmark, {**ROWS, "j2": BadContentError("HTML")}, replication_key=None)
     assert [entry["id"] for entry in bookmark["ledger"]["jobs"]] == ["j2"]
     log, _, _ = collect(tmp_path, jobs, bookmark, replication_key=None)
-    assert (values(log), bookmark) == (["1", "2"], {"ledger": {"version": 1, "jobs": [], "delete": []}})
+    assert (values(log), bookmark) == (["1", "2"], {"ledger": {"version": 2, "jobs": [], "delete": []}})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,15 @@ from tap_exports.engine.read import files as files_module
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.created import Export, ExportRun
-from tap_exports.errors import BadContentError, JobLostError, LostReplyError, NotReadyError, RefusedError
+from tap_exports.errors import (
+    AuthError,
+    BadContentError,
+    JobLostError,
+    LostReplyError,
+    NotReadyError,
+    RefusedError,
+    TryAgainError,
+)
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import (
     NOW,
@@ -75,11 +84,11 @@ def raw(job_id: str | None = None, asked: Window = JULY_1, **more: Any) -> dict[
 
 def left(*jobs: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - of `Export`, or JSON
     """Return the bookmark that a run left behind with these jobs open."""
-    return {"ledger": {"version": 1, "jobs": list(jobs), "delete": []}, **more}
+    return {"ledger": {"version": 2, "jobs": list(jobs), "delete": []}, **more}
 
 
 def proven(end: str = "2026-07-01T23:59:59.999Z", **ledger: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    empty = {"version": 1, "jobs": [], "delete": []}
+    empty = {"version": 2, "jobs": [], "delete": []}
     return {"ledger": {**empty, **ledger}, "replication_key": "created_at", "replication_key_value": end}
 
 
@@ -122,7 +131,7 @@ def test_a_window_from_its_plan_to_its_proof(tmp_path: Path) -> None:
         WINDOW_END: "2026-07-01T23:59:59.999Z",
     }
     assert log == [
-        ("state", {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}}),
+        ("state", {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw()]}}),
         ("state", left(raw("j1"))),
         ("rows", [{"a": str(n), ROW: n, **lineage} for n in (1, 2, 3)]),
         ("state", proven()),
@@ -139,12 +148,12 @@ def test_a_full_export_has_no_bookmark(tmp_path: Path) -> None:
     assert [event for event in log if event[0] == "rows"] == [
         ("rows", [{"a": str(n), ROW: n, JOB_ID: "j1", FILE: "export.csv"} for n in (1, 2, 3)])
     ]
-    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": [], "closed": ["j1"]}}
+    assert bookmark == {"ledger": {"version": 2, "jobs": [], "delete": [], "closed": ["j1"]}}
 
 
 def test_a_lost_full_export_is_not_the_one_before(tmp_path: Path) -> None:
     """The last full export asked for the same a minute ago; it would bring old rows."""
-    known: dict[str, Any] = {"ledger": {"version": 1, "jobs": [], "delete": [], "closed": ["j9"]}}
+    known: dict[str, Any] = {"ledger": {"version": 2, "jobs": [], "delete": [], "closed": ["j9"]}}
     api = FindingApi([LostReplyError("no reply"), job(status=Status.PENDING)], finds=[job("j9")])
     log, _ = Stage(tmp_path, api).play(known, export(replication_key=None))
     assert (api.calls.count("submit"), values(log)) == (2, ["1", "2", "3"])
@@ -236,7 +245,7 @@ def test_a_stranger_is_left_alone(tmp_path: Path) -> None:
     other = {**raw("j9"), "fingerprint": fingerprint(schema_id="other")}
     stage = Stage(tmp_path, FindingApi([job(status=Status.PENDING)]))
     log, _ = stage.play(left(other))
-    assert states(log)[0] == {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}}
+    assert states(log)[0] == {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw()]}}
     assert stage.api.calls == ["submit", "poll j1", "open j1"]
 
 
@@ -276,7 +285,7 @@ def test_windows_around_open_jobs(tmp_path: Path) -> None:
 
 
 def test_a_failed_window_keeps_the_bookmark_before_it(tmp_path: Path) -> None:
-    """Later windows stay open, however well their jobs end; the next run asks for the failed one alone."""
+    """Later windows are proven beyond the gap; the next run asks for the failed one alone, and the bookmark jumps."""
     created = [job(i, Status.PENDING) for i in ("j1", "j2", "j3")]
     api = ScriptedApi(created, polls={"j2": [job("j2", Status.FAILED, reason="out of paper")]})
     stage = Stage(tmp_path, api, dict.fromkeys(("j1", "j3", "j4"), b"a\n1\n"))
@@ -287,14 +296,17 @@ def test_a_failed_window_keeps_the_bookmark_before_it(tmp_path: Path) -> None:
         'ended as "failed": out of paper; the window stays open, the next run asks again'
     )
     assert bookmarks(log) == ["2026-07-01T23:59:59.999Z"]
-    assert receipts(log) == [("receipt", "j1", "completed", 1), ("receipt", "j2", "failed", 0)]
-    kept = proven(jobs=[raw("j3", LAST)])
+    assert receipts(log) == [
+        ("receipt", "j1", "completed", 1),
+        ("receipt", "j2", "failed", 0),
+        ("receipt", "j3", "completed", 1),
+    ]
+    assert bookmark == proven(proven=[["2026-07-02T23:59:59.999Z", "2026-07-03T00:00:00.000Z"]])
     again = Stage(tmp_path, ScriptedApi([job("j4", Status.PENDING)]), stage.files.contents)
-    log, error = again.play(kept, days())
+    log, error = again.play(bookmark, days())
     assert [r.window for r in again.api.requests] == [JULY_2]
-    assert bookmarks(log)[-1] == "2026-07-03T00:00:00.000Z"
-    assert receipts(log) == [("receipt", "j4", "completed", 1), ("receipt", "j3", "completed", 1)]
-    assert (error, bookmark["replication_key_value"]) == ("", "2026-07-01T23:59:59.999Z")
+    assert (receipts(log), error) == ([("receipt", "j4", "completed", 1)], "")
+    assert bookmark == proven("2026-07-03T00:00:00.000Z")
 
 
 @pytest.mark.parametrize("end", [Status.FAILED, Status.CANCELLED, Status.TIMED_OUT])
@@ -327,7 +339,7 @@ def test_detached_jobs_are_left_in_the_ledger(tmp_path: Path) -> None:
     created = [job(i, Status.PENDING) for i in ("j1", "j2", "j3")]
     bookmark: dict[str, Any] = {}
     stage = Stage(tmp_path, ScriptedApi(created), dict.fromkeys(("j1", "j2", "j3"), b"a\n1\n"))
-    log, error = stage.play(bookmark, days(), detach=True, max_concurrent_jobs=2)
+    log, error = stage.play(bookmark, days(), detach=True, max_concurrent_jobs=3)
     assert (values(log), receipts(log), error) == ([], [], "")
     assert sorted(entry["id"] for entry in bookmark["ledger"]["jobs"]) == ["j1", "j2", "j3"]
     stage.api.calls.clear()
@@ -337,15 +349,19 @@ def test_detached_jobs_are_left_in_the_ledger(tmp_path: Path) -> None:
 
 
 def test_the_bookmark_never_passes_a_detached_job(tmp_path: Path) -> None:
-    """A later window whose job ended first waits in the ledger until the earlier one is proven."""
+    """A later window whose job ended first is read and kept as proven; the bookmark jumps once the gap is closed."""
     jobs = [raw("j1", JULY_1), raw("j2", JULY_2)]
     until = export(until=JULY_2.end, max_window_days=1)
     stage = Stage(tmp_path, ScriptedApi(polls={"j1": [job("j1", Status.RUNNING), job("j1")]}), {"j1": ROWS, "j2": ROWS})
     bookmark = left(*jobs)
-    assert stage.play(bookmark, until, detach=True) == ([], "")
-    assert bookmark == left(*jobs)
+    log, error = stage.play(bookmark, until, detach=True)
+    assert (receipts(log), bookmarks(log), error) == ([("receipt", "j2", "completed", 3)], [], "")
+    assert bookmark["ledger"] == {
+        **left(jobs[0])["ledger"],
+        "proven": [["2026-07-01T23:59:59.999Z", "2026-07-02T23:59:59.999Z"]],
+    }
     log, _ = stage.play(bookmark, until, detach=True)
-    assert bookmarks(log) == ["2026-07-01T23:59:59.999Z", "2026-07-02T23:59:59.999Z"]
+    assert (bookmarks(log), receipts(log)) == (["2026-07-02T23:59:59.999Z"], [("receipt", "j1", "completed", 3)])
 
 
 def test_a_detached_job_that_replaces_a_lost_one_is_not_a_failure(tmp_path: Path) -> None:
@@ -355,6 +371,95 @@ def test_a_detached_job_that_replaces_a_lost_one_is_not_a_failure(tmp_path: Path
     log, error = Stage(tmp_path, api).play(bookmark, detach=True)
     assert receipts(log) == [("receipt", "j1", "lost", 0)]
     assert (error, bookmark) == ("", left(raw("j2")))
+
+
+def test_detached_runs_keep_to_the_number_of_open_jobs(tmp_path: Path) -> None:
+    """No new window is requested while `max_concurrent_jobs` jobs are open, however many runs there are."""
+    running = [job(f"j{n}", Status.RUNNING) for n in range(1, 9)]
+    api = ScriptedApi(running, polls={j.id: [j] for j in running})
+    stage, bookmark = Stage(tmp_path, api), dict[str, Any]()
+    for _ in range(4):
+        stage.play(bookmark, days(start=at("2026-06-01")), detach=True, max_concurrent_jobs=2)
+    assert [entry["id"] for entry in bookmark["ledger"]["jobs"]] == ["j1", "j2"]
+
+
+# Windows behind a gap -------------------------------------------------------------------------------------------------
+
+FOUR = ["j1", "j2", "j3", "j4"]
+
+
+def four_days() -> Export:
+    return export(start=at("2026-06-29"), until=at("2026-07-02T23:59:59.999Z"), max_window_days=1)
+
+
+def outcome_of(reason: str) -> dict[str, Any]:
+    """Return how the second of four windows fails: what the api answers for its job."""
+    return {
+        "failed": {"polls": {"j2": [job("j2", Status.FAILED)]}},
+        "stalled": {"polls": {"j2": [job("j2", Status.RUNNING)]}},
+        "unknown": {"polls": {"j2": [job("j2", Status.UNKNOWN, raw_status="EXPIRED")]}},
+        "unreachable": {"polls": {"j2": [TryAgainError("502")]}},
+        "not ready": {"opens": {"j2": [NotReadyError("409")]}},
+    }[reason]
+
+
+@pytest.mark.parametrize("reason", ["failed", "stalled", "unknown", "unreachable", "not ready"])
+def test_what_is_done_flows_past_what_is_stuck(tmp_path: Path, reason: str) -> None:
+    """Whatever holds a window, later ones are read in their order and proven, and the stream fails at its end."""
+    api = ScriptedApi([job(i, Status.PENDING) for i in FOUR], **outcome_of(reason))
+    stage, bookmark = Stage(tmp_path, api, {i: f"a\n{i}\n".encode() for i in FOUR}), dict[str, Any]()
+    log, error = stage.play(bookmark, four_days(), job_stall_timeout_seconds=60)
+    assert values(log) == ["j1", "j3", "j4"]
+    assert (bookmarks(log), error != "", stage.proofs) == (["2026-06-29T23:59:59.999Z"], True, [])
+    assert bookmark["ledger"]["proven"] == [["2026-06-30T23:59:59.999Z", "2026-07-02T23:59:59.999Z"]]
+
+
+def test_the_third_run_in_a_row_goes_on(tmp_path: Path) -> None:
+    """One of four jobs hangs: the second run discards it with a receipt, and only its window is requested again."""
+    api = ScriptedApi([job(i, Status.PENDING) for i in [*FOUR, "j5"]], polls={"j2": [job("j2", Status.RUNNING)]})
+    stage, bookmark = Stage(tmp_path, api, {i: f"a\n{i}\n".encode() for i in [*FOUR, "j5"]}), dict[str, Any]()
+    stage.play(bookmark, four_days(), job_stall_timeout_seconds=60)
+    log, error = stage.play(bookmark, four_days(), job_stall_timeout_seconds=60)
+    assert (values(log), error) == (["j5"], "")
+    assert receipts(log) == [("receipt", "j2", "stalled", 0), ("receipt", "j5", "completed", 1)]
+    assert bookmark == proven("2026-07-02T23:59:59.999Z")
+    assert stage.play(bookmark, four_days()) == ([], "")
+
+
+def test_a_refused_creation_does_not_hold_those_behind_it(tmp_path: Path) -> None:
+    """The provider refuses one window; the others are created and proven."""
+    refused = RefusedError("422: too large", 422)
+    api = ScriptedApi([job("j1", Status.PENDING), refused, job("j3", Status.PENDING), job("j4", Status.PENDING)])
+    stage, bookmark = Stage(tmp_path, api, {i: b"a\n1\n" for i in FOUR}), dict[str, Any]()
+    log, error = stage.play(bookmark, four_days())
+    assert ([r[1] for r in receipts(log)], error) == (["j1", "j3", "j4"], "RefusedError: 422: too large")
+
+
+@pytest.mark.parametrize("fault", [AuthError("401"), TryAgainError("502")])
+def test_an_outage_ends_the_creations(tmp_path: Path, fault: Exception) -> None:
+    """A refused key, or three windows in a row without an answer: no further window is begun."""
+    stage = Stage(tmp_path, ScriptedApi([fault]))
+    _, error = stage.play({}, days(start=at("2026-06-01")))
+    assert error == message(fault)
+    assert 1 <= stage.api.calls.count("submit") <= 5
+
+
+def test_an_open_job_over_a_proven_range_is_dropped(tmp_path: Path) -> None:
+    """What is proven is not read again, whatever the ledger holds."""
+    bookmark = proven("2026-06-29T23:59:59.999Z", proven=[["2026-06-30T23:59:59.999Z", "2026-07-02T23:59:59.999Z"]])
+    bookmark["ledger"]["jobs"] = [raw("j9", JULY_2)]
+    stage = Stage(tmp_path, ScriptedApi([job(status=Status.PENDING)]))
+    stage.play(bookmark, four_days())
+    assert [str(r.window) for r in stage.api.requests] == ["2026-06-29T23:59:59.999Z…2026-06-30T23:59:59.999Z"]
+    assert bookmark == proven("2026-07-02T23:59:59.999Z")
+
+
+def test_the_bookmark_follows_a_start_date_past_the_gap(tmp_path: Path) -> None:
+    """A range that begins inside what is proven needs nothing before its end."""
+    bookmark = {"ledger": proven(proven=[["2026-06-30T23:59:59.999Z", "2026-07-02T23:59:59.999Z"]])["ledger"]}
+    stage = Stage(tmp_path, ScriptedApi())
+    assert stage.play(bookmark, replace(four_days(), start=at("2026-07-01"))) == ([], "")
+    assert bookmark == proven("2026-07-02T23:59:59.999Z")
 
 
 # Lost jobs ------------------------------------------------------------------------------------------------------------
@@ -368,7 +473,7 @@ def test_a_job_lost_while_it_is_read_is_asked_for_again(tmp_path: Path) -> None:
     assert [event for event in log if event[0] != "rows"] == [
         ("receipt", "j1", "lost", 0),
         ("state", left()),
-        ("state", {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}}),
+        ("state", {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw()]}}),
         ("state", left(raw("j2"))),
         ("state", proven()),
         ("receipt", "j2", "completed", 3),

@@ -56,7 +56,7 @@ class Stage:
 
 def at(value: int, **ledger: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     bookmark = {"replication_key": "operationId", "replication_key_value": value}
-    return {**bookmark, "ledger": {"version": 1, "jobs": [], "delete": [], **ledger}} if ledger else bookmark
+    return {**bookmark, "ledger": {"version": 2, "jobs": [], "delete": [], **ledger}} if ledger else bookmark
 
 
 def raw(job_id: str | None = None, request: Request = BEGIN) -> dict[str, Any]:
@@ -87,10 +87,21 @@ def test_nothing_new_does_nothing() -> None:
 
 
 def test_the_bookmark_never_passes_a_run_that_goes_on() -> None:
-    """With `detach` a run that is not terminal holds back all after it."""
-    stage = Stage(ScriptedApi(polls={"10": [job("10", Status.RUNNING)]}))
-    log, error = stage.play([5, 10, 20], {}, detach=True)
-    assert (values(log), bookmarks(log), error) == (["5a", "5b"], [5], "")
+    """With `detach` a run that is not terminal holds the bookmark, not the rows of those after it."""
+    stage, bookmark = Stage(ScriptedApi(polls={"10": [job("10", Status.RUNNING), job("10")]})), dict[str, Any]()
+    log, error = stage.play([5, 10, 20], bookmark, detach=True)
+    assert (values(log), bookmarks(log), error) == (["5a", "5b", "20a", "20b"], [5], "")
+    assert bookmark == at(5, jobs=[], proven=[20])
+    log, error = stage.play([5, 10, 20], bookmark, detach=True)
+    assert (values(log), bookmarks(log), error) == (["10a", "10b"], [20], "")
+    assert bookmark == at(20, jobs=[])
+
+
+def test_a_gap_that_nobody_asks_for_any_more_is_passed() -> None:
+    """A number that leaves the configuration holds the bookmark no more, and what is proven is not read again."""
+    stage, bookmark = Stage(ScriptedApi()), at(5, jobs=[], proven=[20, 30])
+    assert stage.play([20, 30], bookmark) == ([], "")
+    assert (bookmark, stage.api.calls) == (at(30, jobs=[]), [])
 
 
 def test_a_run_that_stalls_stops_the_stream() -> None:
@@ -99,8 +110,8 @@ def test_a_run_that_stalls_stops_the_stream() -> None:
     log, error = Stage(ScriptedApi(polls={"10": [odd]})).play([5, 10, 20], {}, job_stall_timeout_seconds=60)
     assert bookmarks(log) == [5]
     assert error == (
-        'JobStalledError: s, job 10: status "archived" is not in STATUSES (providers/cension/api.py) and made no '
-        "progress for 60 s (job_stall_timeout_seconds); the bookmark stays"
+        'JobStalledError: s, job 10: status "archived" is not known: say what it means in the setting '
+        "cension.statuses; it made no progress for 60 s (job_stall_timeout_seconds); the bookmark stays"
     )
 
 
@@ -109,10 +120,11 @@ def test_a_run_that_stalls_stops_the_stream() -> None:
 
 @pytest.mark.parametrize("end", [Status.FAILED, Status.CANCELLED, Status.TIMED_OUT])
 def test_a_failed_run_stops_the_stream(end: Status) -> None:
-    """By default the bookmark stays before it, with a receipt and a message that names the way out."""
+    """By default the bookmark stays before it, with a receipt and a message that names the way out; later ones flow."""
     api = ScriptedApi(polls={"10": [job("10", end, reason="no credits")]})
     log, error = Stage(api).play([5, 10, 20], {})
-    assert (bookmarks(log), receipts(log)[-1]) == ([5], ("receipt", "10", end.value, 0))
+    assert (bookmarks(log), receipts(log)[1]) == ([5], ("receipt", "10", end.value, 0))
+    assert states(log)[-1] == at(5, jobs=[], proven=[20])
     assert error == (
         f'JobFailedError: s, job 10: ended as "{end.value}": no credits; the bookmark stays. '
         "on_failed_run: skip moves past it, pull reads the rows that it processed"
@@ -145,8 +157,8 @@ def test_a_run_is_begun_and_read_last() -> None:
     bookmark: dict[str, Any] = {}
     log, error = Stage(ScriptedApi([RUNNING])).play([], bookmark, begin=BEGIN)
     assert states(log) == [
-        {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}},
-        {"ledger": {"version": 1, "jobs": [raw("30")], "delete": []}},
+        {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw()]}},
+        {"ledger": {"version": 2, "jobs": [raw("30")], "delete": []}},
         at(30, jobs=[]),
     ]
     assert (values(log), receipts(log), error) == (["30a", "30b"], [("receipt", "30", "completed", 2)], "")
@@ -183,19 +195,20 @@ def test_a_detached_begin_is_submitted_behind_an_open_run() -> None:
     bookmark: dict[str, Any] = {}
     log, error = stage.play([10], bookmark, begin=BEGIN, detach=True)
     assert (values(log), error) == ([], "")
-    assert bookmark == {"ledger": {"version": 1, "jobs": [raw("30")], "delete": []}}
+    assert bookmark == {"ledger": {"version": 2, "jobs": [raw("30")], "delete": []}}
 
 
 def test_a_refused_begin_leaves_no_intent() -> None:
     """What was refused was not begun."""
     log, error = Stage(ScriptedApi([AuthError("no")])).play([], {}, begin=BEGIN)
-    assert states(log)[-1] == {"ledger": {"version": 1, "jobs": [], "delete": []}}
+    assert states(log)[-1] == {"ledger": {"version": 2, "jobs": [], "delete": []}}
     assert error == "AuthError: no"
 
 
 NEVER_AGAIN = (
     "StopError: s: a job may have been created at 2026-07-03 00:01:00 UTC, its reply was lost and cension offers no "
-    "way to find it: nothing is created again. See docs/state.md, “Lost replies”"
+    "way to find it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price. See "
+    "docs/state.md, “Lost replies”"
 )
 
 
@@ -204,7 +217,7 @@ def test_a_lost_begin_is_never_repeated() -> None:
     bookmark: dict[str, Any] = {}
     stage = Stage(ScriptedApi([LostReplyError("reset")]))
     assert stage.play([], bookmark, begin=BEGIN)[1] == NEVER_AGAIN
-    assert bookmark == {"ledger": {"version": 1, "jobs": [], "delete": [], "intents": [raw()]}}
+    assert bookmark == {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw()]}}
     assert stage.play([], bookmark, begin=BEGIN) == ([], NEVER_AGAIN)
     assert stage.api.calls == ["submit"]
 

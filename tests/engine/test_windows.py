@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,3 +139,39 @@ def test_nothing_is_due_at_or_after_the_end() -> None:
     assert windows.due(end + MILLISECOND, None, end, now, 0) is None
     assert windows.due(None, end + MILLISECOND, end, now, 0) is None
     assert windows.due(None, end, end, now, 0) == Window(end, end)
+
+
+@given(st.lists(st.tuples(INSTANTS, st.integers(1, 10**9)), max_size=6), INSTANTS, SPANS)
+def test_what_is_proven_is_left_out_and_nothing_else(
+    pairs: list[tuple[datetime, int]], start: datetime, days: float | None
+) -> None:
+    """The plan and what is proven cover the range without a gap and overlap nowhere."""
+    done = [Window(begin, begin + timedelta(milliseconds=length)) for begin, length in pairs]
+    frontier, beyond = windows.joined(start, done)
+    span = Window(frontier, at("2026-04-01"))
+    planned = windows.plan(span, days, (), beyond, follows=True)
+    every = sorted([*planned, *beyond], key=lambda w: w.start or start)
+    assert all(before.end == after.start for before, after in pairwise(every))
+    assert (every[0].start, every[-1].end) == (frontier, at("2026-04-01"))
+    assert all(w.end <= (frontier or start) for w in done if w.start and w.start <= start)
+
+
+def test_what_touches_is_merged() -> None:
+    """The frontier passes what begins at or before it; what is beyond a gap is merged where it touches."""
+    days = [window(f"2026-01-{n:02}", f"2026-01-{n + 1:02}") for n in (7, 1, 2, 5, 6)]
+    assert windows.joined(at("2026-01-01"), days) == (at("2026-01-03"), [window("2026-01-05", "2026-01-08")])
+    assert windows.joined(None, days)[0] is None
+    assert windows.joined(None, [window(None, "2026-01-05"), *days])[0] == at("2026-01-08")
+
+
+def test_what_is_proven_past_the_range_is_not_planned_up_to() -> None:
+    """An `end_date` before a proven window bounds the plan."""
+    span, beyond = window("2026-01-01", "2026-01-03"), [window("2026-01-05", "2026-01-06")]
+    assert windows.plan(span, None, (), beyond) == [span]
+
+
+def test_open_windows_over_proven_ones() -> None:
+    """They may touch what is proven, not overlap it."""
+    beyond = [window("2026-01-05", "2026-01-06")]
+    open_ones = [window("2026-01-04", "2026-01-05"), window("2026-01-05", "2026-01-07"), window(None, "2026-01-09")]
+    assert windows.apart(open_ones, beyond) == open_ones[:1]

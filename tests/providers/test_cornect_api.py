@@ -22,6 +22,7 @@ from tap_exports.errors import (
     PaymentError,
     RefusedError,
     StopError,
+    UnsafeUrlError,
 )
 from tap_exports.providers.cornect.api import (
     CREDITS,
@@ -257,15 +258,40 @@ def test_no_other_job_is_adopted(name: str, since: str) -> None:
     assert api.find(REQUEST, from_text(since)) is None
 
 
-def test_an_export_that_is_done_with_is_not_found_and_takes_nothing_of_the_budget() -> None:
-    """The last run's export asked for the same and was charged then; the new one has the whole of `max_credits`."""
+def test_what_a_lost_reply_may_have_cost_counts_as_spent() -> None:
+    """The last run's export asked for the same and is not the lost one: another creation needs room for both."""
     mine = {**EXPORT, "name": body_of(REQUEST)["name"]}
     credit, creations = [balance(), balance(820, CHARGE)], [LostReplyError("?"), CREATED]
-    api, _ = connect(200, credits=credit, search=[found(200, "a")], create=creations, export=[mine])
-    with pytest.raises(LostReplyError):
+    for limit in (399, 400):
+        api, script = connect(
+            limit, credits=list(credit), search=[found(200, "a")], create=list(creations), export=[mine]
+        )
+        with pytest.raises(LostReplyError):
+            api.submit(REQUEST)
+        assert api.find(REQUEST, from_text("2026-05-28T11:55:00Z"), {ID}) is None
+        if limit < 400:
+            with pytest.raises(PaymentError, match="leaves 199 of 399"):
+                api.submit(REQUEST)
+        else:
+            assert api.submit(REQUEST).id == ID
+
+
+@pytest.mark.parametrize(
+    "unknown", [BadContentError("no JSON"), UnsafeUrlError("a redirect"), RefusedError("499", 499)]
+)
+def test_every_unknown_outcome_counts_as_spent(unknown: Exception) -> None:
+    """Not only a lost reply: whatever does not tell that nothing was created keeps its credits reserved."""
+    api, _ = connect(300, credits=[balance()], search=[found(200, "a")], create=[unknown, CREATED])
+    with pytest.raises(type(unknown)):
         api.submit(REQUEST)
-    assert api.find(REQUEST, from_text("2026-05-28T11:55:00Z"), {ID}) is None
-    assert api.submit(REQUEST).id == ID
+    with pytest.raises(PaymentError, match="leaves 100 of 300"):
+        api.submit(REQUEST)
+
+
+def test_an_export_that_is_gone_does_not_stop_the_search() -> None:
+    """A deleted export of somebody is passed over while the own one is looked for."""
+    api, _ = connect(200, credits=[balance(820, CHARGE)], export=[NotFoundError("404")])
+    assert api.find(REQUEST, from_text("2026-05-28T11:55:00Z")) is None
 
 
 def test_a_configured_export_is_read_and_nothing_is_sent() -> None:

@@ -10,7 +10,8 @@ from tap_exports.errors import PaymentError
 class Budget:
     """Credits that one run may still spend; safe to share between threads.
 
-    `take` reserves the most that a creation could cost, before it is sent; `settle` replaces that by the charge.
+    `take` reserves the most that a creation could cost, before it is sent; `settle` replaces that by the charge. What
+    is never settled, because the outcome of the creation is unknown, counts as spent.
 
     Args:
         limit: Credits for the whole run; 0 allows no creation at all.
@@ -21,19 +22,19 @@ class Budget:
         """Start with nothing spent."""
         self._limit, self._setting = limit, setting
         self._spent = 0
-        self._taken: dict[str, int] = {}
+        self._taken: dict[str, list[int]] = {}
         self._lock = threading.Lock()
 
     @property
     def left(self) -> int:
         """Return the credits that are neither spent nor reserved."""
-        return self._limit - self._spent - sum(self._taken.values())
+        return self._limit - self._spent - sum(sum(taken) for taken in self._taken.values())
 
     def take(self, purpose: str, need: int, balance: int) -> None:
         """Reserve the most that a creation could cost.
 
         Args:
-            purpose: What the credits are for; an unsettled reservation for the same purpose is released first.
+            purpose: What the credits are for; an earlier reservation that is not settled stays.
             need: Credits that it could cost.
             balance: Credits of the account.
 
@@ -41,17 +42,22 @@ class Budget:
             PaymentError: It is more than the setting or the balance allows; nothing was reserved.
         """
         with self._lock:
-            self._taken.pop(purpose, None)
             left = self.left
             if self._limit and need <= min(left, balance):
-                self._taken[purpose] = need
+                self._taken.setdefault(purpose, []).append(need)
                 return
         used = f"leaves {left} of {self._limit}" if left != self._limit else f"is {left}"
         msg = f"{purpose}: needs up to {need} credits, the balance is {balance} and {self._setting} {used}"
         raise PaymentError(f"{msg}; nothing was created or spent")
 
-    def settle(self, purpose: str, charged: int) -> None:
-        """Replace a reservation by the actual charge; without one (job of an earlier run) nothing is counted."""
+    def settle(self, purpose: str, charged: int | None) -> None:
+        """Replace the last reservation by the actual charge; without one (job of an earlier run) nothing is counted.
+
+        Args:
+            purpose: As in `take`.
+            charged: Credits, or None where the provider does not say: the reservation stays.
+        """
         with self._lock:
-            if self._taken.pop(purpose, None) is not None:
+            if charged is not None and self._taken.get(purpose):
+                self._taken[purpose].pop()
                 self._spent += charged

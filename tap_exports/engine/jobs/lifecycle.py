@@ -1,64 +1,30 @@
-"""Lifecycle of one provider's jobs: intent and creation, lost replies, lost jobs, polling until the end."""
+"""Lifecycle of one provider's jobs: intent, creation, lost replies, jobs that are gone or stalled."""
 
 from __future__ import annotations
 
 import logging
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
-from tap_exports.engine.api import Finds, FreeToRepeat, Polls, Submits
+from tap_exports.engine.api import Echoes, Finds, FreeToRepeat, Polls, Submits, creation_costs
 from tap_exports.engine.clock import Clock
-from tap_exports.engine.jobs.cadence import SHORTEST_WAIT_SECONDS, Cadence
 from tap_exports.engine.jobs.journal import Journal
-from tap_exports.engine.jobs.outcome import JobSettings, Outcome, describe
-from tap_exports.engine.ledger import Closed, Entry, StreamState
+from tap_exports.engine.jobs.outcome import STALLED, JobSettings, Outcome, describe
+from tap_exports.engine.jobs.poller import Poller
+from tap_exports.engine.jobs.pursuit import Pursuit
+from tap_exports.engine.jobs.search import find_job
+from tap_exports.engine.jobs.statuses import Statuses
+from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.engine.workers import Workers
-from tap_exports.errors import (
-    BadContentError,
-    JobLostError,
-    JobStalledError,
-    LimitError,
-    LostReplyError,
-    StopError,
-    TapError,
-)
+from tap_exports.errors import JobLostError, JobStalledError, StopError, TapError, is_outcome_unknown
 
 LOGGER = logging.getLogger("tap-exports.jobs")
 CLOCK_SKEW = timedelta(minutes=5)
-LOOKS_FOR_A_LOST_JOB = 4
 CREATIONS_PER_REQUEST = 3
-
-
-@dataclass(slots=True)
-class _Pursuit:
-    """Progress of one worker on one request; only the main thread may read or change the ledger.
-
-    Attributes:
-        request: The request.
-        state: The stream's state; changed only through the journal.
-        entry: The ledger's entry when the request was submitted.
-        resubmitted: As in `Outcome`.
-        requested_at: When the creation of the current job began.
-        closed: Closed full exports of earlier runs, which must not be adopted.
-        created: Jobs created for the request in this run.
-        lost: As in `Outcome`.
-    """
-
-    request: Request
-    state: StreamState
-    entry: Entry | None
-    resubmitted: bool
-    requested_at: datetime
-    closed: Closed
-    created: int = 0
-    lost: Job | None = None
-
-    def forget(self) -> None:
-        """Remove the request from the ledger; only the journal may call it."""
-        self.state.forget(self.request.fingerprint)
+PAY_AGAIN = "`recreate_paid_jobs: true` allows another one, at its price"
 
 
 class Lifecycle:
@@ -69,16 +35,27 @@ class Lifecycle:
         journal: Takes the changes of STATE.
         clock: Time and waiting.
         settings: Intervals and limits.
+        statuses: Status words that the configuration explains.
     """
 
-    def __init__(self, api: Polls, journal: Journal, clock: Clock, settings: JobSettings) -> None:
+    def __init__(
+        self,
+        api: Polls,
+        journal: Journal,
+        clock: Clock,
+        settings: JobSettings,
+        statuses: Statuses = Statuses(),  # noqa: B008 - frozen
+    ) -> None:
         """Keep the parts; no thread starts before the first job."""
         self.api = api
         self.journal = journal
         self._clock = clock
         self.settings = settings
         self._workers: Workers[Outcome] = Workers(settings.max_concurrent_jobs, "jobs")
-        self._cadence = Cadence(settings)
+        self.statuses = statuses
+        self._poller = Poller(api, clock, settings, statuses)
+        self._open: set[str] = set()
+        self._owners: dict[str, str] = {}
 
     # For the main thread
 
@@ -92,8 +69,26 @@ class Lifecycle:
         """
         entry = state.entry(request.fingerprint)
         requested_at = entry.requested_at if entry else self._clock.now()
-        pursuit = _Pursuit(request, state, entry, resubmitted, requested_at, state.closed)
-        return self._workers.submit(lambda: self._pursue(pursuit))
+        self._owners |= {e.id: e.fingerprint for e in state.entries if e.id}
+        pursuit = Pursuit(request, state, entry, resubmitted, requested_at, state.closed)
+        self._open.add(request.fingerprint)
+        future = self._workers.submit(lambda: self._pursue(pursuit))
+        future.add_done_callback(partial(self._count, request))
+        return future
+
+    @property
+    def open_jobs(self) -> int:
+        """Return how many requests have a job that did not end, or are about to get one."""
+        return len(self._open)
+
+    def _count(self, request: Request, future: Future[Outcome]) -> None:
+        """Take a job that ended out of the count; one that stalled is still at the provider."""
+        error = None if future.cancelled() else future.exception()
+        runs = isinstance(error, JobStalledError) or (
+            not future.cancelled() and not error and not future.result().job.status.is_terminal
+        )
+        if not runs:
+            self._open.discard(request.fingerprint)
 
     def watch(self, request: Request, job: Job) -> Future[Outcome]:
         """Wait in a worker for the end of a job that the configuration names; it is not in the ledger."""
@@ -103,44 +98,63 @@ class Lifecycle:
 
     def _watch(self, request: Request, job: Job) -> Outcome:
         began, now = self._clock.monotonic(), self._clock.now()
-        job = self._look(request, job)
+        job = self._poller.look(request, job)
         return Outcome(request, job, job.created_at or now, self._clock.monotonic() - began, 0)
 
-    def _pursue(self, pursuit: _Pursuit) -> Outcome:
+    def _pursue(self, pursuit: Pursuit) -> Outcome:
         began = self._clock.monotonic()
         job = self._attached(pursuit) or self._create(pursuit)
         try:
             job = self._look_after(pursuit, job)
-        except JobLostError as error:
-            if pursuit.resubmitted:
-                raise
-            LOGGER.warning("%s: %s; submitting the window again, once", pursuit.request.stream, error)
-            pursuit.lost, pursuit.resubmitted = job, True
-            self.journal.commit(pursuit.forget)
-            job = self._look_after(pursuit, self._create(pursuit))
-        waited, p = self._clock.monotonic() - began, pursuit
-        return Outcome(p.request, job, p.requested_at, waited, p.created, p.lost, p.resubmitted)
+        except (JobLostError, JobStalledError) as error:
+            job = self._look_after(pursuit, self._replace(pursuit, job, error))
+        return pursuit.outcome(job, self._clock.monotonic() - began)
 
-    def _look_after(self, pursuit: _Pursuit, job: Job) -> Job:
+    def _look_after(self, pursuit: Pursuit, job: Job) -> Job:
         """Wait for a job's end; with `detach` poll once, or not at all if the job was just created."""
-        return job if self.settings.detach and pursuit.created else self._look(pursuit.request, job)
+        if self.settings.detach and pursuit.created:
+            return job
+        return self._poller.look(pursuit.request, job, pursuit.requested_at)
 
-    def _look(self, request: Request, job: Job) -> Job:
-        seen = self.api.poll(job) if self.settings.detach else self._wait(request, job)
-        charged = seen.credits if seen.credits is not None else job.credits
-        capped = seen.is_capped or job.is_capped
-        return replace(seen, credits=charged, warnings=seen.warnings or job.warnings, is_capped=capped)
+    def _replace(self, pursuit: Pursuit, job: Job, error: TapError) -> Job:
+        """Discard a job that is gone, or that was stalled in enough runs, and create another one, once.
 
-    def _attached(self, pursuit: _Pursuit) -> Job | None:
+        Raises:
+            TapError: The job stays in the ledger.
+        """
+        stalled = isinstance(error, JobStalledError)
+        if stalled:
+            self.journal.commit(pursuit.note_stall)
+        if pursuit.resubmitted or job.given or (stalled and pursuit.stalls + 1 < self.settings.job_stalls_max):
+            raise error
+        self.refuse_to_pay_again(error)
+        LOGGER.warning("%s: %s; submitting the window again, once", pursuit.request.stream, error)
+        pursuit.lost, pursuit.resubmitted = replace(job, reason=error.message), True
+        if stalled:
+            pursuit.lost_as = STALLED
+        self.journal.commit(partial(pursuit.state.close, pursuit.request, job) if stalled else pursuit.forget)
+        return self._create(pursuit)
+
+    def refuse_to_pay_again(self, error: TapError) -> None:
+        """Raise `error` where another job would cost money that the settings do not allow.
+
+        Raises:
+            TapError: It does; the job stays in the ledger.
+        """
+        if creation_costs(self.api) and not self.settings.recreate_paid_jobs:
+            msg = f"{error.message}; the job was paid for, so it is kept and the next run looks again; {PAY_AGAIN}"
+            raise type(error)(msg) from error
+
+    def _attached(self, pursuit: Pursuit) -> Job | None:
         """Return the open job of the ledger, or the job that was created for its intent; None if there is neither."""
         entry = pursuit.entry
         if entry is None or entry.id is None:
-            return self._find(pursuit) if entry else None
+            return self._find(pursuit, earlier=True) if entry else None
         LOGGER.info("%s: re-attaching to job %s", pursuit.request.stream, entry.id)
         known = pursuit.request.params
         return Job(entry.id, Status.PENDING, created_at=entry.requested_at, credits=entry.credits, data=known)
 
-    def _create(self, pursuit: _Pursuit) -> Job:
+    def _create(self, pursuit: Pursuit) -> Job:
         """Create the job of a request.
 
         Raises:
@@ -156,18 +170,42 @@ class Lifecycle:
         msg = f"{pursuit.request.stream}: {CREATIONS_PER_REQUEST} creations got no reply and left no job"
         raise StopError(f"{msg}; the next run asks again")
 
-    def _submit(self, pursuit: _Pursuit) -> Job | None:
-        """Send the creating request. A refusal removes the intent; after a lost reply the job is looked for."""
+    def _submit(self, pursuit: Pursuit) -> Job | None:
+        """Send the creating request. A refusal removes the intent; after an unknown outcome the job is looked for."""
         request = pursuit.request
         try:
-            job = self._submits().submit(request)
-        except (LostReplyError, BadContentError, LimitError) as lost:  # an unreadable reply counts as lost
-            LOGGER.warning("%s: %s; looking for the job", request.stream, lost)
+            job = self.statuses.applied(self._submits().submit(request))
+        except TapError as error:
+            if not is_outcome_unknown(error):
+                self.journal.commit(pursuit.forget)
+                raise
+            LOGGER.warning("%s: %s; looking for the job", request.stream, error)
             return self._find(pursuit)
-        except TapError:
-            self.journal.commit(pursuit.forget)
-            raise
+        if not job.given:
+            self._refuse_other(pursuit, job)
         return self._adopt(pursuit, job, "given" if job.given else "created")
+
+    def _refuse_other(self, pursuit: Pursuit, job: Job) -> None:
+        """Refuse a job that answers another request; the intent stays, so that the next run looks for the own one.
+
+        Raises:
+            StopError: The ledger holds it for another request, it was read in an earlier run, or its echo differs.
+        """
+        request = pursuit.request
+        where = describe(request.stream, job, request.window)
+        if self._owners.setdefault(job.id, request.fingerprint) != request.fingerprint:
+            msg = f"{where}: the creation was answered with the job of another window; nothing of it is read"
+            raise StopError(msg)
+        if job.created_at and job.id in pursuit.closed.ids:
+            msg = f"{where}: the creation was answered with a job of an earlier run; nothing of it is read"
+            raise StopError(msg)
+        if differs := self.contradiction(request, job):
+            msg = f"{where}: the creation was answered with a job of another {differs}; nothing of it is read"
+            raise StopError(msg)
+
+    def contradiction(self, request: Request, job: Job) -> str:
+        """Return what a job shows that differs from its request, or an empty string."""
+        return self.api.contradiction(request, job) if isinstance(self.api, Echoes) and not job.given else ""
 
     def _submits(self) -> Submits:
         if isinstance(self.api, Submits):
@@ -175,72 +213,51 @@ class Lifecycle:
         msg = f"{type(self.api).__name__} cannot create jobs"
         raise StopError(msg)
 
-    def _find(self, pursuit: _Pursuit) -> Job | None:
-        """Find and adopt the job whose creation got no reply; None when it is certain that another may be created.
+    def _find(self, pursuit: Pursuit, *, earlier: bool = False) -> Job | None:
+        """Find and adopt the job whose creation got no reply; None when another one may be created.
+
+        Args:
+            pursuit: The request.
+            earlier: Whether an earlier run sent the creating request.
 
         Raises:
-            StopError: The provider offers no way to find it; it may exist, so no other job may be created.
+            StopError: The job may exist, and the provider offers no way to find it or another one would cost money.
         """
         request, at = pursuit.request, pursuit.requested_at
         if isinstance(self.api, FreeToRepeat):
             LOGGER.info("%s: a second job costs nothing at %s, so one is created", request.stream, request.provider)
             return None
-        if not isinstance(self.api, Finds):
-            msg = (
-                f"{request.stream}: a job may have been created at {at:%Y-%m-%d %H:%M:%S} UTC, its reply was lost and "
-                f"{request.provider} offers no way to find it: nothing is created again. See docs/state.md, “Lost "
-                "replies”"
-            )
-            raise StopError(msg)
-        since = max(at - CLOCK_SKEW, pursuit.closed.created_at or at - CLOCK_SKEW)
-        for look in range(LOOKS_FOR_A_LOST_JOB):
-            if look:
-                self._clock.sleep(max(SHORTEST_WAIT_SECONDS, self.settings.poll_interval_seconds * look))
-            if job := self.api.find(request, since, pursuit.closed.ids):
-                return self._adopt(pursuit, job, "found")
+        if isinstance(self.api, Finds):
+            since = max(at - CLOCK_SKEW, pursuit.closed.created_at or at - CLOCK_SKEW)
+            seconds = self.settings.lost_reply_search_seconds
+            if job := find_job(self.api, self._clock, request, since, pursuit.closed.ids, seconds):
+                return self._adopt(pursuit, self.statuses.applied(job), "found")
+        if not self._may_create_again(pursuit, earlier=earlier):
+            raise StopError(self._unknown(pursuit))
         LOGGER.info("%s: %s has no such job, so none was created", request.stream, request.provider)
         return None
 
-    def _adopt(self, pursuit: _Pursuit, job: Job, how: str) -> Job:
+    def _may_create_again(self, pursuit: Pursuit, *, earlier: bool) -> bool:
+        """Return whether a job that was not found may be created again.
+
+        Where a job costs money its absence is certain only in a later run, once `job_grace_seconds` have passed.
+        """
+        finds, costs = isinstance(self.api, Finds), creation_costs(self.api)
+        if not costs or self.settings.recreate_paid_jobs:
+            return finds or self.settings.recreate_paid_jobs
+        age = (self._clock.now() - pursuit.requested_at).total_seconds()
+        return finds and earlier and age >= self.settings.job_grace_seconds
+
+    def _unknown(self, pursuit: Pursuit) -> str:
+        request, at = pursuit.request, pursuit.requested_at
+        how = "does not show it" if isinstance(self.api, Finds) else "offers no way to find it"
+        return (
+            f"{request.stream}: a job may have been created at {at:%Y-%m-%d %H:%M:%S} UTC, its reply was lost and "
+            f"{request.provider} {how}: nothing is created again; {PAY_AGAIN}. See docs/state.md, “Lost replies”"
+        )
+
+    def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Job:
         request = pursuit.request
         LOGGER.info("%s: job %s %s for %s", request.stream, job.id, how, request.window or "the full export")
         self.journal.commit(partial(pursuit.state.opened, request, job, pursuit.requested_at))
         return job
-
-    def _wait(self, request: Request, job: Job) -> Job:
-        """Poll a job until it ends.
-
-        Raises:
-            JobLostError: The provider no longer knows it.
-            JobStalledError: It made no progress for `job_stall_timeout_seconds`.
-        """
-        began = moved_at = looked_at = self._clock.monotonic()
-        while True:
-            seen, now = self.api.poll(job), self._clock.monotonic()
-            LOGGER.debug("%s: job %s is %s", request.stream, job.id, seen.raw_status)
-            if seen.status.is_terminal:
-                self._cadence.ended(request.stream, looked_at - began, now - began)
-                return seen
-            if (seen.raw_status, seen.progress) != (job.raw_status, job.progress):
-                moved_at, job = now, seen
-            left, looked_at = self._time_left(request, seen, moved_at), now
-            if seen.poll_after:
-                self._clock.sleep(max(SHORTEST_WAIT_SECONDS, min(seen.poll_after, left)))
-            else:
-                self._cadence.rest(self._clock, request.stream, began, left)
-
-    def _time_left(self, request: Request, job: Job, moved_at: float) -> float:
-        """Return the seconds until a job without progress counts as stalled.
-
-        Raises:
-            JobStalledError: None are left.
-        """
-        idle = self._clock.monotonic() - moved_at
-        if idle < self.settings.job_stall_timeout_seconds:
-            return self.settings.job_stall_timeout_seconds - idle
-        reason = f"made no progress for {idle:.0f} s"
-        if job.status is Status.UNKNOWN:
-            reason = f'status "{job.raw_status}" is not in STATUSES (providers/{request.provider}/api.py) and {reason}'
-        where = describe(request.stream, job, request.window)
-        msg = f"{where}: {reason} (job_stall_timeout_seconds); the bookmark stays"
-        raise JobStalledError(msg)

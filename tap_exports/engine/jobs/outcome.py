@@ -7,6 +7,9 @@ from datetime import datetime
 
 from tap_exports.engine.model import Job, Request
 
+LOST = "lost"  # in a receipt: the provider no longer knew the job
+STALLED = "stalled"  # in a receipt: the job was discarded since it made no progress
+
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
@@ -14,7 +17,12 @@ class JobSettings:
 
     poll_interval_seconds: float = 2
     poll_interval_max_seconds: float = 60
+    job_grace_seconds: float = 300
     job_stall_timeout_seconds: float = 3600
+    job_stalls_max: int = 2
+    job_timeout_seconds: float = 86400
+    lost_reply_search_seconds: float = 120
+    recreate_paid_jobs: bool = False
     max_concurrent_jobs: int = 4
     detach: bool = False
 
@@ -29,8 +37,9 @@ class Outcome:
         requested_at: When its creation began.
         wait_seconds: From the start of its creation, or from re-attaching, to its end.
         attempts: Jobs that were created for this request in this run.
-        lost: The job that was lost while it was polled and that this one replaces, or None.
-        resubmitted: Whether this job replaces a lost one; a second loss stops the stream.
+        lost: The job that was discarded while it was polled and that this one replaces, or None.
+        lost_as: The status of its receipt: `lost` or `stalled`.
+        resubmitted: Whether this job replaces a discarded one; a second loss stops the window.
     """
 
     request: Request
@@ -39,6 +48,7 @@ class Outcome:
     wait_seconds: float
     attempts: int
     lost: Job | None = None
+    lost_as: str = LOST
     resubmitted: bool = False
 
 

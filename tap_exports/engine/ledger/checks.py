@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tap_exports.engine.clock import from_text
-from tap_exports.engine.ledger.entries import VERSION, entry_of, text
+from tap_exports.engine.ledger.entries import FIRST_VERSION, VERSION, entry_of, text, window_of
 from tap_exports.errors import StateError
 
 
@@ -50,14 +50,14 @@ def check(stream: str, bookmark: object) -> None:
 
 
 def _check_version(stream: str, version: int) -> None:
-    """Check that the version of the ledger is supported; the first version was 1."""
+    """Check that the version of the ledger is supported; older ones are taken over."""
     if version > VERSION:
         msg = (
             f"STATE of {stream} has ledger version {version}, this tap knows up to {VERSION}: "
             "it was written by a newer tap-exports; upgrade this one"
         )
         raise StateError(msg)
-    if version < VERSION:
+    if version < FIRST_VERSION:
         msg = f"STATE of {stream} has ledger version {version}, which no tap-exports wrote; fix or remove the ledger"
         raise StateError(msg)
 
@@ -74,12 +74,15 @@ def _check_ledger(ledger: Mapping[str, Any]) -> None:
     for raw in jobs:
         text(raw["id"])
         _whole(raw.get("bad_reads", 0))
+        _whole(raw.get("stalls", 0))
         for file in raw.get("files", {}).values():
             _whole(file.get("rows", 0))
     for job_id in [*delete, *_list(ledger.get("closed", []))]:
         text(job_id)
     if "closed_created_at" in ledger:
         from_text(ledger["closed_created_at"])
+    for proven in _list(ledger.get("proven", [])):
+        window_of(proven) if isinstance(proven, list) else _whole(proven)
 
 
 def _list(value: object) -> list[Any]:

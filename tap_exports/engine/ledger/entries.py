@@ -10,7 +10,8 @@ from typing import Any
 from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.model import Request, Window
 
-VERSION = 1
+VERSION = 2
+FIRST_VERSION = 1  # has no `proven` and no `stalls`; everything else is the same, so it is read as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Entry:
         window: The window that the job covers, or None.
         requested_at: When the tap began to create it.
         credits: What the creation was charged, where the provider said so.
+        stalls: Runs that found the job stalled.
     """
 
     id: str | None
@@ -30,6 +32,7 @@ class Entry:
     window: Window | None
     requested_at: datetime
     credits: int | None = None
+    stalls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +68,22 @@ def others(entries: Iterable[dict[str, Any]], fingerprint: str) -> list[dict[str
 def entry_of(raw: Mapping[str, Any]) -> Entry:
     """Parse an entry of STATE."""
     bounds: Sequence[str | None] | None = raw.get("window")
-    window = Window(from_text(bounds[0]) if bounds[0] else None, from_text(str(bounds[1]))) if bounds else None
-    return Entry(raw.get("id"), text(raw["fingerprint"]), window, from_text(raw["requested_at"]), raw.get("credits"))
+    window = window_of(bounds) if bounds else None
+    requested_at, stalls = from_text(raw["requested_at"]), raw.get("stalls", 0)
+    return Entry(raw.get("id"), text(raw["fingerprint"]), window, requested_at, raw.get("credits"), stalls)
+
+
+def window_of(bounds: Sequence[str | None]) -> Window:
+    """Parse the bounds of a window; the first one is None where the window has no beginning."""
+    return Window(from_text(bounds[0]) if bounds[0] else None, from_text(str(bounds[1])))
+
+
+def bounds_of(window: Window) -> list[str | None]:
+    """Return the bounds of a window as STATE holds them."""
+    return [to_text(window.start) if window.start else None, to_text(window.end)]
 
 
 def raw_entry(request: Request, at: datetime) -> dict[str, Any]:
     """Return a request as an entry of STATE, without its id."""
-    window = request.window
-    bounds = [to_text(window.start) if window.start else None, to_text(window.end)] if window else None
+    bounds = bounds_of(request.window) if request.window else None
     return {"fingerprint": request.fingerprint, "window": bounds, "requested_at": to_text(at)}

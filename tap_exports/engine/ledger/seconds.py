@@ -8,6 +8,7 @@ from typing import Any
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Window
 
 
 class WholeSeconds(StreamState):
@@ -38,4 +39,18 @@ class WholeSeconds(StreamState):
         proven = super().instant
         if proven is None or not self._overlaps:
             return proven
-        return (proven + MILLISECOND).replace(microsecond=0) - MILLISECOND
+        return _before_last_second(proven)
+
+    @property
+    def proven(self) -> list[Window]:
+        """Return the windows that were proven beyond the bookmark, less a last second that must be read again."""
+        ranges = super().proven
+        if not self._overlaps:
+            return ranges
+        whole = [Window(w.start, _before_last_second(w.end)) for w in ranges]
+        return [w for w in whole if w.start is None or w.start < w.end]
+
+
+def _before_last_second(instant: datetime) -> datetime:
+    """Return the last millisecond before the second of an instant, which must be read again."""
+    return (instant + MILLISECOND).replace(microsecond=0) - MILLISECOND

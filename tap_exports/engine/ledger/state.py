@@ -6,18 +6,29 @@ method leaves it valid, and a caller that acts for a job must have STATE written
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.ledger.checks import check
-from tap_exports.engine.ledger.entries import VERSION, Closed, Entry, entry_of, others, raw_entry
-from tap_exports.engine.model import Job, LocalFile, Request
+from tap_exports.engine.ledger.entries import (
+    VERSION,
+    Closed,
+    Entry,
+    bounds_of,
+    entry_of,
+    others,
+    raw_entry,
+    window_of,
+)
+from tap_exports.engine.model import Job, LocalFile, Request, Window
 from tap_exports.errors import StateError
 
 CLOSED_KEPT = 5  # enough where creation instants differ: `closed_created_at` rules out older jobs
 CLOSED_AT_ONE_INSTANT = 100  # a provider with whole seconds may give many jobs the same instant
+PROVEN_KEPT = 1000  # what is proven beyond it is read again once the gap is closed
 
 
 class StreamState:
@@ -92,6 +103,35 @@ class StreamState:
         self._changes.add(self._stream)
         self._bookmark["replication_key"] = key
         self._bookmark["replication_key_value"] = value
+
+    # What is proven beyond the bookmark
+
+    @property
+    def proven(self) -> list[Window]:
+        """Return the windows that were proven beyond the bookmark, merged, in ascending order."""
+        return [window_of(raw) for raw in self._proven() if isinstance(raw, list)]
+
+    @property
+    def proven_numbers(self) -> set[int]:
+        """Return the numbers that were proven beyond the bookmark."""
+        return {raw for raw in self._proven() if isinstance(raw, int)}
+
+    def keep_proven(self, windows: Iterable[Window]) -> None:
+        """Record what is proven beyond the bookmark: merged windows in ascending order."""
+        self._keep_proven([bounds_of(window) for window in windows])
+
+    def keep_proven_numbers(self, numbers: Iterable[int]) -> None:
+        """Record the numbers that are proven beyond the bookmark."""
+        self._keep_proven(sorted(numbers))
+
+    def _proven(self) -> list[Any]:
+        return [] if self._reads_all else self._bookmark.get("ledger", {}).get("proven", [])
+
+    def _keep_proven(self, proven: list[Any]) -> None:
+        if proven:
+            self._ledger()["proven"] = proven[:PROVEN_KEPT]
+        elif "proven" in self._bookmark.get("ledger", {}):
+            del self._ledger()["proven"]
 
     # The ledger
 
@@ -177,6 +217,12 @@ class StreamState:
                     if job["window"] is None:
                         self._remember(job["id"])
 
+    def note_stall(self, fingerprint: str) -> None:
+        """Count a run that found the job of a request stalled."""
+        for job in self._ledger()["jobs"]:
+            if job["fingerprint"] == fingerprint:
+                job["stalls"] = job.get("stalls", 0) + 1
+
     # Deletion in two phases
 
     @property
@@ -198,6 +244,7 @@ class StreamState:
         self._changes.add(self._stream)
         ledger: dict[str, Any] = self._bookmark.setdefault("ledger", {"version": VERSION, "jobs": [], "delete": []})
         ledger.setdefault("jobs", [])
+        ledger["version"] = VERSION
         return ledger
 
     def _files(self, job_id: str) -> dict[str, Any]:

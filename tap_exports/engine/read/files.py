@@ -37,7 +37,7 @@ from tap_exports.engine.model import (
 from tap_exports.engine.read.ahead import ahead
 from tap_exports.engine.read.prefetch import Prefetch, remove
 from tap_exports.engine.read.tally import Limits, Tally, advised
-from tap_exports.errors import BadContentError, JobLostError
+from tap_exports.errors import BadContentError, FileGoneError
 
 LOGGER = logging.getLogger("tap-exports.run")
 ROWS_PER_CHECKPOINT = 10_000
@@ -199,12 +199,12 @@ class FileReader:
         """Request a fresh URL of one file.
 
         Raises:
-            JobLostError: The job no longer has a file of that name.
+            FileGoneError: The job no longer has a file of that name.
         """
         if found := next((f for f in self.api.open(outcome.job) if f.name == name), None):
             return found
         msg = f"{outcome.request.provider}: job {outcome.job.id} no longer has the file {name}"
-        raise JobLostError(msg)
+        raise FileGoneError(msg)
 
 
 def cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatch | list[Row]]:

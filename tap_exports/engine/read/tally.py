@@ -13,7 +13,6 @@ from tap_exports.engine.model import Receipt, Reject, Status
 from tap_exports.errors import CountError, RejectLimitError
 
 LOGGER = logging.getLogger("tap-exports.run")
-LOST = "lost"  # in a receipt: the provider no longer knew the job
 
 
 @dataclass(frozen=True, slots=True)

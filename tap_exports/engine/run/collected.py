@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from tap_exports.engine import windows
 from tap_exports.engine.api import Collects
 from tap_exports.engine.clock import MILLISECOND, Clock, to_text
-from tap_exports.engine.jobs import Outcome, describe
+from tap_exports.engine.jobs import Outcome, Statuses, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Request, Status, Window
 from tap_exports.engine.read.files import Reads
@@ -24,13 +24,18 @@ LOGGER = logging.getLogger("tap-exports.run")
 
 @dataclass(slots=True)
 class CollectRun:
-    """One run of an export stream in `collect` mode; the attributes are those of `ExportRun`."""
+    """One run of an export stream in `collect` mode; the attributes are those of `ExportRun`.
+
+    Attributes:
+        statuses: Status words that the configuration explains.
+    """
 
     export: Export
     api: Collects
     reader: Reads
     state: StreamState
     clock: Clock
+    statuses: Statuses = field(default_factory=Statuses)
 
     def start(self) -> None:
         """Do nothing: this run creates no job."""
@@ -46,7 +51,7 @@ class CollectRun:
             return
         request = Request(self.export.provider, self.export.stream, self.export.params)
         is_whole = True
-        for job in self.api.completed(request, window):
+        for job in map(self.statuses.applied, self.api.completed(request, window)):
             if job.created_at:
                 yield from self._advance(windows.floor_millisecond(job.created_at) - MILLISECOND)
             if not job.status.is_terminal:

@@ -4,52 +4,35 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
 
-from tap_exports.engine import windows
 from tap_exports.engine.api import Deletes
 from tap_exports.engine.clock import Clock, to_text
-from tap_exports.engine.jobs import Lifecycle, Outcome, describe
+from tap_exports.engine.jobs import LOST, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Proven, Request, Status, Window
+from tap_exports.engine.model import Checkpoint, Event, Proven, Request, Status
 from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.proof import Proof
-from tap_exports.engine.read.tally import LOST, Tally, receipt
-from tap_exports.errors import BadContentError, CountError, JobFailedError, JobLostError, TapError
+from tap_exports.engine.read.tally import Tally, receipt
+from tap_exports.engine.run.export import Export
+from tap_exports.engine.run.failures import Failures
+from tap_exports.engine.run.frontier import Frontier
+from tap_exports.errors import (
+    BadContentError,
+    CountError,
+    FileGoneError,
+    JobFailedError,
+    JobLostError,
+    RunEndingError,
+    TapError,
+)
 
 LOGGER = logging.getLogger("tap-exports.run")
 READS_OF_ONE_JOB = 2
 
-
-@dataclass(frozen=True, slots=True)
-class Export:
-    """The request of one export stream, from its configuration.
-
-    Attributes:
-        provider: The provider's name.
-        stream: The stream's name.
-        params: Parameters that define the export; passed to the api unchanged.
-        replication_key: The bookmark's name for windowed exports, None for full ones.
-        start: Start of the first window, or None for no lower bound.
-        until: Upper bound (`end_date`), or None for now.
-        settling_seconds: A window ends at now minus this.
-        max_window_days: Longest span of a window.
-        delete_after_load: Whether a proven job is deleted at the start of the next run.
-    """
-
-    provider: str
-    stream: str
-    params: Mapping[str, Any]
-    replication_key: str | None = None
-    start: datetime | None = None
-    until: datetime | None = None
-    settling_seconds: float = 60
-    max_window_days: float | None = None
-    delete_after_load: bool = False
+__all__ = ["Export", "ExportRun"]
 
 
 @dataclass(slots=True)
@@ -72,10 +55,21 @@ class ExportRun:
     _waiting: deque[Request] = field(default_factory=deque)
     _running: deque[Future[Outcome]] = field(default_factory=deque)
     _left: set[str] = field(default_factory=set)  # fingerprints of what is due and not read whole
+    _renewed: set[str] = field(default_factory=set)  # fingerprints whose job was polled again since its file was gone
+    _failures: Failures = field(init=False)
+    _frontier: Frontier | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read how far the stream is proven; nothing in the state is changed."""
+        export = self.export
+        self._failures = Failures(export.stream)
+        self._frontier = Frontier(self.state, export.replication_key, export.start) if export.replication_key else None
 
     def start(self) -> None:
         """Plan the requests and submit the first ones, so that jobs run while earlier streams are read."""
         requests = self.requests()
+        if self._frontier:
+            self._frontier.settle()
         self._forget_strangers({r.fingerprint for r in requests})
         self._waiting.extend(requests)
         self._left = {r.fingerprint for r in requests}
@@ -83,47 +77,23 @@ class ExportRun:
 
     def requests(self) -> list[Request]:
         """Return one request for each unproven window, in order; windows of open jobs are kept as they are."""
-        export = self.export
-        if export.replication_key is None:
-            return [self._request(None)]
-        bookmark = self.state.instant
-        span = windows.due(bookmark, export.start, export.until, self.clock.now(), export.settling_seconds)
-        taken = windows.usable(self._open_windows(), bookmark or export.start, export.until)
-        return [
-            self._request(w) for w in windows.plan(span, export.max_window_days, taken, follows=bookmark is not None)
-        ]
-
-    def _request(self, window: Window | None) -> Request:
-        return Request(self.export.provider, self.export.stream, self.export.params, window)
-
-    def _open_windows(self) -> list[Window]:
-        """Return the windows of open jobs whose request matches the current configuration."""
-        return [
-            e.window
-            for e in self.state.entries
-            if e.window is not None and e.fingerprint == self._request(e.window).fingerprint
-        ]
+        return self.export.requests(self.state, self._frontier, self.clock.now())
 
     def events(self) -> Iterator[Event]:
-        """Yield the events of all windows in order; a window that fails ends the stream before its bookmark moves.
+        """Yield the events of all windows in order; the bookmark stays before one that fails, later ones are proven.
 
-        With `detach`, windows after a job that still runs are not read: the bookmark cannot pass that job.
+        With `detach`, a job that still runs is left to the next run.
 
         Raises:
-            TapError: What stopped the stream.
+            TapError: The first failure, after all windows.
         """
-        held = False
         try:
             yield from self._delete_loaded()
-            while self._running:
+            while self._running or self._hand_in_new():
                 yield from self.lifecycle.journal.until(self._running[0])
-                outcome = self._running.popleft().result()
-                held = held or not outcome.job.status.is_terminal
-                if held:
-                    LOGGER.info("%s: job %s is left to the next run", self.export.stream, outcome.job.id)
-                else:
-                    yield from self._collect(outcome)
-                    self._hand_in()
+                yield from self._finish(self._running.popleft())
+                self._hand_in()
+            self._failures.end()
             if not self._left:
                 yield Proven()
         finally:
@@ -132,12 +102,49 @@ class ExportRun:
             if isinstance(self.reader, RunsAhead):
                 self.reader.release()
 
+    def _finish(self, future: Future[Outcome]) -> Iterator[Event]:
+        """Yield the events of a job that ended; a failure is kept until the other windows are read."""
+        try:
+            outcome = future.result()
+            if outcome.lost:
+                yield receipt(replace(outcome, job=outcome.lost), Tally(), outcome.lost_as)
+            if outcome.job.status.is_terminal:
+                yield from self._collect(outcome)
+            else:
+                LOGGER.info("%s: job %s is left to the next run", self.export.stream, outcome.job.id)
+        except RunEndingError:
+            raise
+        except TapError as error:
+            if self._failures.add(error, more=bool(self._running or self._waiting)):
+                self._waiting.clear()
+        else:
+            self._failures.passed()
+
     def _hand_in(self) -> None:
-        """Submit requests until twice `max_concurrent_jobs` are in flight; the limit keeps the ledger small."""
-        while self._waiting and len(self._running) < 2 * self.lifecycle.settings.max_concurrent_jobs:
-            future = self.lifecycle.start(self._waiting.popleft(), self.state)
-            future.add_done_callback(self._run_ahead)
-            self._running.append(future)
+        """Submit requests until twice `max_concurrent_jobs` are in flight; the limit keeps the ledger small.
+
+        With `detach`, only those that have a job or an intent: the others wait for `_hand_in_new`.
+        """
+        settings = self.lifecycle.settings
+        if settings.detach:
+            known = [r for r in self._waiting if self.state.entry(r.fingerprint)]
+            for request in known:
+                self._waiting.remove(request)
+                self._submit(request)
+        while not settings.detach and self._waiting and len(self._running) < 2 * settings.max_concurrent_jobs:
+            self._submit(self._waiting.popleft())
+
+    def _hand_in_new(self) -> bool:
+        """With `detach`, submit a request without a job while fewer than `max_concurrent_jobs` are open."""
+        if not self._waiting or self.lifecycle.open_jobs >= self.lifecycle.settings.max_concurrent_jobs:
+            return False
+        self._submit(self._waiting.popleft())
+        return True
+
+    def _submit(self, request: Request) -> None:
+        future = self.lifecycle.start(request, self.state)
+        future.add_done_callback(self._run_ahead)
+        self._running.append(future)
 
     def _run_ahead(self, future: Future[Outcome]) -> None:
         """Prefetch the files of a completed job; called in the worker thread in which the job ended."""
@@ -149,11 +156,10 @@ class ExportRun:
     def _collect(self, outcome: Outcome) -> Iterator[Event]:
         """Read a completed job; raise for one that ended otherwise."""
         tally, proof = Tally(), Proof()
-        if outcome.lost:
-            yield receipt(replace(outcome, job=outcome.lost), tally, LOST)
         if outcome.job.status is not Status.COMPLETED:
             yield from self._close_failed(outcome)
         try:
+            self._check_echo(outcome)
             read = proof.watched(self.reader.read(outcome, self.state, tally))
             yield from self.lifecycle.journal.along(read)
             is_whole = proof.required(describe(self.export.stream, outcome.job, outcome.request.window))
@@ -168,15 +174,35 @@ class ExportRun:
                 self._left.discard(outcome.request.fingerprint)
             yield from self._prove(outcome, tally)
 
+    def _check_echo(self, outcome: Outcome) -> None:
+        """Hold what a job shows of its request against it.
+
+        Raises:
+            BadContentError: They differ: its file is not what was asked for.
+        """
+        if differs := self.lifecycle.contradiction(outcome.request, outcome.job):
+            where = describe(self.export.stream, outcome.job, outcome.request.window)
+            msg = f"{where}: the job has another {differs} than was asked for; its file is not read"
+            raise BadContentError(msg)
+
     def _ask_again(self, outcome: Outcome, tally: Tally, error: JobLostError) -> Iterator[Event]:
-        """Submit the window of a lost job again, once; the new job takes the lost one's place in the order."""
-        yield receipt(outcome, tally, LOST, error.message)
-        if outcome.resubmitted:
-            raise error
-        LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
-        self.state.close(outcome.request, outcome.job)
-        yield Checkpoint()
-        self._running.appendleft(self.lifecycle.start(outcome.request, self.state, resubmitted=True))
+        """Poll a job once more whose file is gone; if it is gone again, submit its window again, once.
+
+        Raises:
+            JobLostError: It was submitted again already, or another job would cost money.
+        """
+        request = outcome.request
+        gone = isinstance(error, FileGoneError) or request.fingerprint in self._renewed
+        if gone:
+            yield receipt(outcome, tally, LOST, error.message)
+            if outcome.resubmitted:
+                raise error
+            self.lifecycle.refuse_to_pay_again(error)
+            LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
+            self.state.close(request, outcome.job)
+            yield Checkpoint()
+        self._renewed.add(request.fingerprint)
+        self._running.appendleft(self.lifecycle.start(request, self.state, resubmitted=gone or outcome.resubmitted))
 
     def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
         job = outcome.job
@@ -202,8 +228,8 @@ class ExportRun:
         request, job = outcome.request, outcome.job
         for warning in job.warnings:
             LOGGER.warning("%s: job %s: %s", request.stream, job.id, warning)
-        if request.window and self.export.replication_key:
-            self.state.advance(self.export.replication_key, to_text(request.window.end))
+        if request.window and self._frontier:
+            self._frontier.prove(request.window)
         if self.export.delete_after_load:
             self.state.delete_later(job.id)
         self.state.close(request, job)

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import CLOCK_SKEW, Lifecycle, Outcome, describe
@@ -16,7 +16,8 @@ from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.pages import PageReader, StatusRun
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, receipt
-from tap_exports.errors import JobFailedError, StateError, TapError
+from tap_exports.engine.run.failures import Failures
+from tap_exports.errors import JobFailedError, RunEndingError, StateError, TapError
 
 __all__ = ["GivenRun", "PageReader", "Reads", "StatusRun"]
 
@@ -51,19 +52,27 @@ class GivenRun:
     state: StreamState
     clock: Clock
     _running: deque[Future[Outcome]] = field(default_factory=deque)
+    _left: set[int] = field(default_factory=set)  # numbers that are due and not proven
+    _failures: Failures = field(init=False)
     _unanswered: Entry | None = None
     _answered: bool = False
     _held: bool = False
     _whole: bool = True
 
+    def __post_init__(self) -> None:
+        """Start without a failure."""
+        self._failures = Failures(self.stream)
+
     def start(self) -> None:
-        """Submit the jobs above the bookmark and those in the ledger, ascending, then the job to begin, if any.
+        """Submit the jobs that are not proven and those in the ledger, ascending, then the job to begin, if any.
 
         A begin that got no reply is settled after the configured jobs: one of them may be the job that it began.
         """
         begun = self._begun()
-        bookmark = self.state.number
-        for number in sorted({i for i in self.job_ids if bookmark is None or i > bookmark} | begun.keys()):
+        bookmark, proven = self.state.number, self.state.proven_numbers
+        self._left = {i for i in self.job_ids if (bookmark is None or i > bookmark) and i not in proven} | begun.keys()
+        self._advance(proven)
+        for number in sorted(self._left):
             self._running.append(self._job(number, begun.get(number)))
         if self.begin is None:
             return
@@ -98,16 +107,17 @@ class GivenRun:
         return self.lifecycle.watch(request, Job(str(number), Status.PENDING))
 
     def events(self) -> Iterator[Event]:
-        """Yield the rows of each job in ascending order; none after the first one that is not terminal.
+        """Yield the rows of each job in ascending order; the bookmark stays before one that fails or still runs.
 
         Raises:
-            TapError: What stopped the stream; the bookmark stands at the last job that was proven.
+            TapError: The first failure, after all jobs.
         """
         try:
             yield from self._ended()
             if self._unanswered and not self._held:
                 yield from self._settle(self._unanswered)
                 yield from self._ended()
+            self._failures.end()
             if not self._held:
                 yield Proven(self._whole)
         finally:
@@ -115,15 +125,24 @@ class GivenRun:
                 future.cancel()
 
     def _ended(self) -> Iterator[Event]:
-        """Yield the rows of the submitted jobs, each once it is terminal."""
+        """Yield the rows of the submitted jobs, each once it is terminal; a failure is kept until the end."""
         while self._running:
             yield from self.lifecycle.journal.until(self._running[0])
-            outcome = self._running.popleft().result()
-            self._held = self._held or not outcome.job.status.is_terminal
-            if self._held:
-                LOGGER.info("%s: job %s is left to the next run", self.stream, outcome.job.id)
-            else:
-                yield from self._collect(outcome)
+            try:
+                yield from self._finish(self._running.popleft().result())
+            except RunEndingError:
+                raise
+            except TapError as error:
+                self._failures.add(error, more=bool(self._running))
+
+    def _finish(self, outcome: Outcome) -> Iterator[Event]:
+        if outcome.lost:
+            yield receipt(replace(outcome, job=outcome.lost), Tally(), outcome.lost_as)
+        if outcome.job.status.is_terminal:
+            yield from self._collect(outcome)
+            return
+        self._held = True
+        LOGGER.info("%s: job %s is left to the next run", self.stream, outcome.job.id)
 
     def _settle(self, entry: Entry) -> Iterator[Event]:
         """Settle a begin that got no reply: take a configured job that was begun since, else find or begin one."""
@@ -158,12 +177,22 @@ class GivenRun:
         yield receipt(outcome, tally, job.status.value, done_at=to_text(self.clock.now()))
 
     def _prove(self, job: Job) -> None:
-        """Move the bookmark over a job, then drop its entry; after a signal in between, the job is not begun again."""
-        number, bookmark = int(job.id), self.state.number
-        self.state.advance(self.replication_key, number if bookmark is None else max(number, bookmark))
+        """Record a job as proven, then drop its entry; after a signal in between, the job is not begun again."""
+        number = int(job.id)
+        self._left.discard(number)
+        self._advance(self.state.proven_numbers | {number})
         self._forget(job)
         if self._unanswered and job.created_at:
             self._answered = self._answered or job.created_at >= self._unanswered.requested_at - CLOCK_SKEW
+
+    def _advance(self, proven: set[int]) -> None:
+        """Move the bookmark over the proven numbers below the first that is not, and keep those beyond it."""
+        gap, bookmark = min(self._left, default=None), self.state.number
+        passed = {number for number in proven if gap is None or number < gap}
+        if passed:
+            self.state.advance(self.replication_key, max(passed if bookmark is None else {*passed, bookmark}))
+        if proven:
+            self.state.keep_proven_numbers(proven - passed)
 
     def _forget(self, job: Job) -> None:
         for entry in self.state.entries:

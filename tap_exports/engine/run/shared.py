@@ -17,11 +17,11 @@ from typing import Protocol
 from tap_exports.engine.api import Opens, Polls
 from tap_exports.engine.archive import ArchiveLimits, Inventory, Survey, survey
 from tap_exports.engine.clock import Clock, to_text
-from tap_exports.engine.jobs import Lifecycle, Outcome, describe
+from tap_exports.engine.jobs import LOST, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Job, LocalFile, RemoteFile, Request, Row, Status
 from tap_exports.engine.read.files import Download
-from tap_exports.engine.read.tally import LOST, Limits, Tally, receipt
+from tap_exports.engine.read.tally import Limits, Tally, receipt
 from tap_exports.engine.run.created import READS_OF_ONE_JOB
 from tap_exports.errors import BadContentError, CountError, JobFailedError, JobLostError, LimitError, TapError
 
@@ -142,9 +142,18 @@ class SharedJobs:
         if job.local is not None:
             return
         try:
-            self._fetch(job)
+            self._fetch_or_retry(job)
         except JobLostError as error:
             yield from self._ask_again(job, error)
+            self._fetch(job)
+
+    def _fetch_or_retry(self, job: SharedJob) -> None:
+        """Download the archive; if the job is not found, look once more, since a 404 may pass."""
+        try:
+            self._fetch(job)
+        except JobLostError as error:
+            LOGGER.info("%s: %s; looking again", job.where, error)
+            self.clock.sleep(self.lifecycle.settings.poll_interval_seconds)
             self._fetch(job)
 
     def _fetch(self, job: SharedJob) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.pages import read_pages
 from tap_exports.engine.model import Job, Page, Request, Row, Status
-from tap_exports.errors import BadContentError, NotFoundError, RefusedError
+from tap_exports.errors import BadContentError, JobLostError, NotFoundError, RefusedError
 
 API_URL = "https://api.cension.ai"
 LIMIT = 100  # The documented default; no maximum is documented, and a larger limit may be cut silently.
@@ -30,6 +30,8 @@ class CensionApi:
         concurrency: Requests in flight while pages are read.
     """
 
+    costs: Literal[True] = True
+
     def __init__(self, client: Client, concurrency: int) -> None:
         """Keep the client."""
         self._client = client
@@ -48,8 +50,15 @@ class CensionApi:
         return record, parse_job(record, number)
 
     def poll(self, job: Job) -> Job:
-        """Return the run as it stands."""
-        return self.operation(int(job.id))[1]
+        """Return the run as it stands.
+
+        Raises:
+            JobLostError: The account has no such run.
+        """
+        try:
+            return self.operation(int(job.id))[1]
+        except NotFoundError as error:
+            raise JobLostError(error.message) from error
 
     # https://cension.ai/docs/api/horizontal, …/vertical: spends credits, returns an operationId at once.
     def submit(self, request: Request) -> Job:

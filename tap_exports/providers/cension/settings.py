@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, GUARDS, NAME, PRIMARY_KEYS, SECRET, TYPES, WORD
+from tap_exports.singer.options import CSV, GUARDS, NAME, PRIMARY_KEYS, SECRET, STATUSES, TYPES, WORD
 
 NUMBER = th.IntegerType(minimum=1, maximum=2**63 - 1)
 NUMBERS = th.ArrayType(NUMBER)
@@ -32,6 +32,7 @@ SETTINGS = th.Property(
         ),
         th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
+        STATUSES,
         th.Property("operation_ids", NUMBERS, description="Runs to pull; those at or below the bookmark are skipped"),
         th.Property(
             "exports",

@@ -127,7 +127,7 @@ class Query(PagedStream):
 def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     """Yield the streams of the block; an export's own key opens that export only, not the runs."""
     shared = connect(tap, block, block["api_key"])
-    lifecycle, known = tap.lifecycle(shared), [*block.get("operation_ids", ())]
+    lifecycle, known = tap.lifecycle(shared, block), [*block.get("operation_ids", ())]
     for entry in block.get("exports", ()):
         own = entry.get("api_key")
         api = connect(tap, block, own, "exports.api_key") if own else shared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, SECRET, WORD
+from tap_exports.singer.options import CSV, SECRET, STATUSES, WORD
 
 SETTINGS = th.Property(
     "closient",
@@ -11,6 +11,7 @@ SETTINGS = th.Property(
         th.Property("api_key", SECRET, required=True, secret=True, description="Key, sent as `X-API-Key`"),
         th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
+        STATUSES,
         th.Property(
             "organization_ids",
             th.ArrayType(WORD),

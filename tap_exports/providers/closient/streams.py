@@ -130,7 +130,7 @@ def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     api = ClosientApi(
         tap.client("closient", block, API_URL, headers=headers, parse_error=parse_error, gate=quota), organizations
     )
-    shared = shared_jobs(tap, api, LEDGER, requests(block, organizations), given(block))
+    shared = shared_jobs(tap, api, LEDGER, requests(block, organizations), given(block), block)
     for stream in (Exports, Sections, Records, Files):
         yield stream(tap, shared, api, block)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.http import Client, Pace, Reply, fields
@@ -16,12 +16,12 @@ from tap_exports.engine.jobs.budget import Budget
 from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import (
     JobLostError,
-    LostReplyError,
     NotFoundError,
     NotReadyError,
     RefusedError,
     StopError,
     TapError,
+    is_outcome_unknown,
 )
 
 API_URL = "https://api.cornect.io"
@@ -53,6 +53,8 @@ class CornectApi:
         clock: Measures the pace.
         budget: What this run may spend.
     """
+
+    costs: Literal[True] = True
 
     def __init__(self, client: Client, clock: Clock, budget: Budget) -> None:
         """Start with the whole pace."""
@@ -130,15 +132,15 @@ class CornectApi:
             self._budget.take(request.stream, self._need(request, balance), balance)
             try:
                 reply = self._create(request)
-            except LostReplyError:
-                raise
             except TapError as error:
+                if is_outcome_unknown(error):
+                    raise  # what it may have cost stays reserved
                 self._budget.settle(request.stream, 0)
                 if isinstance(error, RefusedError) and error.code.lower() == "no_candidates":
                     return empty_job(request)
                 raise
             job = parse_created(reply.json())
-            self._budget.settle(request.stream, job.credits or 0)
+            self._budget.settle(request.stream, job.credits)
             self.known.append(job.id)
             return job
 
@@ -160,10 +162,10 @@ class CornectApi:
             return replace(parse_job(self.export(given)), given=True)
         transactions = self.credits()[1]
         for export_id in [i for i, at in reversed(created_by(transactions)) if at >= since and i not in closed]:
-            record = self.export(export_id)
-            if request.fingerprint in str(record.get("name")):
+            record = self._export_if_any(export_id)
+            if record and request.fingerprint in str(record.get("name")):
                 charged = charge_of(transactions, export_id)
-                self._budget.settle(request.stream, charged or 0)
+                self._budget.settle(request.stream, charged)
                 self.known.append(export_id)
                 return replace(parse_job(record), credits=charged)
         return None

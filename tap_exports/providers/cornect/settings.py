@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, ENCODING, GUARDS, NAME, PRIMARY_KEYS, SECRET, TYPES, WORD
+from tap_exports.singer.options import CSV, ENCODING, GUARDS, NAME, PRIMARY_KEYS, SECRET, STATUSES, TYPES, WORD
 
 FILTERS = th.ObjectType(additional_properties=True)
 ABOUT_FILTERS = "Filters of the company search, sent as they are; countries and states by their full names"
@@ -49,6 +49,7 @@ SETTINGS = th.Property(
         ),
         th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
+        STATUSES,
         th.Property(
             "max_credits",
             th.IntegerType(minimum=0, maximum=1_000_000_000),

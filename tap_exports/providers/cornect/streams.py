@@ -226,7 +226,7 @@ def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     headers = {"Authorization": f"Bearer {block['api_token']}"}
     client = tap.client("cornect", block, API_URL, headers=headers, parse_error=parse_error, credential="api_token")
     api = CornectApi(client, tap.clock, Budget(block.get("max_credits") or 0, "cornect.max_credits"))
-    lifecycle = tap.lifecycle(api)
+    lifecycle = tap.lifecycle(api, block)
     rows = [make_rows(tap, api, lifecycle, entry) for entry in block.get("exports", ())]
     yield Credits(tap, api)
     yield CreditTransactions(tap, api)

@@ -10,6 +10,7 @@ from typing import Any
 from tap_exports.engine.clock import MILLISECOND, from_text, to_text
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.pages import read_pages
+from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Column, Job, Kind, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError, RefusedError
 
@@ -130,6 +131,10 @@ class ExelensiaApi:
                     return job
         return None
 
+    def contradiction(self, request: Request, job: Job) -> str:
+        """Return what an export shows that differs from the request: its schema, array and bounds are echoed."""
+        return ", ".join(different(body_of(request), job.data))
+
     # GET /exports/{id}/download: a time-limited URL; 409 while the export is not completed.
     def open(self, job: Job) -> Sequence[RemoteFile]:
         """Return the one CSV file of a completed export, with a fresh URL."""
@@ -204,10 +209,7 @@ def body_of(request: Request) -> dict[str, Any]:
 
 def is_same(item: Row, asked: Mapping[str, Any]) -> bool:
     """Tell whether an export in the list is what a body asked for."""
-    if item.get("schema_id") != asked["schema_id"] or (item.get("expand_array") or None) != asked.get("expand_array"):
-        return False
-    bounds = ("start_date", "end_date")
-    return all(fields.instant(item.get(k), f"exelensia: {k} of an export") == from_text(asked[k]) for k in bounds)
+    return means_same({"expand_array": None, **asked}, item)
 
 
 def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
@@ -246,7 +248,7 @@ def parse_job(item: Row) -> Job:
         status=fields.status(STATUSES, raw),
         raw_status=raw,
         created_at=fields.instant(item.get("createdAt"), f"exelensia: createdAt of export {item['id']}"),
-        progress=item.get("updatedAt"),
+        data=item,
     )
 
 

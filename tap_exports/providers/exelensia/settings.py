@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, DAYS, ENCODING, GUARDS, MODE, NAME, PRIMARY_KEYS, SECRET, TYPES, WORD
+from tap_exports.singer.options import CSV, DAYS, ENCODING, GUARDS, MODE, NAME, PRIMARY_KEYS, SECRET, STATUSES, TYPES, WORD
 
 SETTINGS = th.Property(
     "exelensia",
@@ -11,6 +11,7 @@ SETTINGS = th.Property(
         th.Property("api_key", SECRET, required=True, secret=True, description="Key, sent as `x-api-key`"),
         th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
+        STATUSES,
         th.Property(
             "exports",
             th.ArrayType(

@@ -179,7 +179,7 @@ def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     """Yield the streams of the block."""
     client = tap.client("exelensia", block, API_URL, headers={"x-api-key": block["api_key"]}, parse_error=parse_error)
     api = ExelensiaApi(client, tap.config["max_concurrent_requests"])
-    lifecycle = tap.lifecycle(api)
+    lifecycle = tap.lifecycle(api, block)
     for stream in LISTS:
         yield stream(tap, api)
     for entry in block.get("exports", ()):

@@ -11,6 +11,7 @@ from tap_exports.engine.clock import to_text
 from tap_exports.engine.decode.instants import instant_text
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.shifting import newest_first, read_shifting
+from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError
 
@@ -108,6 +109,13 @@ class PackagexApi:
                 return job
         return None
 
+    def contradiction(self, request: Request, job: Job) -> str:
+        """Return what an export shows that differs from the request: its resource, and options as far as is known."""
+        asked, echoed = body_of(request), job.data.get("options")
+        options = different(asked["options"], echoed if isinstance(echoed, Mapping) else {})
+        resource = different({"resource": asked["resource"]}, job.data)
+        return ", ".join([*resource, *(name for name in options if name != "limit")])
+
     def completed(self, request: Request, window: Window) -> Iterator[Job]:
         """Yield the exports of a resource created in a window, oldest first."""
         for page in self.list(PATH, window):
@@ -192,7 +200,7 @@ def parse_job(item: Row) -> Job:
         status=fields.status(STATUSES, raw),
         raw_status=raw,
         created_at=fields.instant(record.get("created_at"), f"packagex: created_at of export {item['id']}"),
-        progress=(item.get("updated_at"), item.get("count_batches")),
+        progress=(item.get("count_total"), item.get("count_batches")),
         reason=item.get("reason"),
         data=item,
     )
@@ -219,7 +227,8 @@ def is_same(item: Row, asked: Mapping[str, Any]) -> bool:
     echoed = item.get("options")
     if item.get("resource") != asked["resource"] or not isinstance(echoed, Mapping):
         return False
-    return all(str(echoed.get(k)) == str(v) for k, v in asked["options"].items())
+    shown = {"limit": asked["options"].get("limit"), **echoed}
+    return means_same(asked["options"], shown)
 
 
 def is_like(item: Row, params: Mapping[str, Any]) -> bool:

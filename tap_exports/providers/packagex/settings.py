@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, ENCODING, GUARDS, MODE, NAME, SECRET, TYPES, WORD
+from tap_exports.singer.options import CSV, ENCODING, GUARDS, MODE, NAME, SECRET, STATUSES, TYPES, WORD
 
 EXPORT = th.ObjectType(
     th.Property(
@@ -49,6 +49,7 @@ SETTINGS = th.Property(
         th.Property("api_key", SECRET, required=True, secret=True, description="Key, sent as `PX-API-KEY`"),
         th.Property("api_url", th.URIType, description="Origin and optional path prefix of the API"),
         CSV,
+        STATUSES,
         th.Property(
             "exports",
             th.ArrayType(EXPORT),

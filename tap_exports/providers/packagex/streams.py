@@ -164,7 +164,7 @@ def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     """
     client = tap.client("packagex", block, API_URL, headers={"PX-API-KEY": block["api_key"]}, parse_error=parse_error)
     api = PackagexApi(client)
-    lifecycle = tap.lifecycle(api)
+    lifecycle = tap.lifecycle(api, block)
     yield Exports(tap, api)
     for entry in block.get("exports", ()):
         check(entry)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_exports import settings
 from tap_exports.engine.archive import ArchiveLimits
@@ -57,6 +57,7 @@ def shared_jobs(
     stream: str,
     requests: Sequence[Request],
     given: Sequence[tuple[Request, Job]],
+    block: Mapping[str, Any],
 ) -> SharedJobs:
     """Return the jobs that several streams share.
 
@@ -66,9 +67,10 @@ def shared_jobs(
         stream: The stream whose ledger names the jobs.
         requests: Jobs to create; ignored where `given` holds any.
         given: Existing jobs to read instead.
+        block: The provider's configuration.
     """
     return SharedJobs(
-        lifecycle=tap.lifecycle(api),
+        lifecycle=tap.lifecycle(api, block),
         api=api,
         download=into_spool(tap),
         state=ledger_of(tap, stream),

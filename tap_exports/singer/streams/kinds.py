@@ -11,7 +11,8 @@ from tap_exports import settings
 from tap_exports.engine.api import Collects, Delivers
 from tap_exports.engine.decode import CsvDialect, Layout, Notation, bounded, infer_columns
 from tap_exports.engine.download import download
-from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Row, Window
+from tap_exports.engine.jobs import Statuses
+from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Row, Status, Window
 from tap_exports.engine.read.files import FileReader, Reads
 from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.prefetch import Prefetch
@@ -73,9 +74,15 @@ class ListStream(EventStream):
         """Return whether a record may still change."""
         return row.get("status") in self.open_statuses
 
+    def _is_open(self, row: Row) -> bool:
+        """Return whether a record may still change; `statuses` of the provider's configuration goes first."""
+        block = self.config.get(self.name.partition("_")[0]) or {}
+        known = Statuses.configured(block.get("statuses")).of(row.get("status"), Status.UNKNOWN)
+        return self.is_open(row) if known is Status.UNKNOWN else not known.is_terminal
+
     def make_run(self) -> Run:
         """Return a run over the list."""
-        is_open = self.is_open if self.open_statuses else None
+        is_open = self._is_open if self.open_statuses else None
         return list_run(self, self.pages, is_open, self.verify_counts, ordered=self.ordered)
 
     def check_connection(self) -> None:
@@ -233,7 +240,8 @@ class ExportStream(EntryStream):
         """Return a run that creates jobs, or with `mode: collect` one that reads completed jobs of others."""
         reader = self.guarded(self.reader())
         if self.entry.get("mode") == "collect" and isinstance(self.api, Collects):
-            return CollectRun(self.export(), self.api, reader, self.ledger, self.time)
+            statuses = self.lifecycle.statuses
+            return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses)
         return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time)
 
     def reader(self) -> FileReader:

@@ -1,0 +1,38 @@
+"""The search for a job whose creation got no reply."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from tap_exports.engine.api import Finds
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.model import Job, Request
+
+FIRST_WAIT_SECONDS = 1
+LONGEST_WAIT_SECONDS = 30
+
+
+def find_job(
+    api: Finds, clock: Clock, request: Request, since: datetime, closed: Collection[str], seconds: float
+) -> Job | None:
+    """Look for a job with growing waits, because the provider's list may lag; None when the time is over.
+
+    Args:
+        api: Finds a job by its request.
+        clock: Time and waiting.
+        request: What the job was asked for.
+        since: Jobs that were created earlier are not it, by the provider's clock.
+        closed: Ids of earlier jobs of the same request.
+        seconds: How long to look; there is one look at least.
+    """
+    wait: float = FIRST_WAIT_SECONDS
+    until = clock.monotonic() + seconds
+    while True:
+        if job := api.find(request, since, closed):
+            return job
+        left = until - clock.monotonic()
+        if left <= 0:
+            return None
+        clock.sleep(min(wait, left))
+        wait = min(2 * wait, LONGEST_WAIT_SECONDS)

@@ -1,0 +1,66 @@
+"""The request of an export stream, and the requests of its windows that are due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tap_exports.engine import windows
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Request, Window
+from tap_exports.engine.run.frontier import Frontier
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The request of one export stream, from its configuration.
+
+    Attributes:
+        provider: The provider's name.
+        stream: The stream's name.
+        params: Parameters that define the export; passed to the api unchanged.
+        replication_key: The bookmark's name for windowed exports, None for full ones.
+        start: Start of the first window, or None for no lower bound.
+        until: Upper bound (`end_date`), or None for now.
+        settling_seconds: A window ends at now minus this.
+        max_window_days: Longest span of a window.
+        delete_after_load: Whether a proven job is deleted at the start of the next run.
+    """
+
+    provider: str
+    stream: str
+    params: Mapping[str, Any]
+    replication_key: str | None = None
+    start: datetime | None = None
+    until: datetime | None = None
+    settling_seconds: float = 60
+    max_window_days: float | None = None
+    delete_after_load: bool = False
+
+    def request(self, window: Window | None) -> Request:
+        """Return the request of a window, None for a full export."""
+        return Request(self.provider, self.stream, self.params, window)
+
+    def requests(self, state: StreamState, frontier: Frontier | None, now: datetime) -> list[Request]:
+        """Return one request for each unproven window, in order; windows of open jobs are kept as they are.
+
+        Args:
+            state: Bookmark and ledger.
+            frontier: How far the stream is proven; None for a full export.
+            now: The current instant.
+        """
+        if frontier is None:
+            return [self.request(None)]
+        begin = frontier.bookmark
+        span = windows.due(begin, self.start, self.until, now, self.settling_seconds)
+        taken = windows.apart(self._open_windows(state), frontier.beyond)
+        usable = windows.usable(taken, begin or self.start, self.until)
+        planned = windows.plan(span, self.max_window_days, usable, frontier.beyond, follows=begin is not None)
+        return [self.request(window) for window in planned]
+
+    def _open_windows(self, state: StreamState) -> list[Window]:
+        """Return the windows of open jobs whose request matches the current configuration."""
+        entries = [(e.window, e.fingerprint) for e in state.entries]
+        return [w for w, fingerprint in entries if w and fingerprint == self.request(w).fingerprint]

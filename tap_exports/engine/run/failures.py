@@ -1,0 +1,52 @@
+"""Failures of the parts of a stream: each is kept until the other parts are read."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from tap_exports.errors import AuthError, ConfigError, PaymentError, TapError, TryAgainError
+
+LOGGER = logging.getLogger("tap-exports.run")
+OUTAGE = 3  # parts in a row that got no reply of success from the provider
+STREAM_WIDE = (AuthError, ConfigError, PaymentError)  # whatever part is asked for next would fail alike
+
+
+@dataclass(slots=True)
+class Failures:
+    """Failures of one run of a stream, in order.
+
+    Attributes:
+        stream: The stream's name, for messages.
+        first: The first failure, or None.
+    """
+
+    stream: str
+    first: TapError | None = None
+    _unreached: int = 0
+
+    def add(self, error: TapError, *, more: bool) -> bool:
+        """Record the failure of a part; return whether no further part may be begun.
+
+        Args:
+            error: The failure; the first one is raised by `end`.
+            more: Whether parts are left to read.
+        """
+        if self.first or more:
+            LOGGER.warning("%s: %s; what is behind it is still read", self.stream, error)
+        self.first = self.first or error
+        self._unreached = self._unreached + 1 if isinstance(error, TryAgainError) else 0
+        return isinstance(error, STREAM_WIDE) or self._unreached >= OUTAGE
+
+    def passed(self) -> None:
+        """Record that a part did not fail."""
+        self._unreached = 0
+
+    def end(self) -> None:
+        """Raise the first failure; call it after the last part.
+
+        Raises:
+            TapError: There was one.
+        """
+        if self.first:
+            raise self.first
