@@ -57,7 +57,8 @@ class Scenario:
         whole = box.config(self.provider)
         whole[self.provider] = self.block(whole[self.provider])
         dates = {"start_date": "2020-01-01T00:00:00Z", "end_date": "2026-09-01T00:00:00Z"}
-        return {**whole, **dates, "settling_seconds": 1, "progress": "never", "poll_interval_seconds": 0.05}
+        soon = {"poll_interval_seconds": 0.05, "lost_reply_search_seconds": 1, "job_grace_seconds": 0}
+        return {**whole, **dates, **soon, "settling_seconds": 1, "progress": "never"}
 
     def creations(self, box: Watched) -> list[Json]:
         """Return the creations that the provider has carried out, whether or not anybody heard of it."""

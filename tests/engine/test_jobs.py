@@ -166,8 +166,8 @@ def test_creations_without_any_effect_end() -> None:
 
 NOTHING_AGAIN = (
     "s: a job may have been created at 2026-07-01 00:00:00 UTC, its reply was lost and exelensia offers no way to find "
-    "it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price. See docs/state.md, “Lost "
-    "replies”"
+    "it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price. See docs/state.md, "
+    "“Lost replies”"
 )
 
 
@@ -423,7 +423,7 @@ def test_a_paid_job_that_stalls_is_kept() -> None:
     bookmark = left_by_a_crash("j1")
     bookmark["ledger"]["jobs"][0]["stalls"] = 5
     chase = Chase(PaidApi(polls=HUNG), bookmark, job_stall_timeout_seconds=60)
-    with pytest.raises(JobStalledError, match="`recreate_paid_jobs: true` allows another one, at its price$"):
+    with pytest.raises(JobStalledError, match=r"`recreate_paid_jobs: true` allows another one, at its price$"):
         chase.run()
     assert bookmark["ledger"]["jobs"][0]["id"] == "j1"
 

@@ -394,13 +394,14 @@ def four_days() -> Export:
 
 def outcome_of(reason: str) -> dict[str, Any]:
     """Return how the second of four windows fails: what the api answers for its job."""
-    return {
+    answers: dict[str, dict[str, Any]] = {
         "failed": {"polls": {"j2": [job("j2", Status.FAILED)]}},
         "stalled": {"polls": {"j2": [job("j2", Status.RUNNING)]}},
         "unknown": {"polls": {"j2": [job("j2", Status.UNKNOWN, raw_status="EXPIRED")]}},
         "unreachable": {"polls": {"j2": [TryAgainError("502")]}},
         "not ready": {"opens": {"j2": [NotReadyError("409")]}},
-    }[reason]
+    }
+    return answers[reason]
 
 
 @pytest.mark.parametrize("reason", ["failed", "stalled", "unknown", "unreachable", "not ready"])
@@ -430,7 +431,7 @@ def test_a_refused_creation_does_not_hold_those_behind_it(tmp_path: Path) -> Non
     """The provider refuses one window; the others are created and proven."""
     refused = RefusedError("422: too large", 422)
     api = ScriptedApi([job("j1", Status.PENDING), refused, job("j3", Status.PENDING), job("j4", Status.PENDING)])
-    stage, bookmark = Stage(tmp_path, api, {i: b"a\n1\n" for i in FOUR}), dict[str, Any]()
+    stage, bookmark = Stage(tmp_path, api, dict.fromkeys(FOUR, b"a\n1\n")), dict[str, Any]()
     log, error = stage.play(bookmark, four_days())
     assert ([r[1] for r in receipts(log)], error) == (["j1", "j3", "j4"], "RefusedError: 422: too large")
 

@@ -263,9 +263,7 @@ def test_what_a_lost_reply_may_have_cost_counts_as_spent() -> None:
     mine = {**EXPORT, "name": body_of(REQUEST)["name"]}
     credit, creations = [balance(), balance(820, CHARGE)], [LostReplyError("?"), CREATED]
     for limit in (399, 400):
-        api, script = connect(
-            limit, credits=list(credit), search=[found(200, "a")], create=list(creations), export=[mine]
-        )
+        api, _ = connect(limit, credits=list(credit), search=[found(200, "a")], create=list(creations), export=[mine])
         with pytest.raises(LostReplyError):
             api.submit(REQUEST)
         assert api.find(REQUEST, from_text("2026-05-28T11:55:00Z"), {ID}) is None

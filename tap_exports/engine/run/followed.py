@@ -22,6 +22,7 @@ from tap_exports.engine.model import Checkpoint, Event, Job, Receipt, Request, S
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally
+from tap_exports.engine.run.failures import Failures
 from tap_exports.errors import JobLostError
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -86,21 +87,26 @@ class FollowRun:
     def events(self) -> Iterator[Event]:
         """Yield the rows of each job that the leader is done with, in the order of their windows.
 
+        A job that the leader still holds is left to the next run, one that is gone is dropped; later ones are read.
+
         Raises:
-            TapError: What stopped the stream; the bookmark stands at the last job that was read.
+            TapError: The first job whose rows are lost, after all jobs; or what stopped the stream.
         """
+        failures, has_gap = Failures(self.stream), False
         for entry in sorted(self.state.entries, key=_order):
             if _holds(self.leader, entry):
                 LOGGER.info("%s: job %s is left to the next run", self.stream, entry.id)
-                return
+                has_gap = True
+                continue
             try:
-                yield from self._collect(entry)
+                yield from self._collect(entry, has_gap=has_gap)
             except JobLostError as error:
                 yield from self._let_go(entry)
                 if self._was_proven(entry):
-                    raise JobLostError(self._loss(entry, error)) from error
+                    failures.add(JobLostError(self._loss(entry, error)), more=False)
+        failures.end()
 
-    def _collect(self, entry: Entry) -> Iterator[Event]:
+    def _collect(self, entry: Entry, *, has_gap: bool) -> Iterator[Event]:
         job = self.api.poll(Job(str(entry.id), Status.PENDING, created_at=entry.requested_at))
         if job.status is Status.COMPLETED:
             request = Request(self.provider, self.stream, {"job_id": job.id}, entry.window)
@@ -109,7 +115,8 @@ class FollowRun:
             yield from proof.watched(self.reader.read(outcome, self.state, tally))
             proof.required(f"{self.stream}, job {job.id}")
             LOGGER.info("%s: job %s read: %d rows, %d bytes", self.stream, job.id, tally.rows, tally.bytes)
-            self._advance(entry)
+            if not has_gap:
+                self._advance(entry)
         if job.status.is_terminal:
             yield from self._let_go(entry)
 
@@ -123,9 +130,12 @@ class FollowRun:
         yield Checkpoint()
 
     def _was_proven(self, entry: Entry) -> bool:
-        """Return whether the leader's bookmark covers the window, so that no later run exports it again."""
-        proven = self.leader.instant
-        return entry.window is not None and proven is not None and proven >= entry.window.end
+        """Return whether the leader proved the window, so that no later run exports it again."""
+        proven, window = self.leader.instant, entry.window
+        if window is None:
+            return False
+        beyond = any(w.start and window.start and w.start <= window.start < w.end for w in self.leader.proven)
+        return beyond or (proven is not None and proven >= window.end)
 
     def _loss(self, entry: Entry, error: JobLostError) -> str:
         where = f"{self.stream} {entry.window}, job {entry.id}"

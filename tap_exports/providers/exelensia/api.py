@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from tap_exports.engine.clock import MILLISECOND, from_text, to_text
+from tap_exports.engine.clock import MILLISECOND, to_text
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.pages import read_pages
 from tap_exports.engine.jobs.echo import different, means_same

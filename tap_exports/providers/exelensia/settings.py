@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, DAYS, ENCODING, GUARDS, MODE, NAME, PRIMARY_KEYS, SECRET, STATUSES, TYPES, WORD
+from tap_exports.singer.options import (
+    CSV,
+    DAYS,
+    ENCODING,
+    GUARDS,
+    MODE,
+    NAME,
+    PRIMARY_KEYS,
+    SECRET,
+    STATUSES,
+    TYPES,
+    WORD,
+)
 
 SETTINGS = th.Property(
     "exelensia",
