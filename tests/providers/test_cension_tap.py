@@ -114,15 +114,17 @@ def test_a_run_that_was_read_is_skipped(tmp_path: Path) -> None:
 
 
 def test_a_running_run_stops_the_bookmark(tmp_path: Path) -> None:
-    """With `detach` what follows it waits too, completed or not; the next run reads all of it."""
+    """With `detach` what follows it is read and kept as proven; the next run reads the one that was running, alone."""
     with sandbox() as box:
         grown = box.grow()["cension"]["operation"]["operationId"]
         whole = config(box, [4836, RUNNING, grown])
         first = tap(tmp_path, {**whole, "job_wait": "detach"}).succeeded()
         box.clock.advance(3600)
         second = tap(tmp_path, whole, state=first.states[-1]).succeeded()
-        expected = there(box, RUNNING, grown)
-    assert (grown, receipts(first), last_run(first)) == (NEXT, [("4836", "completed", 50)], 4836)
+        expected = there(box, RUNNING)
+    read = [("4836", "completed", 50), (str(NEXT), "completed", 5)]
+    assert (grown, receipts(first), last_run(first)) == (NEXT, read, 4836)
+    assert bookmark(first)["ledger"]["proven"] == [NEXT]
     assert [(r["operationId"], r["status"]) for r in first.records[RUNS]] == [
         (4836, "completed"),
         (RUNNING, "running"),
@@ -144,7 +146,7 @@ def test_a_run_that_does_not_move_stops_the_stream(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_stops_by_default(tmp_path: Path) -> None:
-    """The message has the provider's reason and the ways out; the bookmark stays before it."""
+    """The message has the provider's reason and the ways out; the bookmark stays before it, later runs are read."""
     with sandbox() as box:
         ran = tap(tmp_path, config(box, [4836, FAILED, 4840]))
     assert ran.errors[0] == (
@@ -152,7 +154,7 @@ def test_a_failed_run_stops_by_default(tmp_path: Path) -> None:
         "on_failed_run: skip moves past it, pull reads the rows that it processed"
     )
     assert (ran.code, last_run(ran)) == (1, 4836)
-    assert receipts(ran) == [("4836", "completed", 50), (str(FAILED), "failed", 0)]
+    assert receipts(ran) == [("4836", "completed", 50), (str(FAILED), "failed", 0), ("4840", "completed", 153)]
 
 
 @pytest.mark.parametrize(("how", "rows"), [("skip", (0, 0)), ("pull", (30, 10))])
@@ -171,7 +173,10 @@ def test_an_unknown_status_is_never_success(tmp_path: Path) -> None:
     with sandbox(faults=plan) as box:
         ran = tap(tmp_path, {**config(box, start=START), "job_stall_timeout_seconds": 1})
     assert (ran.code, ran.records[ROWS], last_run(ran)) == (1, [], None)
-    assert 'status "archived" is not in STATUSES (providers/cension/api.py) and made no progress' in ran.errors[0]
+    assert (
+        'status "archived" is not known: say what it means in the setting cension.statuses; it made no progress'
+        in ran.errors[0]
+    )
 
 
 # Whole exports and queries -------------------------------------------------------------------------------------------
@@ -283,7 +288,7 @@ def test_a_lost_reply_stops_until_the_run_is_named(tmp_path: Path) -> None:
         assert filled(records(third)) == filled(there(box, NEXT))
     for stopped in (first, second):
         assert (stopped.code, stopped.records[ROWS]) == (1, [])
-        assert "its reply was lost and cension offers no way to find it: nothing is created again." in stopped.errors[0]
+        assert "its reply was lost and cension offers no way to find it: nothing is created again;" in stopped.errors[0]
         assert "See docs/state.md, “Lost replies”" in stopped.errors[0]
     assert bookmark(third)["ledger"].get("intents", []) == []
     assert receipts(third) == [(str(NEXT), "completed", 3)]
@@ -297,7 +302,7 @@ def test_a_refused_start_leaves_nothing_behind(tmp_path: Path, knobs: Json) -> N
         ran = tap(tmp_path, config(box, start=wrong))
         assert box.spend()["cension"] == NOTHING
     assert (ran.code, "ogIds must not be empty" in ran.errors[0]) == (1, True)
-    assert bookmark(ran)["ledger"] == {"version": 1, "jobs": [], "delete": []}
+    assert bookmark(ran)["ledger"] == {"version": 2, "jobs": [], "delete": []}
 
 
 # Keys and bad input --------------------------------------------------------------------------------------------------

@@ -240,7 +240,7 @@ def test_an_unknown_status_is_never_success(tmp_path: Path) -> None:
     with sandbox(faults=plan) as box:
         ran = tap(tmp_path, {**config(box), "job_stall_timeout_seconds": 1})
     assert (ran.code, ran.records[RECORDS]) == (1, [])
-    assert 'status "archived" is not in STATUSES (providers/closient/api.py)' in ran.errors[0]
+    assert 'status "archived" is not known: say what it means in the setting closient.statuses' in ran.errors[0]
     assert len(ledger(ran)) == 1
 
 
