@@ -56,7 +56,12 @@ PLANS: dict[str, Json] = {
 
 def everything(watched: Witness) -> Json:
     """Return a configuration of all providers that gives up soon."""
-    soon = {"max_attempts": 1, "job_stall_timeout_seconds": 1, "request_timeout_seconds": 5}
+    soon = {
+        "max_attempts": 1,
+        "job_stall_timeout_seconds": 1,
+        "request_timeout_seconds": 5,
+        "lost_reply_search_seconds": 1,
+    }
     return {**watched.box.config(), **soon}
 
 

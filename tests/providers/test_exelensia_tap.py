@@ -202,6 +202,16 @@ def test_an_unknown_status_is_never_success(tmp_path: Path) -> None:
     )
 
 
+def test_a_configured_status_is_what_it_says(tmp_path: Path) -> None:
+    """`statuses` explains a word that the provider added, without case: the job failed, and nothing waits for it."""
+    with sandbox(faults={"jobs": [{"provider": "exelensia", "status": "ARCHIVED"}]}) as box:
+        given = config(box)
+        given["exelensia"]["statuses"] = {"Archived": "failed"}
+        ran = tap(tmp_path, given)
+    assert (ran.code, ran.records[ROWS]) == (1, [])
+    assert 'ended as "ARCHIVED"; the window stays open, the next run asks again' in ran.errors[0]
+
+
 def test_409_on_a_completed_job_stops_and_the_next_run_goes_on(tmp_path: Path) -> None:
     """The list said completed, so this is not polled on; the same job is read later."""
     with sandbox(faults=fault({"status": 409}, path="*/download", nth=1)) as box:
