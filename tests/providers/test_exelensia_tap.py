@@ -184,7 +184,7 @@ def test_a_job_that_fails_leaves_its_window_open(tmp_path: Path) -> None:
 def test_a_job_that_vanishes_is_asked_for_again_once(tmp_path: Path, nth: int | None, code: int, rows: int) -> None:
     plan = {"outcome": "vanish"} | ({"nth": nth} if nth else {})
     with sandbox(faults=jobs(**plan)) as box:
-        ran = tap(tmp_path, config(box))
+        ran = tap(tmp_path, {**config(box), "job_grace_seconds": 0})
         assert box.spend()["exelensia"] == {"jobs_created": 2}
     assert (ran.code, len(ran.records[ROWS])) == (code, rows)
     assert f"export {OURS} is not in the list any more; submitting the window again, once" in ran.stderr
