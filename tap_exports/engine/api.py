@@ -107,4 +107,8 @@ class Collects(Delivers, Protocol):
     """An API at which completed jobs of others can be found."""
 
     def completed(self, request: Request, window: Window) -> Iterator[Job]:
-        """Yield the jobs created in a window that match the request, oldest first, whatever their status."""
+        """Yield the jobs created in a window that match the request, all of them, whatever their order and status.
+
+        Raises:
+            CountError: The list of jobs is not proven whole; see `engine/http/whole.py`.
+        """

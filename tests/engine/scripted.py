@@ -121,7 +121,7 @@ class CollectingApi(ScriptedApi):
 
     def __init__(self, jobs: Iterable[Job], **kwargs: Any) -> None:  # noqa: ANN401 - of `ScriptedApi`
         super().__init__(**kwargs)
-        self.jobs = list(jobs)
+        self.jobs = jobs
         self.windows: list[Window] = []
 
     def completed(self, request: Request, window: Window) -> Iterator[Job]:

@@ -10,7 +10,15 @@ import pytest
 from tap_exports.engine.http.pages import read_pages
 from tap_exports.engine.model import Page
 from tap_exports.engine.workers import Workers
-from tap_exports.errors import BadContentError, StopError, TapError, Terminated, TryAgainError
+from tap_exports.errors import (
+    BadContentError,
+    NotFoundError,
+    RefusedError,
+    StopError,
+    TapError,
+    Terminated,
+    TryAgainError,
+)
 
 FOREVER = 50
 
@@ -52,17 +60,22 @@ def read(fetch: Callable[[int], Page], limit: int = 2, concurrency: int = 1) -> 
         ([2, 2, 1], {}, 3),
         ([2, 2], {}, 3),
         ([0], {}, 1),
-        ([1], {}, 1),
+        ([1], {}, 2),
         ([2, 2, 1], {"total": 5}, 3),
-        ([2, 2], {"total": 4}, 2),
+        ([2, 2], {"total": 4}, 3),
+        ([2, 2], {"total": 2}, 3),
+        ([2, 2, 1], {"total": 0}, 4),
+        ([2, 2, 1], {"total": 3}, 4),
+        ([2, 2, 1], {"total": 2, "pages": 1}, 4),
+        ([2, 2, 2], {"pages": 1}, 4),
         ([0], {"total": 0, "pages": 0}, 1),
         ([0], {"total": 0, "pages": 1}, 1),
         ([2, 2, 1], {"pages": 3}, 3),
-        ([2, 1, 2], {"pages": 3}, 3),
+        ([2, 1, 2], {"pages": 3}, 4),
     ],
 )
 def test_a_list_is_read_to_its_end(sizes: list[int], counts: dict[str, int], asked: int, concurrency: int) -> None:
-    """The end is what the provider counts, an empty page, or without any count a short one; no page comes twice."""
+    """A full page never ends it, whatever is counted; a short one does where the count agrees; no page comes twice."""
     server = Server(sizes, **counts)
     assert read(server, concurrency=concurrency) == list(range(sum(sizes)))
     assert sorted(server.asked) == list(range(1, asked + 1))
@@ -73,6 +86,40 @@ def test_a_limit_that_the_server_caps_is_no_end() -> None:
     server = Server([2, 2, 2], total=6)
     assert read(server, limit=100) == [0, 1, 2, 3, 4, 5]
     assert server.asked == [1, 2, 3]
+
+
+def test_a_limit_that_the_server_caps_is_no_end_without_a_count() -> None:
+    """Only a page that is shorter than the first one ends such a list."""
+    assert read(Server([2, 2, 1]), limit=100) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("error", [NotFoundError("404"), RefusedError("422", 422)])
+@pytest.mark.parametrize("counts", [{"total": 4}, {"pages": 2}, {"total": 4, "pages": 2}])
+def test_a_page_behind_the_end_may_be_refused(error: TapError, counts: dict[str, int]) -> None:
+    """Where all that is declared was read the provider need not know a further page; before that it is an error."""
+
+    def served(server: Server) -> Callable[[int], Page]:
+        def fetch(number: int) -> Page:
+            if number > 2:
+                raise error
+            return server(number)
+
+        return fetch
+
+    assert read(served(Server([2, 2], **counts))) == [0, 1, 2, 3]
+    with pytest.raises(type(error)):
+        read(served(Server([2, 2], total=5)))
+
+
+def test_a_server_may_answer_with_the_last_page_behind_the_end() -> None:
+    """The page that comes again ends a list whose count is reached."""
+    server = Server([2, 2], total=4)
+    assert read(lambda number: server(min(number, 2))) == [0, 1, 2, 3]
+
+
+def test_a_list_without_pages_comes_once() -> None:
+    """A short page that comes again, of a provider that declares nothing, is a list that has no pages."""
+    assert read(lambda _: Page([{"n": 1}, {"n": 2}]), limit=3) == [1, 2]
 
 
 def test_the_provider_says_what_is_last() -> None:
@@ -149,7 +196,7 @@ def test_a_failing_page_ends_the_list() -> None:
         next(pages)
 
 
-@pytest.mark.parametrize("counts", [{}, {"total": 50}, {"pages": 25}])
+@pytest.mark.parametrize("counts", [{}, {"total": 50}, {"pages": 25}, {"total": 0}, {"total": 1}])
 def test_a_provider_that_does_not_turn_pages(counts: dict[str, Any]) -> None:
     """A page that repeats the one before it stops the list."""
     pages = read_pages(lambda _: Page([{"n": 1}, {"n": 2}], **counts), as_it_is, 2, 1, "s /list")
@@ -170,6 +217,8 @@ def test_a_provider_that_turns_one_page_only() -> None:
 def test_pages_of_equal_rows_are_not_taken_for_a_repetition() -> None:
     """Rows without an id may all be equal; where a count ends the list that is no fault."""
     assert read(lambda _: Page([{"n": 1}, {"n": 1}], total=6)) == [1] * 6
+    with pytest.raises(StopError, match=r"^s /list: page 2 repeats page 1; "):
+        read(lambda _: Page([{"n": 1}, {"n": 1}], total=0))
 
 
 @pytest.mark.parametrize("counts", [{"pages": 3}, {"last": False}])

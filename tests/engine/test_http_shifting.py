@@ -103,4 +103,23 @@ def test_newest_first_gives_each_record_once() -> None:
         rows.insert(0, {"id": f"new {number}"})
         return Page(items, last=number * size >= len(rows))
 
-    assert [row["id"] for row in newest_first(page, 3)] == [str(n) for n in range(9, -1, -1)]
+    assert [row["id"] for row in newest_first(page, 3, "here")] == [str(n) for n in range(9, -1, -1)]
+
+
+def test_newest_first_ends_where_no_pages_turn() -> None:
+    """A list whose provider ignores the page number is an error, not endless."""
+    rows = [{"id": str(n)} for n in range(3)]
+    with pytest.raises(StopError, match=r"^here: 11 pages in a row hold nothing new; the provider ignores the page"):
+        list(newest_first(lambda _number, _size: Page(rows, last=False), 3, "here"))
+
+
+def test_pages_that_never_overlap_are_no_endless_walk() -> None:
+    """A provider that ignores the size of a page: the reader steps back for an overlap, but not for ever."""
+    pages = iter(range(10_000))
+
+    def fetch(number: int, _size: int) -> Page:
+        first = 0 if number == 1 else 1000 * (1 + next(pages))
+        return Page([{"id": str(first + n)} for n in range(100)], last=False)
+
+    with pytest.raises(StopError, match=r"^here: \d+ pages in a row hold nothing new"):
+        list(read_shifting(fetch, 100, "here"))

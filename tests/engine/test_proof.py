@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,12 @@ def test_a_list_is_whole_where_its_total_agrees(limits: Limits, total: int | Non
     def pages(window: Window | None) -> Iterable[Page]:
         yield Page([{"a": "1"}, {"a": "2"}], total)
 
-    run = ListRun(Listing("s", pages), layout, limits, StreamState.detached("s", {}), FakeClock(NOW))
+    run = ListRun(
+        Listing("s", lambda window: [partial(pages, window)]),
+        layout,
+        limits,
+        StreamState.detached("s", {}),
+        FakeClock(NOW),
+    )
     play(run, {}, proofs)
     assert proofs == [whole]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from tap_exports.engine.model import Job, Request, Status, Window
 from tap_exports.engine.read import files as files_module
 from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import Export
-from tap_exports.errors import BadContentError
+from tap_exports.errors import BadContentError, CountError
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import (
     NOW,
@@ -31,6 +32,7 @@ from tests.engine.scripted import (
 )
 
 ROWS = {"j1": b"a\n1\n", "j2": b"a\n2\n", "j3": b"a\n3\n"}
+DAY = 86_400
 START, END = at("2026-07-01"), "2026-07-03T00:00:00.000Z"
 
 
@@ -43,12 +45,14 @@ def collect(
     jobs: list[Job],
     bookmark: dict[str, Any],
     contents: dict[str, Any] | None = None,
+    stall: float = 10 * DAY,
     **more: Any,  # noqa: ANN401 - of `Job` or `Export`
 ) -> tuple[Log, str, CollectingApi]:
     api, clock = CollectingApi(jobs), FakeClock(NOW)
     export = Export("exelensia", "s", {"schema_id": "x"}, **{"replication_key": "created_at", "start": START, **more})
     read = reader(api, Files(folder, contents or ROWS), clock)
-    log, error = play(CollectRun(export, api, read, StreamState.detached("s", bookmark), clock), bookmark)
+    state = StreamState.detached("s", bookmark)
+    log, error = play(CollectRun(export, api, read, state, clock, stall), bookmark)
     return log, message(error) if error else "", api
 
 
@@ -91,6 +95,44 @@ def test_an_open_job_stops_the_run(tmp_path: Path) -> None:
     for status in (Status.PENDING, Status.RUNNING, Status.UNKNOWN):
         log, error, _ = collect(tmp_path, [made("j1", 1), made("j2", 2, status), made("j3", 3)], {})
         assert (values(log), bookmarks(log)[-1], error) == (["1"], "2026-07-01T01:59:59.999Z", "")
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING, Status.UNKNOWN])
+def test_a_job_that_never_ends_is_passed(tmp_path: Path, caplog: pytest.LogCaptureFixture, status: Status) -> None:
+    """Once it has not changed for `job_stall_timeout_seconds`, with a receipt and a warning: jobs behind it are read."""
+    jobs = [made("j1", 1), made("j2", 2, status, raw_status="WAITING"), made("j3", 3)]
+    log, error, _ = collect(tmp_path, jobs, {}, stall=3600)
+    assert (values(log), bookmarks(log)[-1], error) == (["1", "3"], END, "")
+    assert receipts(log)[1] == ("receipt", "j2", "stalled", 0)
+    assert 's: job j2: it is "WAITING", without a change for 3600 s (job_stall_timeout_seconds)' in caplog.text
+
+
+def test_a_job_that_changes_is_not_passed(tmp_path: Path) -> None:
+    """Its age counts from the last change that the provider shows, but no job may be open for more than a week."""
+    young = made("j1", 1, Status.RUNNING, updated_at=NOW - timedelta(minutes=59))
+    log, _, _ = collect(tmp_path, [young, made("j2", 2)], {}, stall=3600)
+    assert (values(log), receipts(log)) == ([], [])
+    old = made("j1", -8 * 24, Status.RUNNING, updated_at=NOW)
+    log, _, _ = collect(tmp_path, [old, made("j2", 2)], {}, stall=3600, start=at("2026-01-01"))
+    assert (values(log), receipts(log)[0]) == (["2"], ("receipt", "j1", "stalled", 0))
+
+
+def test_a_list_of_jobs_that_is_not_whole_moves_nothing(tmp_path: Path) -> None:
+    """No job is read and no bookmark moves before all jobs are known: one that is missing would be passed."""
+
+    def jobs() -> Iterator[Job]:
+        yield made("j1", 1)
+        raise CountError("8 reads differ")
+
+    bookmark: dict[str, Any] = {}
+    log, error, _ = collect(tmp_path, jobs(), bookmark)  # type: ignore[arg-type] # read once
+    assert (log, bookmark, error) == ([], {}, "CountError: 8 reads differ")
+
+
+def test_jobs_come_in_any_order(tmp_path: Path) -> None:
+    """They are read by their age, so that the bookmark passes none."""
+    log, _, _ = collect(tmp_path, [made("j3", 3), made("j1", 1), made("j2", 2)], {})
+    assert values(log) == ["1", "2", "3"]
 
 
 def test_jobs_of_one_millisecond_are_passed_together(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -9,11 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tap_exports.engine import decode
+from tap_exports.engine.clock import MILLISECOND, to_text
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Column, Kind, Page, Row, Window
 from tap_exports.engine.read.tally import Limits
-from tap_exports.engine.run.listed import Listing, ListRun
+from tap_exports.engine.run.listed import Listing, ListRun, Pages
 from tap_exports.errors import TryAgainError
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import NOW, Log, at, bookmarks, layout, message, play, states, values
@@ -34,18 +38,25 @@ def page(*rows: Row, total: int | None = None) -> Page:
     return Page(list(rows), total=total)
 
 
+def counted(pages: Sequence[Page | Exception]) -> Iterable[Page | Exception]:
+    """Give pages without a total the true one; behind an error a page is missing."""
+    rows = sum(1 if isinstance(each, Exception) else len(each.items) for each in pages)
+    for each in pages:
+        yield replace(each, total=rows) if isinstance(each, Page) and each.total is None else each
+
+
 def read(pages: Sequence[Page | Exception], bookmark: dict[str, Any], **more: Any) -> tuple[Log, str, list[Any]]:  # noqa: ANN401 - of `Listing`
     asked: list[Window | None] = []
     limits = more.pop("limits", Limits())
 
     def serve(window: Window | None) -> Iterable[Page]:
         asked.append(window)
-        for each in pages:
+        for each in counted(pages):
             if isinstance(each, Exception):
                 raise each
             yield each
 
-    listing = Listing("s", serve, **{"replication_key": "c", "start": START, **more})
+    listing = Listing("s", lambda window: [partial(serve, window)], **{"replication_key": "c", "start": START, **more})
     run = ListRun(listing, plain, limits, StreamState.detached("s", bookmark), FakeClock(NOW))
     log, error = play(run, bookmark)
     return log, message(error) if error else "", asked
@@ -92,7 +103,7 @@ def test_the_window_is_cut_to_the_millisecond() -> None:
     bookmark: dict[str, Any] = {}
     log, _, _ = read([page(*rows)], bookmark)
     assert (values(log), bookmarks(log)) == (["first", "last"], [END])
-    _, _, asked = read([], bookmark, settling_seconds=0)
+    _, _, asked = read([page()], bookmark, settling_seconds=0)
     assert asked == [Window(at("2026-07-03T00:00:00.001Z"), NOW)]
 
 
@@ -170,6 +181,80 @@ def test_an_open_record_outside_the_window_holds_nothing() -> None:
     assert (values(log), bookmarks(log)) == (["1"], [END])
 
 
+@pytest.mark.parametrize(("days", "holds"), [(6, True), (8, False)])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_record_that_stays_open_does_not_hold_the_bookmark_for_ever(
+    caplog: pytest.LogCaptureFixture, days: int, *, ordered: bool, holds: bool
+) -> None:
+    """After seven days it is passed, and the log names it; younger ones still hold the bookmark."""
+    born = NOW - timedelta(days=days)
+    rows = [{"id": "f1", **row("1", to_text(born), "OPEN")}, {"id": "f2", **row("2", hour(2))}]
+    log, error, _ = read([page(*rows)], {}, key=("id",), start=at("2026-01-01"), is_open=open_rows, ordered=ordered)
+    assert (bookmarks(log)[-1], error) == (to_text(born - MILLISECOND) if holds else END, "")
+    told = "s: 1 records did not end within 7 days, the first is {'id': 'f1', 'status': None}; the bookmark passes them"
+    assert (told in caplog.text) is not holds
+
+
+# Lists that are not whole ---------------------------------------------------------------------------------------------
+
+
+def changing(total: int | None) -> Callable[[Window | None], Sequence[Pages]]:
+    """Return a list that shows another record with each read."""
+    fresh = iter(range(100))
+    return lambda _: [lambda: [page(row(str(next(fresh)), hour(1)), total=total)]]
+
+
+def run_over(lists: Callable[[Window | None], Sequence[Pages]], limits: Limits) -> tuple[Log, str, list[bool]]:
+    bookmark: dict[str, Any] = {}
+    proofs: list[bool] = []
+    listing = Listing("s", lists, ("a",), "c", start=START, ordered=True)
+    run = ListRun(listing, plain, limits, StreamState.detached("s", bookmark), FakeClock(NOW))
+    log, error = play(run, bookmark, proofs)
+    return log, message(error) if error else "", proofs
+
+
+@pytest.mark.parametrize(("verify", "stops"), [("fail", True), ("warn", False), ("off", False)])
+@pytest.mark.parametrize("total", [None, 50])
+def test_no_bookmark_over_a_list_that_is_not_proven_whole(
+    caplog: pytest.LogCaptureFixture, total: int | None, verify: str, *, stops: bool
+) -> None:
+    """Whatever the setting tolerates: rows come, but the bookmark stays and no version is activated."""
+    log, error, proofs = run_over(changing(total), Limits(verify_counts=verify))
+    counts = "gives no total" if total is None else "counts 50"
+    told = f"s: 8 reads of this list differ, they show 8 different records, the provider {counts}"
+    assert (bookmarks(log), proofs) == ([], [] if stops else [False])
+    assert values(log) == [str(n) for n in range(8)]
+    assert (told in error, told in caplog.text) == (stops, verify == "warn")
+
+
+def test_a_total_that_is_too_low_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Two reads agree that there is more: the bookmark moves, a warning says so, no version is activated."""
+    pages = [page(row("1", hour(1)), total=1), page(row("2", hour(2)), total=1)]
+    log, error, proofs = run_over(lambda _: [lambda: pages], Limits())
+    assert (values(log), bookmarks(log), error, proofs) == (["1", "2"], ["2026-07-01T00:59:59.999Z", END], "", [False])
+    assert "s: 2 different records read, the provider counts 1 (verify_counts: fail)" in caplog.text
+
+
+def test_the_bookmark_does_not_follow_a_list_that_moves() -> None:
+    """Once the total changes a record may have moved to a page that was read: a crash must not lose it."""
+    first = page(row("1", hour(1)), row("2", hour(2)), total=5)
+    pages: list[Page | Exception] = [first, page(row("4", hour(4)), row("5", hour(5)), total=4), FAULT]
+    bookmark: dict[str, Any] = {}
+    log, error, _ = read(pages, bookmark, key=("a",), ordered=True)
+    assert (values(log), error) == (["1", "2", "4", "5"], "TryAgainError: 502")
+    assert bookmarks(log) == ["2026-07-01T01:59:59.999Z"]
+
+
+def test_each_list_of_a_stream_is_proven_by_itself() -> None:
+    """A stream of several lists is whole when each of them is."""
+    lists: list[Pages] = [lambda: [page(row("1", hour(1)), total=1)], lambda: [page(row("2", hour(1)), total=2)]]
+    _, error, proofs = run_over(lambda _: lists, Limits())
+    assert (error, proofs) == (
+        "CountError: s: 1 different records read, the provider counts 2 (verify_counts: fail)",
+        [],
+    )
+
+
 # Counts and rejects ---------------------------------------------------------------------------------------------------
 
 
@@ -179,7 +264,7 @@ def test_fewer_rows_than_counted_prove_nothing() -> None:
     assert read([page(*rows, total=2)], {})[1] == ""
     bookmark: dict[str, Any] = {}
     log, error, _ = read([page(*rows, total=3)], bookmark)
-    assert error == "CountError: s: 2 rows read, the provider counts 3 (verify_counts: fail)"
+    assert error == "CountError: s: 2 different records read, the provider counts 3 (verify_counts: fail)"
     assert (values(log), bookmark) == (["1"], {})
     log, error, _ = read([page(*rows, total=3)], {}, limits=Limits(verify_counts="warn"))
     assert (bookmarks(log), error) == ([END], "")
@@ -255,7 +340,15 @@ def test_pages_that_fit_as_a_whole_are_read_like_others(
 
     def run() -> Log:
         bookmark: dict[str, Any] = {}
-        listing = Listing("s", lambda _: [page(*each) for each in pages], "c", open_rows, START, ordered=ordered)
+        total = sum(map(len, pages))
+        listing = Listing(
+            "s",
+            lambda _: [lambda: [page(*each, total=total) for each in pages]],
+            replication_key="c",
+            is_open=open_rows,
+            start=START,
+            ordered=ordered,
+        )
         limits = Limits(rejects_max_count=9)
         state = StreamState.detached("s", bookmark)
         return play(ListRun(listing, lambda _=0: Layout(columns), limits, state, FakeClock(NOW)), bookmark)[0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import OPERATION_ID, ROW, Column, Job, Kind, Page, Request, Row, Status
+from tap_exports.engine.model import OPERATION_ID, ROW, Column, Job, Kind, Page, Proven, Request, Row, Status
 from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.engine.run.numbered import GivenRun, PageReader, StatusRun
 from tap_exports.errors import AuthError, LostReplyError, StopError
@@ -146,7 +147,7 @@ def test_a_wrong_count_stops_the_stream() -> None:
     stage = Stage(ScriptedApi(), lambda _: iter([Page([{"a": "1"}], total=2)]))
     log, error = stage.play([10], {})
     assert log[1:] == [("receipt", "10", "failed", 1)]
-    assert error == "CountError: s, job 10: 1 rows read, the provider counts 2 (verify_counts: fail)"
+    assert error == "CountError: s, job 10: 1 different records read, the provider counts 2 (verify_counts: fail)"
 
 
 # Begin ----------------------------------------------------------------------------------------------------------------
@@ -283,8 +284,35 @@ def test_the_last_count_holds(verify: str, proves: bool) -> None:  # noqa: FBT00
     if proves:
         assert pages_read(pages, Limits(verify))[1].rows == 2
         return
-    with pytest.raises(StopError, match=r"^s, job 7: 2 rows read, the provider counts 3"):
+    with pytest.raises(StopError, match=r"^s, job 7: 2 different records read, the provider counts 3"):
         pages_read(pages, Limits(verify))
+
+
+@pytest.mark.parametrize(
+    ("pages", "proof"),
+    [
+        ([Page([{"a": "1"}], total=2), Page([{"a": "2"}], total=2)], "A"),
+        ([Page([{"a": "1"}]), Page([{"a": "2"}])], "B"),
+        ([Page([{"a": "1"}, {"a": "1"}], total=2)], "B"),
+        ([Page([{"a": "1"}, {"a": "2"}], total=0)], "B"),
+    ],
+)
+def test_the_receipt_says_how_the_rows_of_a_run_are_proven(pages: list[Page], proof: str) -> None:
+    """Distinct rows as many as counted are `A`; two reads that agree `B`, as for rows that stand twice without a key."""
+    log, tally = pages_read(pages, Limits())
+    assert (len(values(log)), tally.proof) == (2, proof)
+
+
+def test_rows_of_a_run_that_never_agree_are_not_proven() -> None:
+    """With `verify_counts: warn` the run is passed, and its receipt says `C`; by default the stream stops."""
+    fresh = iter(range(100))
+    read = PageReader(lambda _: iter([Page([{"a": str(next(fresh))}], total=50)]), layout, Limits("warn"), FakeClock())
+    tally, outcome = Tally(), Outcome(BEGIN, job("7"), NOW, 0.0, 0)
+    told = list(read.read(outcome, StreamState.detached("s", {}), tally))
+    assert (told[-1], tally.proof) == (Proven(False), "C")
+    read = replace(read, limits=Limits())
+    with pytest.raises(StopError, match="^s, job 7: 8 reads of this list differ, they show 8 different records"):
+        list(read.read(outcome, StreamState.detached("s", {}), Tally()))
 
 
 def records(jobs: dict[int, Job], bookmark: dict[str, Any], limits: Limits | None = None) -> tuple[Log, str]:

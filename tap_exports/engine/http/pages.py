@@ -1,17 +1,18 @@
-"""Numbered pages, requested concurrently and yielded in order."""
+"""Numbered pages, requested concurrently and yielded in order: one read of a list; `whole.py` proves it."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TypeVar
 
-from tap_exports.engine.model import Page, Row
+from tap_exports.engine.model import Page
 from tap_exports.engine.workers import Workers
-from tap_exports.errors import BadContentError, StopError
+from tap_exports.errors import BadContentError, NotFoundError, RefusedError, StopError
 
 T = TypeVar("T")
 
@@ -22,8 +23,7 @@ def read_pages(
     """Yield the pages of a list in order.
 
     If the first page declares the number of pages or rows, up to `concurrency` requests run ahead; otherwise pages are
-    requested one by one. The list ends with an empty page, with the page that the provider marks as the last one, or
-    when all declared rows were read. A short page ends it only where nothing is declared: servers cap `limit` silently.
+    requested one by one. What a page holds ends the list, not what the provider counts: see `_Course.ends`.
 
     Args:
         fetch: Returns the reply with one page, by its 1-based number; runs in threads.
@@ -37,30 +37,17 @@ def read_pages(
         BadContentError: A page is empty although the provider declares more.
     """
     first = parse(fetch(1))
-    before, total = first.items, first.total
+    course = _Course(limit, where)
     yield first
+    if course.ends(first):
+        return
     last = _last_page(first, limit)
     pages = _ahead(fetch, last, concurrency) if last else (fetch(number) for number in _numbers_from(2))
-    seen = len(first.items)
-    if _ends(first, 1, seen, limit, where):
-        return
     with closing(pages):  # not left to the finaliser: a signal that comes within one is lost
-        for number, page in enumerate(map(parse, pages), start=2):
-            if _repeats(page, before):
-                msg = f"{where}: page {number} repeats page {number - 1}; the provider ignores the page number"
-                raise StopError(msg)
-            before, total = page.items, page.total if page.total is not None else total
-            _refuse_early_end(page, number, total, seen, where)
+        while (page := course.next(pages, parse)) is not None:
             yield page
-            seen += len(page.items)
-            if _ends(page, number, seen, limit, where):
+            if course.ends(page):
                 return
-
-
-def _refuse_early_end(page: Page, number: int, total: int | None, seen: int, where: str) -> None:
-    """Stop at an empty page that declares nothing, where an earlier one declared more rows."""
-    if not page.items and page.total is None and total is not None and seen < total:
-        raise BadContentError(f"{where}: page {number} is empty, but {total} records are due and {seen} came")
 
 
 def _numbers_from(start: int) -> Iterator[int]:
@@ -79,28 +66,97 @@ def _last_page(first: Page, limit: int) -> int | None:
     return None
 
 
-def _repeats(page: Page, before: Sequence[Row]) -> bool:
-    """Return whether a page repeats the previous one; pages of equal rows do not, if a count ends the list."""
-    counted = page.total is not None or page.pages is not None
-    uniform = counted and len(page.items) > 1 and all(item == page.items[0] for item in page.items)
-    return bool(page.items) and list(page.items) == list(before) and not uniform
+@dataclass(slots=True)
+class _Course:
+    """Where one read of a list stands.
 
+    Attributes:
+        limit: Items requested per page.
+        where: Name of the list, for messages.
+        number: Number of the current page.
+        seen: Items of all pages so far.
+        total: The last count of the whole list that a page declared, or None.
+        before: The page before the next one.
+    """
 
-def _ends(page: Page, number: int, seen: int, limit: int, where: str) -> bool:
-    if not page.items:
-        if page.last is False or (page.pages is not None and number < page.pages):
-            msg = f"{where}: page {number} is empty, but the provider says that more follow"
+    limit: int
+    where: str
+    number: int = 0
+    seen: int = 0
+    size: int = 0
+    total: int | None = None
+    before: Page | None = None
+
+    def next(self, replies: Iterator[T], parse: Callable[[T], Page]) -> Page | None:
+        """Return the next page; None if all that is declared was read and the provider knows no further page.
+
+        Raises:
+            StopError: It repeats the page before it.
+            BadContentError: It is empty and declares nothing, where an earlier one declared more rows.
+        """
+        try:
+            page = parse(next(replies))
+        except (NotFoundError, RefusedError):
+            if self._is_complete():
+                return None
+            raise
+        if not page.items and page.total is None and self.total is not None and self.seen < self.total:
+            due = f"{self.total} records are due and {self.seen} came"
+            raise BadContentError(f"{self.where}: page {self.number + 1} is empty, but {due}")
+        if self.before is None or not page.items or list(page.items) != list(self.before.items):
+            return page
+        if self._is_complete() or self._is_unpaged(page):
+            return None
+        if self._is_uniform(page):
+            return page
+        number = self.number + 1
+        msg = f"{self.where}: page {number} repeats page {self.number}; the provider ignores the page number"
+        raise StopError(msg)
+
+    def ends(self, page: Page) -> bool:
+        """Return whether a page is the last one.
+
+        The provider's word on this very page counts first. A full page never ends a list, whatever is counted: one more
+        request shows whether the count is too low. A short page ends it where the count agrees, or, without a count,
+        where it is shorter than the first one, since servers cap `limit` silently. An empty page always does.
+
+        Raises:
+            BadContentError: It is empty although the provider declares more.
+        """
+        self.number, self.seen, self.before = self.number + 1, self.seen + len(page.items), page
+        self.size = self.size or min(self.limit, len(page.items))
+        self.total = page.total if page.total is not None else self.total
+        if not page.items:
+            return self._ends_empty(page)
+        if page.last is not None:
+            return page.last
+        if len(page.items) >= self.limit or (page.pages is not None and self.number < page.pages):
+            return False
+        if page.total is not None:
+            return self.seen == page.total
+        return page.pages is not None or len(page.items) < self.size
+
+    def _ends_empty(self, page: Page) -> bool:
+        if page.last is False or (page.pages is not None and self.number < page.pages):
+            msg = f"{self.where}: page {self.number} is empty, but the provider says that more follow"
             raise BadContentError(msg)
         return True
-    if page.last:
-        return True
-    if page.last is False:
-        return False
-    if page.pages is not None:
-        return number >= page.pages
-    if page.total is not None:
-        return seen >= page.total
-    return len(page.items) < limit
+
+    def _is_complete(self) -> bool:
+        """Return whether exactly what the provider declares was read."""
+        page = self.before
+        if page is None or (page.total is None and page.pages is None):
+            return False
+        return page.total in {None, self.seen} and page.pages in {None, self.number}
+
+    def _is_uniform(self, page: Page) -> bool:
+        """Return whether all rows of a page are equal, so that it may look like the one before it, within the count."""
+        within = self.seen < (page.total or 0) or self.number < (page.pages or 0)
+        return within and len(page.items) > 1 and all(item == page.items[0] for item in page.items)
+
+    def _is_unpaged(self, page: Page) -> bool:
+        """Return whether the first page is the whole of a list that has no pages: it is short and comes again."""
+        return self.number == 1 and page.total is page.pages is page.last is None and len(page.items) < self.limit
 
 
 def _ahead(fetch: Callable[[int], T], last: int, concurrency: int) -> Generator[T, None, None]:

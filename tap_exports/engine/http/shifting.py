@@ -28,7 +28,7 @@ def read_shifting(fetch: Callable[[int, int], Page], limit: int, where: str, key
         key: Field that identifies a record.
 
     Raises:
-        StopError: Too many pages in a row hold no new record.
+        StopError: Too many pages in a row hold no new record, or none that was read before.
     """
     seen: set[str] = set()
     offset = idle = 0
@@ -36,16 +36,17 @@ def read_shifting(fetch: Callable[[int, int], Page], limit: int, where: str, key
         page, begin, size = _reach(fetch, offset, limit)
         rows = {str(row[key]): row for row in page.items}
         fresh = [row for name, row in rows.items() if name not in seen]
-        idle = 0 if fresh else idle + 1
+        has_gap = begin > 0 and len(fresh) == len(rows)
+        idle = idle + 1 if has_gap or not fresh else 0
         if idle > IDLE_PAGES + len(seen) // limit:
             msg = f"{where}: {idle} pages in a row hold nothing new; the provider ignores the page number"
             raise StopError(msg)
-        if begin and len(fresh) == len(rows):
+        if has_gap:
             offset = max(0, begin - limit)
             continue
         if fresh:
             seen.update(str(row[key]) for row in fresh)
-            yield Page(fresh)
+            yield Page(fresh, page.total, last=ends(page, size))
         if ends(page, size):
             return
         if len(page.items) < size:
@@ -70,7 +71,7 @@ def _reach(fetch: Callable[[int, int], Page], offset: int, limit: int) -> tuple[
     if not offset or begin + size > offset + 1:
         return fetch(number, size), begin, size
     later, earlier = fetch(number + 1, size), fetch(number, size)
-    return Page([*earlier.items, *later.items], last=later.last), begin, 2 * size
+    return Page([*earlier.items, *later.items], total=later.total, last=later.last), begin, 2 * size
 
 
 def ends(page: Page, size: int) -> bool:
@@ -78,7 +79,7 @@ def ends(page: Page, size: int) -> bool:
     return page.last if page.last is not None else len(page.items) < size
 
 
-def newest_first(fetch: Callable[[int, int], Page], limit: int, key: str = "id") -> Iterator[Row]:
+def newest_first(fetch: Callable[[int, int], Page], limit: int, where: str, key: str = "id") -> Iterator[Row]:
     """Yield the records of a list in descending order of creation, each once.
 
     Records added meanwhile only make later pages repeat some, and only the oldest vanish: no overlap is needed.
@@ -86,14 +87,22 @@ def newest_first(fetch: Callable[[int, int], Page], limit: int, key: str = "id")
     Args:
         fetch: Returns one page by its 1-based number and the number of items per page.
         limit: Items per page.
+        where: Name of the list, for messages.
         key: Field that identifies a record.
+
+    Raises:
+        StopError: Too many pages in a row hold no new record.
     """
     seen: set[str] = set()
-    number, last = 0, False
+    number, idle, last = 0, 0, False
     while not last:
         number += 1
         page = fetch(number, limit)
         fresh: Sequence[Row] = [row for row in page.items if str(row[key]) not in seen]
+        idle = 0 if fresh else idle + 1
+        if idle > IDLE_PAGES:
+            msg = f"{where}: {idle} pages in a row hold nothing new; the provider ignores the page number"
+            raise StopError(msg)
         seen.update(str(row[key]) for row in fresh)
         yield from fresh
         last = not page.items or ends(page, limit)

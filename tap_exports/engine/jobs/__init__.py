@@ -2,7 +2,7 @@
 
 from tap_exports.engine.jobs.journal import Journal
 from tap_exports.engine.jobs.lifecycle import CLOCK_SKEW, Lifecycle
-from tap_exports.engine.jobs.outcome import LOST, JobSettings, Outcome, describe
+from tap_exports.engine.jobs.outcome import LOST, STALLED, JobSettings, Outcome, describe
 from tap_exports.engine.jobs.statuses import Statuses
 
-__all__ = ["CLOCK_SKEW", "LOST", "JobSettings", "Journal", "Lifecycle", "Outcome", "Statuses", "describe"]
+__all__ = ["CLOCK_SKEW", "LOST", "STALLED", "JobSettings", "Journal", "Lifecycle", "Outcome", "Statuses", "describe"]

@@ -77,6 +77,7 @@ class Job:
         status: Where it stands.
         raw_status: The provider's own word, for messages.
         created_at: When the provider says that it was created.
+        updated_at: When the provider says that it changed last, or None.
         rows: The provider's own count of rows, once it gives one.
         progress: Anything that differs once the job has moved; feeds the stall timeout.
         reason: The provider's words on a failure.
@@ -93,6 +94,7 @@ class Job:
     status: Status
     raw_status: str = ""
     created_at: datetime | None = None
+    updated_at: datetime | None = None
     rows: int | None = None
     progress: object = None
     reason: str | None = None

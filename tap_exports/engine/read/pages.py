@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from tap_exports.engine import decode
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.http.whole import COUNTED, UNPROVEN, WholeList
 from tap_exports.engine.jobs import Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import OPERATION_ID, Checkpoint, Event, Job, Page, Proven, Reject, Rejected, Row, Rows
 from tap_exports.engine.read.files import Layouts
 from tap_exports.engine.read.tally import Limits, Tally
+from tap_exports.errors import CountError
+
+LOGGER = logging.getLogger("tap-exports.run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +25,18 @@ class PageReader:
     """Reads the rows of one run page by page.
 
     Attributes:
-        pages: Yields the pages of a job.
+        pages: Yields the pages of a job, each time from the beginning.
         layout: Columns, selection and contract of the stream.
         limits: Rejects allowed, and how counts are verified.
         clock: Measures `read_seconds`.
+        key: Fields that identify a row; without any, whole rows are compared between two reads.
     """
 
     pages: Callable[[Job], Iterator[Page]]
     layout: Layouts
     limits: Limits
     clock: Clock
+    key: Sequence[str] = ()
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
         """Yield the rows of a job. A broken read restarts at page 1: nothing proves that the pages are unchanged.
@@ -39,23 +47,21 @@ class PageReader:
         del state
         began, job, stream = self.clock.monotonic(), outcome.job, outcome.request.stream
         try:
-            total = yield from self._read(job, stream, tally)
+            found = WholeList(partial(self.pages, job), self.key, describe(stream, job, None))
+            yield from self._read(found, job, stream, tally)
             tally.end_file(stream, self.limits)
-            tally.verify(describe(stream, job, None), total, self.limits)
+            tally.ended, tally.counted = found.proof != UNPROVEN, found.proof == COUNTED
+            tally.agrees = check_list(found, self.limits)
             yield Proven(tally.agrees)
         finally:
             tally.read_seconds = self.clock.monotonic() - began
 
-    def _read(self, job: Job, stream: str, tally: Tally) -> Generator[Event, None, int | None]:
-        """Yield the rows of all pages; return the total of the last page that has one, else None."""
-        total = None
+    def _read(self, found: WholeList, job: Job, stream: str, tally: Tally) -> Iterator[Event]:
         tally.begin_file()
-        for page in self.pages(job):
-            total = page.total if page.total is not None else total
+        for page in found.pages():
             first = tally.file_rows + tally.file_rejects + 1
             for item in decode.conform(page.items, self.layout(), first, stream):
                 yield from self._item(item, job, stream, tally)
-        return total
 
     def _item(self, item: decode.Decoded, job: Job, stream: str, tally: Tally) -> Iterator[Event]:
         if isinstance(item, Reject):
@@ -66,6 +72,25 @@ class PageReader:
             tally.add(len(item))
         else:
             yield item
+
+
+def check_list(found: WholeList, limits: Limits) -> bool:
+    """Return whether a list that was read is whole: its reads agree, and so does the provider's total, if there is one.
+
+    A total below what two reads agree on is wrong by itself: it stops nothing, but no version is activated over it.
+
+    Raises:
+        CountError: The list is not proven whole, or shows less than its total, and `verify_counts` is `fail`.
+    """
+    if found.proof != UNPROVEN and found.total in {None, found.distinct}:
+        return True
+    message = f"{found.complaint} (verify_counts: {limits.verify_counts})"
+    is_longer = found.proof != UNPROVEN and found.total is not None and found.distinct > found.total
+    if limits.verify_counts == "fail" and not is_longer:
+        raise CountError(message)
+    if limits.verify_counts != "off":
+        LOGGER.warning("%s", message)
+    return False
 
 
 @dataclass(slots=True)

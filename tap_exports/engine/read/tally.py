@@ -42,6 +42,7 @@ class Tally:
         read_seconds: Spent on downloading, decoding and writing.
         agrees: Whether nothing is known to be missing; False once a count of the provider differs.
         counted: Whether the provider gave a count that was compared.
+        ended: Whether the end of the rows is proven.
         file_rows: Rows of the current file, written or covered by STATE.
         file_rejects: Rows rejected of the current file.
         last_reject: The most recent reject, for messages.
@@ -54,6 +55,7 @@ class Tally:
     read_seconds: float = 0
     agrees: bool = True
     counted: bool = False
+    ended: bool = True
     file_rows: int = 0
     file_rejects: int = 0
     last_reject: Reject | None = field(default=None, repr=False)
@@ -103,7 +105,9 @@ class Tally:
 
     @property
     def proof(self) -> str:
-        """Return the level of the proof: `A` where a count of the provider agrees, `B` for a proper end alone."""
+        """Return the level of the proof: `A` for a count that agrees, `B` for a proper end, else `C`."""
+        if not self.ended:
+            return "C"
         return "A" if self.counted and self.agrees else "B"
 
 

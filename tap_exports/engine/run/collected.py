@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 from tap_exports.engine import windows
 from tap_exports.engine.api import Collects
 from tap_exports.engine.clock import MILLISECOND, Clock, to_text
-from tap_exports.engine.jobs import Outcome, Statuses, describe
+from tap_exports.engine.jobs import STALLED, Outcome, Statuses, describe
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Request, Status, Window
+from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Receipt, Request, Status, Window
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, receipt
 from tap_exports.engine.run.created import Export
+from tap_exports.engine.run.listed import LONGEST_OPEN
 from tap_exports.errors import TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -28,6 +29,7 @@ class CollectRun:
 
     Attributes:
         statuses: Status words that the configuration explains.
+        stall_seconds: A job without any change for so long is passed (`job_stall_timeout_seconds`).
     """
 
     export: Export
@@ -36,12 +38,15 @@ class CollectRun:
     state: StreamState
     clock: Clock
     statuses: Statuses = field(default_factory=Statuses)
+    stall_seconds: float = 3600
 
     def start(self) -> None:
         """Do nothing: this run creates no job."""
 
     def events(self) -> Iterator[Event]:
         """Yield the rows of every completed job, oldest first; stop before the first job that is still open.
+
+        No job is read before the list of all jobs is: the api raises where it is not proven whole.
 
         Raises:
             TapError: What stopped the stream; the bookmark stands at the last job that was proven.
@@ -51,9 +56,13 @@ class CollectRun:
             return
         request = Request(self.export.provider, self.export.stream, self.export.params)
         is_whole = True
-        for job in map(self.statuses.applied, self.api.completed(request, window)):
+        for job in sorted(map(self.statuses.applied, self.api.completed(request, window)), key=_age):
             if job.created_at:
                 yield from self._advance(windows.floor_millisecond(job.created_at) - MILLISECOND)
+            if self._has_stalled(job):
+                yield self._passed(request, job)
+                is_whole = False
+                continue
             if not job.status.is_terminal:
                 LOGGER.info("%s: job %s is %s; the next run reads it", self.export.stream, job.id, job.raw_status)
                 return
@@ -67,6 +76,23 @@ class CollectRun:
         return windows.due_here(
             self.state.instant, export.start, export.until, self.clock.now(), export.settling_seconds
         )
+
+    def _has_stalled(self, job: Job) -> bool:
+        """Return whether an open job has not changed for `stall_seconds`, or is older than any job may become."""
+        if job.status.is_terminal or job.created_at is None:
+            return False
+        now, changed = self.clock.now(), max(job.created_at, job.updated_at or job.created_at)
+        return now - changed >= timedelta(seconds=self.stall_seconds) or now - job.created_at > LONGEST_OPEN
+
+    def _passed(self, request: Request, job: Job) -> Receipt:
+        """Return the receipt of a job that is passed although it may still end."""
+        reason = (
+            f'it is "{job.raw_status}", without a change for {self.stall_seconds:.0f} s (job_stall_timeout_seconds) or '
+            f"for more than {LONGEST_OPEN.days} days; it is passed, and not read if it ends later"
+        )
+        LOGGER.warning("%s: job %s: %s", self.export.stream, job.id, reason)
+        request = Request(request.provider, request.stream, {**request.params, "job_id": job.id})
+        return receipt(Outcome(request, job, job.created_at or self.clock.now(), 0.0, 0), Tally(), STALLED, reason)
 
     def _read(self, request: Request, job: Job) -> Generator[Event, None, bool]:
         """Yield the rows of a job; return whether they are all."""
@@ -108,3 +134,8 @@ class CollectRun:
                 if entry.requested_at <= instant:
                     self.state.forget(entry.fingerprint)
             yield Checkpoint()
+
+
+def _age(job: Job) -> tuple[bool, datetime, str]:
+    """Order jobs by creation, then by id; those without an instant come last."""
+    return job.created_at is None, job.created_at or datetime.max.replace(tzinfo=timezone.utc), job.id

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tap_exports.engine import decode, windows
 from tap_exports.engine.clock import MILLISECOND, Clock, from_text, to_text
 from tap_exports.engine.decode.layout import RAW_LIMIT, excerpt
+from tap_exports.engine.http.whole import UNPROVEN, WholeList
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Page, Proven, Reject, Rejected, Row, Rows, Window
 from tap_exports.engine.read.files import Layouts
-from tap_exports.engine.read.tally import Limits, Tally, check_count
+from tap_exports.engine.read.pages import check_list
+from tap_exports.engine.read.tally import Limits, Tally
+
+LOGGER = logging.getLogger("tap-exports.run")
+LONGEST_OPEN = timedelta(days=7)
+Pages = Callable[[], Iterable[Page]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +29,22 @@ class Listing:
 
     Attributes:
         stream: The stream's name.
-        pages: Yields the pages of a window; None reads the whole list.
+        lists: Returns the lists of a window (None: without bounds), each as what yields its pages from the beginning.
+        key: Fields that identify a record of a list; without any, whole records are compared between two reads.
         replication_key: The field with the creation instant, or None for a full read.
-        is_open: Returns whether a record may still change; the bookmark never passes such a record.
+        is_open: Returns whether a record may still change; the bookmark never passes such a record, unless it is older
+            than `LONGEST_OPEN`.
         ordered: Whether the provider promises to sort by the replication key, oldest first: the bookmark then moves
-            after each page while pages come sorted; otherwise it moves once, after the whole list.
+            after each page while pages come sorted and nothing shows that the list changes (`WholeList.is_steady`);
+            otherwise it moves once, after the whole list.
         start: Start of the first window, or None for no lower bound.
         until: Upper bound (`end_date`), or None for now.
         settling_seconds: A window ends at now minus this.
     """
 
     stream: str
-    pages: Callable[[Window | None], Iterable[Page]]
+    lists: Callable[[Window | None], Sequence[Pages]]
+    key: Sequence[str] = ()
     replication_key: str | None = None
     is_open: Callable[[Row], bool] | None = None
     start: datetime | None = None
@@ -55,7 +66,8 @@ class ListRun:
     _held: datetime | None = None
     _latest: datetime | None = None
     _sorted: bool = True
-    _seen: int = 0
+    _stale: int = 0
+    _stalest: Row | None = None
 
     def start(self) -> None:
         """Do nothing: a list needs no job."""
@@ -72,18 +84,23 @@ class ListRun:
         window = self._window() if self.listing.replication_key else None
         if self.listing.replication_key and window is None:
             return
-        total = None
-        for page in self.listing.pages(window):
-            self._seen += len(page.items)
-            total = page.total if page.total is not None else total
-            yield from self._page(page, window)
-        is_whole = total is None or self._seen == total
-        if total is not None and self._seen < total:
-            check_count(self.listing.stream, self._seen, total, self.limits)
+        lists = [WholeList(pages, self.listing.key, self.listing.stream) for pages in self.listing.lists(window)]
+        is_whole = True
+        for each in lists:
+            yield from self._read(each, window)
+            is_whole = check_list(each, self.limits) and is_whole
         self._tally.end_file(self.listing.stream, self.limits)
-        if window is not None:
+        self._warn_of_stale()
+        if window is not None and all(each.proof != UNPROVEN for each in lists):
             yield from self._advance(window.end)
         yield Proven(is_whole)
+
+    def _read(self, found: WholeList, window: Window | None) -> Iterator[Event]:
+        for page in found.pages():
+            yield from self._page(page, window)
+            follows = self.listing.ordered and self._sorted and found.is_steady
+            if window and follows and self._latest and not self._tally.rejects:
+                yield from self._advance(self._latest - MILLISECOND)
 
     def _window(self) -> Window | None:
         of = self.listing
@@ -96,8 +113,6 @@ class ListRun:
             self._tally.add(len(page.items))
         else:
             yield from self._sifted(page.items, layout, window)
-        if window and self.listing.ordered and self._sorted and self._latest and not self._tally.rejects:
-            yield from self._advance(self._latest - MILLISECOND)
 
     def _fits_whole(self, items: Sequence[Row], layout: decode.Layout, window: Window | None) -> bool:
         """Return whether all records of a page fit the schema, lie in the window and are sorted (the fast path)."""
@@ -110,9 +125,8 @@ class ListRun:
         first, last = windows.floor_millisecond(instants[0]), windows.floor_millisecond(instants[-1])
         if last > window.end or (window.start and first < window.start):
             return False
-        held = next((i for i, row in enumerate(items) if self.listing.is_open and self.listing.is_open(row)), None)
-        if held is not None:
-            self._held = min(self._held or last, windows.floor_millisecond(instants[held]))
+        for row, instant in zip(items, instants, strict=True) if self.listing.is_open else ():
+            self._hold(row, windows.floor_millisecond(instant))
         self._sorted = self._sorted and (self._latest is None or first >= self._latest)
         self._latest = max(self._latest or last, last)
         return True
@@ -149,11 +163,32 @@ class ListRun:
         """Return whether a record lies in the window; update the instants that limit the bookmark."""
         if created > window.end or (window.start and created < window.start):
             return False
-        if self.listing.is_open and self.listing.is_open(row):
-            self._held = min(self._held or created, created)
+        self._hold(row, created)
         self._sorted = self._sorted and (self._latest is None or created >= self._latest)
         self._latest = max(self._latest or created, created)
         return True
+
+    def _hold(self, row: Row, created: datetime) -> None:
+        """Keep the bookmark before a record that will still change, unless it is older than `LONGEST_OPEN`."""
+        if self.listing.is_open is None or not self.listing.is_open(row):
+            return
+        if self.clock.now() - created <= LONGEST_OPEN:
+            self._held = min(self._held or created, created)
+            return
+        self._stale += 1
+        self._stalest = self._stalest or row
+
+    def _warn_of_stale(self) -> None:
+        if self._stalest is not None:
+            named = {name: self._stalest.get(name) for name in (*self.listing.key, "status")}
+            LOGGER.warning(
+                "%s: %d records did not end within %d days, the first is %s; the bookmark passes them, so a later "
+                "change does not bring them again",
+                self.listing.stream,
+                self._stale,
+                LONGEST_OPEN.days,
+                named,
+            )
 
     def _undated(self, row: Row) -> Reject:
         key = self.listing.replication_key or ""

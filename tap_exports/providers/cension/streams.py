@@ -87,6 +87,7 @@ class ExportRows(PagedStream):
             self.layout,
             settings.limits(self.config),
             self.tap.clock,
+            self.entry.get("primary_keys") or (),
         )
         return GivenRun(
             stream=self.name,

@@ -6,14 +6,14 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.decode import infer_columns
-from tap_exports.engine.http import fields
 from tap_exports.engine.jobs.budget import Budget
 from tap_exports.engine.model import Column, Page, Row, Window
-from tap_exports.engine.run.listed import ListRun
+from tap_exports.engine.run.listed import ListRun, Pages
 from tap_exports.errors import ConfigError
 from tap_exports.providers.cornect import schemas
 from tap_exports.providers.cornect.api import API_URL, EMPTY, STATUSES, CornectApi, parse_error
@@ -77,7 +77,7 @@ class Credits(Snapshot):
     def pages(self, window: Window | None) -> Iterable[Page]:
         """Yield the one row."""
         del window
-        yield Page([(self.shown or self.cornect.credits())[0]])
+        yield Page([(self.shown or self.cornect.credits())[0]], last=True)
 
 
 class CreditTransactions(Snapshot):
@@ -100,7 +100,7 @@ class CreditTransactions(Snapshot):
         bookmark = self.ledger.instant
         if window and bookmark and transactions and from_text(transactions[0]["created_at"]) > bookmark:
             LOGGER.warning("%s: all transactions shown are newer than the last run; some may be missed", self.name)
-        yield Page(transactions)
+        yield Page(transactions, last=True)
 
 
 class Companies(CornectStream):
@@ -128,16 +128,15 @@ class Companies(CornectStream):
         keys = super().discover_columns()
         return keys | infer_columns(row for page in firsts for row in page.items) | keys
 
-    def pages(self, window: Window | None) -> Iterable[Page]:
-        """Yield the pages of all searches."""
+    def lists(self, window: Window | None) -> Sequence[Pages]:
+        """Return the list of each search."""
         del window
-        before = 0
-        for entry in self.searches:
-            count = 0
-            for page in self.found(entry):
-                count = max(count, page.total or 0)
-                yield Page(page.items, before + count if page.total is not None else None)
-            before += count
+        return [partial(self.found, entry) for entry in self.searches]
+
+    def check_connection(self) -> None:
+        """Read the first page of the first search."""
+        for entry in self.searches[:1]:
+            next(self.found(entry), None)
 
     def found(self, entry: Entry) -> Iterator[Page]:
         """Yield the pages of one search, with its name in each row."""
@@ -163,7 +162,7 @@ class Exports(CornectStream):
     properties = schemas.EXPORT
     primary_keys = ("id",)
     replication_key = "created_at"
-    open_statuses = frozenset({"pending", "processing"})
+    statuses = STATUSES
 
     def __init__(self, tap: Services, api: CornectApi, ids: Callable[[], Sequence[str]]) -> None:
         """Keep what gives the ids of the configuration and the ledger."""
@@ -173,11 +172,7 @@ class Exports(CornectStream):
     def pages(self, window: Window | None) -> Iterable[Page]:
         """Yield the exports, oldest first."""
         rows = list(self.cornect.exports(window, self.ids()))
-        yield Page(sorted(rows, key=lambda row: (str(row.get("created_at")), str(row["id"]))))
-
-    def is_open(self, row: Row) -> bool:
-        """Tell of a job that it is not terminal; an unknown status is not."""
-        return not fields.status(STATUSES, row.get("status")).is_terminal
+        yield Page(sorted(rows, key=lambda row: (str(row.get("created_at")), str(row["id"]))), last=True)
 
 
 class ExportRows(SampledExportStream):

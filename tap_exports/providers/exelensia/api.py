@@ -10,6 +10,7 @@ from typing import Any
 from tap_exports.engine.clock import MILLISECOND, to_text
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.pages import read_pages
+from tap_exports.engine.http.whole import WholeList
 from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Column, Job, Kind, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError, RefusedError
@@ -24,6 +25,9 @@ STATUSES = {
     "COMPLETED": Status.COMPLETED,
     "FAILED": Status.FAILED,
 }
+
+# https://exelensia.com/docs/api-reference/files: PENDING while it is uploaded.
+FILE_STATUSES = {"PENDING": Status.PENDING, "READY": Status.COMPLETED, "FAILED": Status.FAILED}
 
 # Field types of a schema; `string`, `date` and `number` are documented, the rest is what such APIs call theirs.
 KINDS = {
@@ -66,6 +70,14 @@ class ExelensiaApi:
             f"exelensia {path}",
         )
 
+    def whole(self, path: str) -> Iterator[Page]:
+        """Yield the pages of a resource, all of it.
+
+        Raises:
+            CountError: The list is not proven whole.
+        """
+        return WholeList(lambda: self.list(path, None), ("id",), f"exelensia {path}").required()
+
     # https://exelensia.com/docs/api-reference/schemas: GET /schemas/{id}.
     def schema(self, schema_id: str) -> Row:
         """Return the definition of a schema.
@@ -76,7 +88,7 @@ class ExelensiaApi:
         try:
             return unwrap(self._client.get(f"/v1/schemas/{schema_id}").json())
         except NotFoundError:
-            for page in self.list("/v1/schemas", None):
+            for page in self.whole("/v1/schemas"):
                 if found := next((s for s in page.items if s.get("id") == schema_id), None):
                     return found
         msg = f"exelensia: no schema {schema_id} (exports.schema_id) in the account of this key"
@@ -110,6 +122,10 @@ class ExelensiaApi:
         return None
 
     def _exports(self, params: Mapping[str, Any]) -> Iterator[Page]:
+        """Yield the exports; at the end all of them, so that one that is not among them does not exist."""
+        return WholeList(lambda: self._read_exports(params), ("id",), "exelensia /v1/exports").required()
+
+    def _read_exports(self, params: Mapping[str, Any]) -> Iterator[Page]:
         order = "asc" if params else "desc"
         query = {"limit": LIMIT, "sort_by": "createdAt", "sort_order": order, **params}
         return read_pages(
@@ -172,12 +188,11 @@ class ExelensiaApi:
                     yield parse_job(item)
 
     def completed(self, request: Request, window: Window) -> Iterator[Job]:
-        """Yield the exports of a schema created in a window, oldest first."""
-        jobs = list(self._matching(request, bounds(window)))
-        dated = [(job.created_at, job) for job in jobs if job.created_at is not None]
-        start = window.start
-        inside = [pair for pair in dated if (start is None or pair[0] >= start) and pair[0] <= window.end]
-        return iter([job for _, job in sorted(inside, key=lambda pair: (pair[0], pair[1].id))])
+        """Yield the exports of a schema created in a window."""
+        for job in self._matching(request, bounds(window)):
+            created, start = job.created_at, window.start
+            if created is not None and (start is None or created >= start) and created <= window.end:
+                yield job
 
 
 def bounds(window: Window | None) -> dict[str, Any]:
@@ -249,6 +264,7 @@ def parse_job(item: Row) -> Job:
         raw_status=raw,
         created_at=fields.instant(item.get("createdAt"), f"exelensia: createdAt of export {item['id']}"),
         data=item,
+        updated_at=fields.instant(item.get("updatedAt"), f"exelensia: updatedAt of export {item['id']}"),
     )
 
 

@@ -12,7 +12,15 @@ from tap_exports.engine.model import Column, Kind, Request, Row
 from tap_exports.engine.read.samples import sample_columns
 from tap_exports.engine.windows import floor_millisecond
 from tap_exports.providers.exelensia import schemas
-from tap_exports.providers.exelensia.api import API_URL, KINDS, ExelensiaApi, parse_columns, parse_error
+from tap_exports.providers.exelensia.api import (
+    API_URL,
+    FILE_STATUSES,
+    KINDS,
+    STATUSES,
+    ExelensiaApi,
+    parse_columns,
+    parse_error,
+)
 from tap_exports.singer.columns import to_property
 from tap_exports.singer.streams.kinds import Entry, ExportStream, ListStream
 from tap_exports.singer.streams.services import Services
@@ -26,23 +34,21 @@ class Schemas(ListStream):
     """Extraction schemas of the team.
 
     Docs: https://exelensia.com/docs/api-reference/schemas
-    Window: createdAt, cut to the millisecond.
-    Caveats: a later change of a schema does not bring it again.
+    Window: none; few, and they change.
+    Caveats: a schema that was deleted stays at targets that ignore versions of full tables.
     """
 
     name = "exelensia_schemas"
     path = "/v1/schemas"
     properties = schemas.SCHEMA
     primary_keys = ("id",)
-    replication_key = "createdAt"
-    ordered = True
 
 
 class Templates(Schemas):
     """Templates of the platform, read-only.
 
     Docs: https://exelensia.com/docs/api-reference/templates
-    Window: createdAt, cut to the millisecond.
+    Window: none; few, and they change.
     Caveats: as for schemas.
     """
 
@@ -54,8 +60,10 @@ class Files(ListStream):
     """Uploaded files.
 
     Docs: https://exelensia.com/docs/api-reference/files
-    Window: createdAt, cut to the millisecond.
-    Caveats: a file may stay PENDING for ever (an upload that was never finished), so the bookmark does not wait for it.
+    Window: createdAt, cut to the millisecond; never past a file that is PENDING or of an unknown status, so that its
+        later status arrives.
+    Caveats: a file may stay PENDING for ever (an upload that was never finished): after 7 days the bookmark passes it,
+        with a warning. A change of a READY or FAILED file, such as another filename, does not bring it again.
     """
 
     name = "exelensia_files"
@@ -64,14 +72,16 @@ class Files(ListStream):
     primary_keys = ("id",)
     replication_key = "createdAt"
     ordered = True
+    statuses = FILE_STATUSES
 
 
 class Processes(ListStream):
     """Extraction jobs.
 
     Docs: https://exelensia.com/docs/api-reference/process
-    Window: createdAt, cut to the millisecond.
-    Caveats: file_id may name a file that was deleted; a later change of status does not bring a job again.
+    Window: createdAt, cut to the millisecond; never past a job that is not terminal, so that its later status arrives.
+    Caveats: file_id may name a file that was deleted. After 7 days the bookmark passes a job that is still open, with a
+        warning; a change of one that has ended does not bring it again.
     """
 
     name = "exelensia_processes"
@@ -80,6 +90,7 @@ class Processes(ListStream):
     primary_keys = ("id",)
     replication_key = "createdAt"
     ordered = True
+    statuses = STATUSES
 
 
 class Results(ListStream):
@@ -87,7 +98,8 @@ class Results(ListStream):
 
     Docs: https://exelensia.com/docs/api-reference/results
     Window: createdAt, cut to the millisecond.
-    Caveats: the extraction's fields are the union of all schemas of the team.
+    Caveats: the extraction's fields are the union of all schemas of the team. A result that is corrected later does not
+        come again.
     """
 
     name = "exelensia_results"
@@ -101,7 +113,7 @@ class Results(ListStream):
     def discover_columns(self) -> dict[str, Column]:
         """Return the documented fields, and the extraction with the fields of all schemas."""
         fields: dict[str, Any] = {}
-        for page in self.api.list("/v1/schemas", None):
+        for page in self.api.whole("/v1/schemas"):
             for schema in page.items:
                 for field in (schema.get("schema") or {}).get("fields") or []:
                     kind = KINDS.get(str(field.get("type")).lower())
@@ -115,7 +127,7 @@ class Exports(ListStream):
 
     Docs: https://exelensia.com/docs/api-reference/exports
     Window: createdAt; never past a job that is not terminal, so status changes arrive.
-    Caveats: a failed job gives no reason.
+    Caveats: a failed job gives no reason. After 7 days the bookmark passes a job that is still open, with a warning.
     """
 
     name = "exelensia_exports"
@@ -124,7 +136,7 @@ class Exports(ListStream):
     primary_keys = ("id",)
     replication_key = "createdAt"
     ordered = True
-    open_statuses = frozenset({"PENDING", "PROCESSING"})
+    statuses = STATUSES
 
 
 class ExportRows(ExportStream):

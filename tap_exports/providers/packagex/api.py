@@ -11,6 +11,7 @@ from tap_exports.engine.clock import to_text
 from tap_exports.engine.decode.instants import instant_text
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.shifting import newest_first, read_shifting
+from tap_exports.engine.http.whole import WholeList
 from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError
@@ -66,7 +67,7 @@ class PackagexApi:
         return parse_page(self._client.get(path, params).json())
 
     def _newest(self) -> Iterator[Row]:
-        return newest_first(lambda number, size: self._page(PATH, number, size, "desc"), LIMIT)
+        return newest_first(lambda number, size: self._page(PATH, number, size, "desc"), LIMIT, f"packagex {PATH}")
 
     # https://docs.packagex.io/apis/exports/write: options as in the resource's own list.
     def submit(self, request: Request) -> Job:
@@ -117,8 +118,8 @@ class PackagexApi:
         return ", ".join([*resource, *(name for name in options if name != "limit")])
 
     def completed(self, request: Request, window: Window) -> Iterator[Job]:
-        """Yield the exports of a resource created in a window, oldest first."""
-        for page in self.list(PATH, window):
+        """Yield the exports of a resource created in a window."""
+        for page in WholeList(lambda: self.list(PATH, window), ("id",), f"packagex {PATH}").required():
             for item in page.items:
                 job = parse_job(item)
                 if is_like(item, request.params) and job.created_at is not None and is_within(job.created_at, window):
@@ -200,6 +201,7 @@ def parse_job(item: Row) -> Job:
         status=fields.status(STATUSES, raw),
         raw_status=raw,
         created_at=fields.instant(record.get("created_at"), f"packagex: created_at of export {item['id']}"),
+        updated_at=fields.instant(record.get("updated_at"), f"packagex: updated_at of export {item['id']}"),
         progress=(item.get("count_total"), item.get("count_batches")),
         reason=item.get("reason"),
         data=item,

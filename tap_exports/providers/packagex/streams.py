@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_exports.engine.http import fields
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Column, Kind, Row
+from tap_exports.engine.model import Column, Kind
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.run.followed import FollowRun, LeadingState, Quiet
 from tap_exports.errors import ConfigError
@@ -48,13 +47,9 @@ class Exports(WholeSecondStream, ListStream):
     properties = schemas.EXPORT
     primary_keys = ("id",)
     replication_key = "created_at"
-    open_statuses = frozenset({"queued", "processing"})
+    statuses = STATUSES
     free_texts = frozenset({"reason"})
     retention = RETENTION
-
-    def is_open(self, row: Row) -> bool:
-        """Tell of a job that it is not terminal; an unknown status is not."""
-        return not fields.status(STATUSES, row.get("status")).is_terminal
 
 
 class ExportRows(SampledExportStream):

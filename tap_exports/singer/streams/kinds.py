@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -11,6 +11,7 @@ from tap_exports import settings
 from tap_exports.engine.api import Collects, Delivers
 from tap_exports.engine.decode import CsvDialect, Layout, Notation, bounded, infer_columns
 from tap_exports.engine.download import download
+from tap_exports.engine.http import fields
 from tap_exports.engine.jobs import Statuses
 from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Row, Status, Window
 from tap_exports.engine.read.files import FileReader, Reads
@@ -18,7 +19,7 @@ from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.prefetch import Prefetch
 from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import Export, ExportRun
-from tap_exports.engine.run.listed import Listing, ListRun
+from tap_exports.engine.run.listed import Listing, ListRun, Pages
 from tap_exports.singer.columns import FILE_LINEAGE, WINDOW_LINEAGE, to_columns, to_property
 from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
@@ -47,14 +48,15 @@ class ListStream(EventStream):
         path: The resource's path.
         properties: Its documented fields.
         verify_counts: The provider's default of that setting.
-        open_statuses: Statuses of records that may still change; the bookmark never passes such a record.
+        statuses: What the records' statuses mean, or None where they have none: the bookmark never passes a record
+            whose status is not terminal, or not known.
         ordered: Whether the provider sorts by the replication key, so that the bookmark may move after each page.
     """
 
     path: ClassVar[str]
     properties: ClassVar[PropertiesList]
     verify_counts: ClassVar[str] = "fail"
-    open_statuses: ClassVar[frozenset[str]] = frozenset()
+    statuses: ClassVar[Mapping[str, Status] | None] = None
     ordered: ClassVar[bool] = False
 
     def __init__(self, tap: Services, api: Lists) -> None:
@@ -70,9 +72,13 @@ class ListStream(EventStream):
         """Yield the pages of a window."""
         return self.api.list(self.path, window)
 
+    def lists(self, window: Window | None) -> Sequence[Pages]:
+        """Return the lists of a window; most streams have one."""
+        return [partial(self.pages, window)]
+
     def is_open(self, row: Row) -> bool:
-        """Return whether a record may still change."""
-        return row.get("status") in self.open_statuses
+        """Return whether a record may still change; one of an unknown status may."""
+        return not fields.status(self.statuses or {}, row.get("status")).is_terminal
 
     def _is_open(self, row: Row) -> bool:
         """Return whether a record may still change; `statuses` of the provider's configuration goes first."""
@@ -81,9 +87,10 @@ class ListStream(EventStream):
         return self.is_open(row) if known is Status.UNKNOWN else not known.is_terminal
 
     def make_run(self) -> Run:
-        """Return a run over the list."""
-        is_open = self._is_open if self.open_statuses else None
-        return list_run(self, self.pages, is_open, self.verify_counts, ordered=self.ordered)
+        """Return a run over the lists."""
+        may_change = self._is_open if self.statuses is not None else None
+        keys = self.primary_keys
+        return list_run(self, self.lists, keys, may_change, self.verify_counts, ordered=self.ordered)
 
     def check_connection(self) -> None:
         """Read the first page."""
@@ -162,8 +169,8 @@ class PagedStream(EntryStream):
         return infer_columns(first.items if first else ())
 
     def make_run(self) -> Run:
-        """Return a run over all pages."""
-        return list_run(self, self.pages)
+        """Return a run over all pages; without a configured key, whole rows tell whether they are all."""
+        return list_run(self, lambda window: [partial(self.pages, window)], self.entry.get("primary_keys") or ())
 
     def check_connection(self) -> None:
         """Read the first page."""
@@ -240,8 +247,9 @@ class ExportStream(EntryStream):
         """Return a run that creates jobs, or with `mode: collect` one that reads completed jobs of others."""
         reader = self.guarded(self.reader())
         if self.entry.get("mode") == "collect" and isinstance(self.api, Collects):
+            stall = self.config["job_stall_timeout_seconds"]
             statuses = self.lifecycle.statuses
-            return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses)
+            return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses, stall)
         return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time)
 
     def reader(self) -> FileReader:
@@ -272,19 +280,21 @@ def csv_dialect(block: Entry, entry: Entry) -> CsvDialect:
 
 def list_run(
     stream: EventStream,
-    pages: Callable[[Window | None], Iterable[Page]],
-    is_open: Callable[[Row], bool] | None = None,
+    lists: Callable[[Window | None], Sequence[Pages]],
+    key: Sequence[str] = (),
+    may_change: Callable[[Row], bool] | None = None,
     verify_counts: str = "fail",
     *,
     ordered: bool = False,
 ) -> ListRun:
-    """Return a run over a list; `verify_counts` is the provider's default of that setting."""
+    """Return a run over lists; `verify_counts` is the provider's default of that setting."""
     span = stream.tap.date_range
     listing = Listing(
         stream=stream.name,
-        pages=pages,
+        lists=lists,
+        key=key,
         replication_key=stream.replication_key if stream.replication_method == "INCREMENTAL" else None,
-        is_open=is_open,
+        is_open=may_change,
         start=span.start,
         until=span.until,
         settling_seconds=span.settling_seconds,
