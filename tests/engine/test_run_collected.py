@@ -99,7 +99,7 @@ def test_an_open_job_stops_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING, Status.UNKNOWN])
 def test_a_job_that_never_ends_is_passed(tmp_path: Path, caplog: pytest.LogCaptureFixture, status: Status) -> None:
-    """Once it has not changed for `job_stall_timeout_seconds`, with a receipt and a warning: jobs behind it are read."""
+    """Once it has not changed for `job_stall_timeout_seconds`, with a receipt: the jobs behind it are read."""
     jobs = [made("j1", 1), made("j2", 2, status, raw_status="WAITING"), made("j3", 3)]
     log, error, _ = collect(tmp_path, jobs, {}, stall=3600)
     assert (values(log), bookmarks(log)[-1], error) == (["1", "3"], END, "")

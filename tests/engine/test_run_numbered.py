@@ -298,7 +298,7 @@ def test_the_last_count_holds(verify: str, proves: bool) -> None:  # noqa: FBT00
     ],
 )
 def test_the_receipt_says_how_the_rows_of_a_run_are_proven(pages: list[Page], proof: str) -> None:
-    """Distinct rows as many as counted are `A`; two reads that agree `B`, as for rows that stand twice without a key."""
+    """Distinct rows as many as counted are `A`; two reads that agree are `B`, as for rows that stand twice."""
     log, tally = pages_read(pages, Limits())
     assert (len(values(log)), tally.proof) == (2, proof)
 
@@ -309,9 +309,9 @@ def test_rows_of_a_run_that_never_agree_are_not_proven() -> None:
     read = PageReader(lambda _: iter([Page([{"a": str(next(fresh))}], total=50)]), layout, Limits("warn"), FakeClock())
     tally, outcome = Tally(), Outcome(BEGIN, job("7"), NOW, 0.0, 0)
     told = list(read.read(outcome, StreamState.detached("s", {}), tally))
-    assert (told[-1], tally.proof) == (Proven(False), "C")
+    assert (told[-1], tally.proof) == (Proven(is_whole=False), "C")
     read = replace(read, limits=Limits())
-    with pytest.raises(StopError, match="^s, job 7: 8 reads of this list differ, they show 8 different records"):
+    with pytest.raises(StopError, match=r"^s, job 7: 8 reads of this list differ, they show 8 different records"):
         list(read.read(outcome, StreamState.detached("s", {}), Tally()))
 
 

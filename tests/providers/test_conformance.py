@@ -38,7 +38,7 @@ ATTRIBUTES = [
     "lineage",
     "bookmark_kind",
     "ordered",
-    "open_statuses",
+    "statuses",
     "free_texts",
     "verify_counts",
     "max_window_days",
