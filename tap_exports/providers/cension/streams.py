@@ -56,9 +56,9 @@ class ExportRows(PagedStream):
 
     Docs: https://www.cension.ai/docs/api/exports/
     Window: operationId, ascending, each run read whole once it is completed; without any operation id the full table.
-    Caveats: rows have no id of their own and no order is promised, so set primary_keys, which have to be unique: without
-        them whole rows tell whether all came, and where rows repeat each run reads twice and its receipt says proof B.
-        Columns come from page 1.
+    Caveats: rows have no id of their own and no order is promised, so set primary_keys, which have to be unique.
+        Without them whole rows tell whether all came; where rows repeat, each run reads twice and its receipt says
+        proof B. Columns come from page 1.
     """
 
     bookmark_kind = Kind.INTEGER
@@ -110,8 +110,9 @@ class Query(PagedStream):
 
     Docs: https://cension.ai/docs/api/playground
     Window: the configured replication_key, cut here since the API has no filter; without one the full table.
-    Caveats: beta; whether all rows came is told as for exports; a row that changes does not come again, unless the
-        replication_key says when it changed. The SQL cannot take parameters. Incremental rows without primary_keys have no key: they are appended.
+    Caveats: beta; whether all rows came is told as for exports. A row that changes does not come again, unless the
+        replication_key says when it changed. The SQL cannot take parameters. Incremental rows without primary_keys
+        have no key: they are appended.
     """
 
     def __init__(self, tap: Services, api: CensionApi, entry: Entry) -> None:

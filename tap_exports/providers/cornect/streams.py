@@ -155,8 +155,8 @@ class Exports(CornectStream):
 
     Docs: https://cornect.io/docs/api/reference/exports/get
     Window: created_at; never past a job that is not terminal, so status changes arrive.
-    Caveats: the API lists no exports: one that was made elsewhere without a charge is not known. After 7 days the bookmark
-        passes a job that is still open, with a warning.
+    Caveats: the API lists no exports: one that was made elsewhere without a charge is not known. After 7 days the
+        bookmark passes a job that is still open, with a warning.
     """
 
     name = "cornect_exports"

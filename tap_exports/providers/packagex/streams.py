@@ -39,8 +39,8 @@ class Exports(WholeSecondStream, ListStream):
 
     Docs: https://docs.packagex.io/apis/exports/retrieve
     Window: created_at, cut here since the list has no such filter; never past a job that is not terminal.
-    Caveats: the provider removes jobs after 24 hours, so run at least daily; a job that is still open by then stays at the
-        target as it was.
+    Caveats: the provider removes jobs after 24 hours, so run at least daily; a job that is still open by then stays
+        at the target as it was.
     """
 
     name = "packagex_exports"
