@@ -13,7 +13,7 @@ from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
 from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.model import Column, Job, Kind, RemoteFile, Request, Status, Window
-from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError, RefusedError
+from tap_exports.errors import BadContentError, CountError, JobLostError, NotFoundError, NotReadyError, RefusedError
 from tap_exports.providers.exelensia.api import (
     STATUSES,
     ExelensiaApi,
@@ -396,6 +396,25 @@ def test_jobs_of_others_are_cut_to_the_window() -> None:
     ]
     api, _ = connect({EXPORTS: [listed(*items)]})
     assert [found.id for found in api.completed(request(None), JANUARY)] == ["c", "b", "a"]
+
+
+def counted(total: int, pages: int, *ids: str) -> dict[str, Any]:
+    rows = [{**EXPORT, "id": name, "createdAt": "2024-01-01T00:00:00.000Z"} for name in ids]
+    return {"data": rows, "meta": {"total": total, "totalPages": pages}}
+
+
+def test_a_deleted_export_hides_none_of_others() -> None:
+    """One deleted between two pages moves the next one onto the page that was read: the list is read again."""
+    moved = [counted(3, 2, "a", "b"), counted(2, 2)]
+    api, _ = connect({EXPORTS: [*moved, counted(2, 1, "b", "c")]})
+    assert {found.id for found in api.completed(request(None), JANUARY)} == {"a", "b", "c"}
+
+
+def test_a_list_of_exports_that_is_never_whole_is_an_error() -> None:
+    """Nobody takes an export that is missing there for one that does not exist."""
+    api, _ = connect({EXPORTS: [counted(50, 1, str(n)) if n % 2 else counted(50, 1) for n in range(1, 20)]})
+    with pytest.raises(CountError, match=r"^exelensia /v1/exports: 8 reads of this list differ"):
+        list(api.completed(request(None), JANUARY))
 
 
 def test_samples_are_the_newest_completed_exports() -> None:
