@@ -52,7 +52,7 @@ def collect(
     export = Export("exelensia", "s", {"schema_id": "x"}, **{"replication_key": "created_at", "start": START, **more})
     read = reader(api, Files(folder, contents or ROWS), clock)
     state = StreamState.detached("s", bookmark)
-    log, error = play(CollectRun(export, api, read, state, clock, stall), bookmark)
+    log, error = play(CollectRun(export, api, read, state, clock, stall_seconds=stall), bookmark)
     return log, message(error) if error else "", api
 
 

@@ -224,9 +224,7 @@ def test_the_documented_job_is_read() -> None:
     created, later = json.loads(CREATED), NOON + timedelta(seconds=90)
     pending = Job(ID, Status.PENDING, "PENDING", created_at=NOON, updated_at=NOON, data=created)
     assert parse_job(created) == pending
-    assert parse_job(EXPORT) == Job(
-        ID, Status.COMPLETED, "COMPLETED", created_at=NOON, updated_at=later, data=EXPORT
-    )
+    assert parse_job(EXPORT) == Job(ID, Status.COMPLETED, "COMPLETED", created_at=NOON, updated_at=later, data=EXPORT)
 
 
 @pytest.mark.parametrize(
