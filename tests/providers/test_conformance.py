@@ -40,6 +40,7 @@ ATTRIBUTES = [
     "ordered",
     "statuses",
     "free_texts",
+    "is_user_data",
     "verify_counts",
     "max_window_days",
     "instants",
