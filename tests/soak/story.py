@@ -110,6 +110,8 @@ CALM = {
     "job_stall_timeout_seconds": 3600 * SPEED,
     "progress": "never",
     "max_attempts": 10,
+    "lost_reply_search_seconds": 1,
+    "job_grace_seconds": 0,
 }
 ACTIONS = [*PASSING * 5, STOPPING]
 
