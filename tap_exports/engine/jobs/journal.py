@@ -23,6 +23,11 @@ LOOK_SECONDS = 0.2
 E = TypeVar("E")
 
 
+def _unset() -> threading.Event:
+    """Return a new event; `threading` is looked up per call, since the simulation puts a stand-in in its place."""
+    return threading.Event()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Change:
     """A change of STATE.
@@ -35,7 +40,7 @@ class _Change:
 
     make: Callable[[], object]
     retract: Callable[[], object] | None = None
-    done: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=_unset)
 
 
 class Journal:
