@@ -11,6 +11,8 @@ STAMP := $(VENV)/.installed
 PINS := requirements/dev.txt
 FUZZ_SECONDS ?= 60
 BENCH ?=
+SEEDS ?= 0-999
+OPEN ?=
 ENVIRONMENT := $(SYSTEM_PYTHON) tools/environment.py
 COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --quiet
 
@@ -21,7 +23,7 @@ define CHECK_PYTHON
 	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash soak bench nginx postgres demo fmt pins build clean
+.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash soak simulate bench nginx postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+( [a-z]+)*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z ]+):.*## /\1\t/' | expand -t 15
@@ -101,6 +103,9 @@ crash: setup ## Every crash point at every provider, in every way
 
 soak: setup ## Thousands of jobs with one request in twenty going wrong
 	$(PYTHON) -m tools.soak
+
+simulate: setup ## Drawn histories of a simulated world, SEEDS=0-999; OPEN=1 with what is known to be open
+	$(PYTHON) -m tests.simulation --seeds $(SEEDS) $(if $(OPEN),--open)
 
 bench: postgres nginx ## Figures against peers, into docs/performance.md; BENCH="--only records", BENCH=--quick
 	@for part in bench bench-airbyte bench-targets; do \

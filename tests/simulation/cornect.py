@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.simulation.jobs import Account, Job, there
+from tests.simulation.jobs import ODD_FOR_A_WHILE, Account, Job, there
 from tests.simulation.world import Call, Json, Reply
 
 WORDS = {
+    "odd": "validating",
+    ODD_FOR_A_WHILE: "completed",
     "pending": "pending",
     "running": "processing",
     "completes": "completed",
@@ -72,8 +74,8 @@ class Cornect(Account):
         return {**one, "name": ""} == {**other, "name": ""}
 
     def is_second(self, one: Job, other: Job) -> bool:
-        """Each run exports all again: a second job is one of the same run, or one beside another that nobody read."""
-        return one.run == other.run or not one.is_read
+        """Each run exports all again: one beside another that was paid for and not read is too many."""
+        return bool(one.cost) and (one.run == other.run or not one.is_read)
 
     def _create(self, call: Call) -> Reply:
         job = self.create(call.json)
@@ -113,4 +115,4 @@ class Cornect(Account):
 
     def expected(self, stream: str, config: Json, until: float) -> dict[str, Json]:
         """Return the rows that the target must hold by key."""
-        return {record.id: {"id": record.id} for record in there(self.records, until)}
+        return {record.id: {"id": record.id} for record in self.lasting(until)}

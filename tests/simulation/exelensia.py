@@ -6,10 +6,12 @@ import csv
 import io
 
 from tap_exports.engine.clock import from_text
-from tests.simulation.jobs import FOREIGN, Account, Job, Record, there
+from tests.simulation.jobs import FOREIGN, JUST_NOW, NEVER, ODD_FOR_A_WHILE, Account, Job, Record, there
 from tests.simulation.world import Call, Json, Reply
 
 WORDS = {
+    "odd": "VALIDATING",
+    ODD_FOR_A_WHILE: "COMPLETED",
     "pending": "PENDING",
     "running": "PROCESSING",
     "completes": "COMPLETED",
@@ -95,15 +97,15 @@ class Exelensia(Account):
     def expected(self, stream: str, config: Json, until: float) -> dict[str, Json]:
         """Return the rows that the target must hold by key."""
         if stream == "exelensia_results":
-            return {r.id: {"id": r.id} for r in there(self.records, until)}
+            return {r.id: {"id": r.id} for r in self.lasting(until)}
         if stream == "exelensia_exports":
-            seen = [job for job in there(self.jobs, until) if job.created < until - 120]
+            seen = [j for j in there(self.jobs, until) if j.created < until - JUST_NOW and j.deleted == NEVER]
             return {job.id: {"id": job.id, "status": job.status(until, WORDS)} for job in seen}
         entry = config["exelensia"]["exports"][0]
         if entry["mode"] == "collect":
             theirs = [j for j in self.jobs if j.owner == FOREIGN and j.body["schema_id"] == entry["schema_id"]]
-            return {row["number"]: row for j in theirs if j.fate == "completes" for row in self.settled(j)}
-        return {r.values["number"]: r.values for r in self.records if r.kind == entry["schema_id"]}
+            return {row["number"]: row for j in theirs if j.completes for row in self.settled(j)}
+        return {r.values["number"]: r.values for r in self.lasting(until) if r.kind == entry["schema_id"]}
 
 
 def _schema(name: str) -> Json:

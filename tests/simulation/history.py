@@ -10,9 +10,8 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http import Transport as RealTransport
@@ -21,51 +20,17 @@ from tap_exports.tap import TapExports
 from tests.simulation.cornect import Cornect
 from tests.simulation.exelensia import Exelensia
 from tests.simulation.jobs import FOREIGN, NEVER, Record
+from tests.simulation.oracle import is_settled
+from tests.simulation.played import History, Ran
 from tests.simulation.story import DAY, HOUR, Story
 from tests.simulation.target import Pipe, Target
 from tests.simulation.threads import Clock, Deadlock, Killed, Scheduler, replaced, stand_ins
 from tests.simulation.world import BEGINNING, Endless, Json, Transport, World
 
 MODELS: dict[str, type[Exelensia | Cornect]] = {"exelensia": Exelensia, "cornect": Cornect}
-CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
+CALM_RUNS = 3
+MOST_CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
 _CATALOGS: dict[str, Json] = {}
-
-
-@dataclass(eq=False)
-class Ran:
-    """How one run ended.
-
-    Attributes:
-        failures: Messages by failed stream; `*` for the whole run.
-        warnings: What it logged as a warning or an error.
-    """
-
-    number: int
-    config: Json
-    failures: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    ending: str = "ended"
-
-
-@dataclass(eq=False)
-class History:
-    """A story that was played.
-
-    Attributes:
-        began: When each run began, in seconds.
-    """
-
-    story: Story
-    world: World
-    account: Exelensia | Cornect
-    target: Target
-    runs: list[Ran] = field(default_factory=list)
-    began: dict[int, float] = field(default_factory=dict)
-
-    @property
-    def ended(self) -> float:
-        """Return when the last run began."""
-        return max(self.began.values())
 
 
 def play(story: Story) -> History:
@@ -130,7 +95,9 @@ class _Said(logging.Handler):
 
 def _play(history: History, config: Json) -> None:
     world, story, stale = history.world, history.story, 0
-    for number, gap in enumerate((*story.gaps, *[HOUR] * CALM_RUNS[story.config["job_wait"]]), start=1):
+    for number, gap in enumerate((*story.gaps, *[HOUR] * MOST_CALM_RUNS[story.config["job_wait"]]), start=1):
+        if number > len(story.gaps) + CALM_RUNS and is_settled(history):
+            break
         world.scheduler.now += gap
         world.is_calm = number > len(story.gaps)
         world.begin_run()
@@ -194,7 +161,7 @@ def _sync(ran: Ran, pipe: Pipe, state: Json | None, catalog: Json) -> None:
 
 
 def _catalog(history: History, config: Json) -> Json:
-    """Return the catalog of a configuration, the streams of the story selected; discovered once, in a calm world."""
+    """Return the catalog of a configuration, only with the streams of the story; discovered once, in a calm world."""
     known = json.dumps([config[history.story.provider], history.story.streams])
     if known not in _CATALOGS:
         _CATALOGS[known] = _discovered(history, config)
@@ -212,10 +179,7 @@ def _discovered(history: History, config: Json) -> Json:
         scheduler.begin()
         catalog: Json = TapExports(config=copy.deepcopy(config), message_writer=Pipe(world, Target())).catalog_dict
         scheduler.end()
-    for entry in catalog["streams"]:
-        root: Any = next(m["metadata"] for m in entry["metadata"] if not m["breadcrumb"])
-        root["selected"] = entry["tap_stream_id"] in story.streams
-    return catalog
+    return {"streams": [entry for entry in catalog["streams"] if entry["tap_stream_id"] in story.streams]}
 
 
 def shorter(story: Story) -> Story:

@@ -11,7 +11,9 @@ from typing import Any
 from tests.simulation.world import Call, Json, Reply, World
 
 NEVER = math.inf
-FOREIGN = "foreign"
+JUST_NOW = 120.0  # seconds: what settles, and what clocks differ
+FOREIGN, ODD_FOR_A_WHILE = "foreign", "is odd for a while"
+SECONDS = {"is slow": (20, 60), "vanishes": (20, 60), ODD_FOR_A_WHILE: (2_000, 10_000)}  # others take 1 to 10
 
 
 @dataclass(eq=False)
@@ -23,7 +25,7 @@ class Job:
         body: What was asked for.
         created: When, in seconds since 1970 of the world's clock.
         seconds: How long it takes.
-        fate: `completes`, `fails`, `hangs`, `vanishes` or `ends odd`.
+        fate: `completes`, `fails`, `hangs`, `vanishes`, `ends odd` or `is odd for a while`.
         owner: `tap`, or `foreign` where another made it.
         run: The run that made it.
         cost: Credits that it took.
@@ -54,10 +56,14 @@ class Job:
         return self.created <= at < gone
 
     def status(self, at: float, words: Mapping[str, str]) -> str:
-        """Return the status word at a time; the words are by `pending`, `running` and fate."""
+        """Return the status word at a time; the words are by `pending`, `running`, `odd` and fate."""
         if at < self.created + 1:
             return words["pending"]
-        return words["running"] if at < self.ends else words[self.fate]
+        return words["odd" if self.fate == ODD_FOR_A_WHILE else "running"] if at < self.ends else words[self.fate]
+
+    @property
+    def completes(self) -> bool:
+        return self.fate in {"completes", ODD_FOR_A_WHILE}
 
     def is_open(self, at: float) -> bool:
         return self.is_there(at) and at < self.ends
@@ -110,13 +116,17 @@ class Account:
         instant = datetime.fromtimestamp(at + self.skew, timezone.utc)
         return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
 
+    def lasting(self, until: float) -> list[Record]:
+        """Return the records that a run must have seen that began at a time: not those of just now."""
+        return [r for r in there(self.records, until - JUST_NOW) if r.deleted == NEVER]
+
     def create(self, body: Json, owner: str = "tap") -> Job:
         """Create a job; note where the tap asks twice for one thing without need."""
         world = self.world
         is_ours = owner == "tap"
         trouble = world.trouble("job", world.count("job")) if is_ours else world.trouble(FOREIGN, world.run)
         fate = trouble.value if trouble else "completes"
-        seconds = world.draw.uniform(20, 60) if fate in {"is slow", "vanishes"} else world.draw.uniform(1, 10)
+        seconds = world.draw.uniform(*SECONDS.get(fate, (1, 10)))
         fate = "completes" if fate == "is slow" else fate
         job = Job(f"job-{len(self.jobs) + 1}", dict(body), world.now, seconds, fate, owner, world.run)
         if owner == "tap":

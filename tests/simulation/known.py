@@ -1,6 +1,6 @@
 """What is known to be wrong and not mended yet: the world leaves it out, by name, so that the tests stay green.
 
-Who mends an issue removes its entry here; from then on the world holds it.
+Who mends an issue removes its entry here; from then on the world holds it. The names begin with the issue's number.
 """
 
 from __future__ import annotations
@@ -11,13 +11,37 @@ from dataclasses import replace
 from tests.simulation.story import Story
 from tests.simulation.world import Trouble
 
+Leave = Callable[[Story], Story]
+MOVES = frozenset({"ties in any order", "totals", "a record is deleted after page"})
+JITTER = 60.0  # seconds: settling_seconds of the stories
+ODD = frozenset({"ends odd", "is odd for a while"})
 
-def _no(matches: Callable[[Trouble], bool]) -> Callable[[Story], Story]:
+
+def _no(matches: Callable[[Trouble], bool]) -> Leave:
     """Return what takes the troubles that match out of a story."""
     return lambda story: replace(story, troubles=tuple(t for t in story.troubles if not matches(t)))
 
 
-OPEN: dict[str, Callable[[Story], Story]] = {}
+def _always(name: str, value: object) -> Leave:
+    """Return what gives a setting one value."""
+    return lambda story: replace(story, config={**story.config, name: value})
+
+
+OPEN: dict[str, Leave] = {
+    "12.1, 12.2: a job that is not readable at once is taken for lost, and made again": _no(
+        lambda t: t.kind == "replicas lag by"
+    ),
+    "12.3: lists that move while pages turn lose rows": _no(lambda t: t.kind in MOVES),
+    "12.5: STATE of other settings is taken over": _no(lambda t: t.kind == "settings"),
+    "12.6, 14.3: an unknown status is passed in lists, and stops a stream for ever": _no(lambda t: t.value in ODD),
+    "12.11: detach opens more jobs than max_concurrent_jobs": _always("job_wait", "wait"),
+    "12.12, 12.16: an older STATE makes jobs again": _no(lambda t: t.kind == "older STATE"),
+    "14.1: a job that hangs stops its stream for ever": _no(lambda t: t.value == "hangs"),
+    "12, clocks: a provider's clock that is behind hides what is made just before a run": _no(
+        lambda t: t.kind == "provider's clock ahead by" and t.value < -JITTER
+    ),
+    "P1: one line of text proves a window": _no(lambda t: t.value == "is one line of error"),
+}
 
 
 def closed(story: Story, names: Iterable[str]) -> Story:
@@ -25,3 +49,30 @@ def closed(story: Story, names: Iterable[str]) -> Story:
     for name in names:
         story = OPEN[name](story)
     return story
+
+
+# Names in `stories.STORIES` that are found on the code as it stands; their tests must fail until the mend.
+OPEN_STORIES = frozenset(
+    {
+        "12.1 a job is not readable at once",
+        "12.1 a paid job is not readable at once",
+        "12.2 a lost reply and a lag",
+        "12.2 a lost reply of a paid job and a lag",
+        "12.3 a record is deleted between pages",
+        "12.3 ties come in another order",
+        "12.3 companies come in another order",
+        "12.3 a total is too low",
+        "12.3 a total is zero",
+        "12.3 no total, and pages shorter than asked for",
+        "12.5 another schema under one name",
+        "12.5 collect becomes create",
+        "12.6 an unknown status in a list",
+        "12.6 a job of others that never ends",
+        "12.11 detach",
+        "12 a clock that is behind",
+        "12 a clock that is ten minutes behind, and a lost reply",
+        "14.1 a job hangs",
+        "14.3 a job ends with an unknown word",
+        "P1 one line of text comes as the file",
+    }
+)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.simulation.cornect import Cornect
-from tests.simulation.history import History, Ran
+from tests.simulation.played import History, Ran
 from tests.simulation.target import Activation
 from tests.simulation.world import Json
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from tests.simulation.world import Json, Trouble
 
 HOUR, DAY = 3_600.0, 86_400.0
 PROVIDERS = ("exelensia", "cornect")
-FATES = ("fails", "hangs", "vanishes", "ends odd", "is slow", "is slow")
+FATES = ("fails", "hangs", "vanishes", "ends odd", "is odd for a while", "is slow")
 DOWNLOADS = ("is cut", "is a page", "is gone", "is one line of error")
 MOST_RECORDS = 40
 PLAIN = {"job_wait": "wait", "max_concurrent_jobs": 4, "max_concurrent_requests": 1, "poll_interval_seconds": 2}
@@ -53,10 +54,8 @@ def draw(seed: int) -> Story:
     chance = random.Random(f"{seed}/story")  # noqa: S311 - a drawn history, not a secret
     provider = chance.choice(PROVIDERS)
     gaps = tuple(chance.choice((60.0, HOUR, DAY, 2 * DAY)) for _ in range(chance.randint(1, 4)))
-    until = sum(gaps)
     count = chance.randint(3, MOST_RECORDS)
-    moments = [chance.uniform(-2 * DAY, until) for _ in range(max(1, count // 2))]
-    times = [chance.choice(moments) + (chance.random() if chance.random() < 0.5 else 0.0) for _ in range(count)]
+    times = _times(chance, gaps, count)
     late = chance.choice((0.0, 20.0, 50.0))
     kinds = [chance.choice(("s1", "s1", "s2")) for _ in times]
     records = tuple((round(at, 3), chance.uniform(0, late), kind) for at, kind in zip(times, kinds, strict=True))
@@ -64,6 +63,14 @@ def draw(seed: int) -> Story:
     kinds_of_trouble = _troubles(chance, provider, len(gaps), settings)
     picked = tuple(t for t in kinds_of_trouble if chance.random() < 0.25)
     return Story(seed, provider, settings, streams, records, gaps, chance.choice((3, 5, 10, 100)), picked)
+
+
+def _times(chance: random.Random, gaps: tuple[float, ...], count: int) -> list[float]:
+    """Draw when records are created: before and between the runs, many at one instant, some just before a run."""
+    runs = list(itertools.accumulate(gaps))
+    moments = [chance.uniform(-2 * DAY, runs[-1]) for _ in range(max(1, count // 2))]
+    moments += [run - chance.uniform(0, 150) for run in runs]
+    return [chance.choice(moments) + (chance.random() if chance.random() < 0.5 else 0.0) for _ in range(count)]
 
 
 def _shared(chance: random.Random) -> Json:
@@ -98,7 +105,7 @@ def _cornect(chance: random.Random, count: int) -> tuple[Json, tuple[str, ...]]:
     filters = {"countries": ["Norway"]}
     block = {
         "api_token": "token-of-a-test",
-        "max_credits": chance.choice((count, count * 3 // 2, count * 3)),
+        "max_credits": chance.choice((count // 2, count, count * 3 // 2)),
         "exports": [{"name": "rows", "search_filters": filters, "primary_keys": ["id"]}],
         "searches": [{"name": "north", "search_filters": filters}],
     }
@@ -131,7 +138,7 @@ def _troubles(chance: random.Random, provider: str, runs: int, config: Json) -> 
     )
     yield Trouble("older STATE", chance.randint(1, runs), chance.randint(1, 4))
     if provider == "exelensia":
-        yield Trouble("provider's clock ahead by", 0, chance.choice((-20.0, -2.0, 2.0, 20.0)))
+        yield Trouble("provider's clock ahead by", 0, chance.choice((-600.0, -90.0, -2.0, 2.0, 90.0, 600.0)))
         yield from _of_others(chance, runs, config)
 
 

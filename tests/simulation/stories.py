@@ -1,0 +1,89 @@
+"""Stories that were found once: the numbers of the issue that asked for the simulation, each in its shortest form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.simulation.story import HOUR, Story
+from tests.simulation.world import Json, Trouble
+
+FILTERS = {"countries": ["Norway"]}
+CALM: Json = {
+    "start_date": "2026-05-29T00:00:00Z",
+    "settling_seconds": 60,
+    "job_stall_timeout_seconds": 120,
+    "job_wait": "wait",
+    "max_concurrent_jobs": 4,
+    "max_concurrent_requests": 1,
+    "poll_interval_seconds": 2,
+    "max_attempts": 3,
+    "progress": "never",
+}
+ENTRY = {"schema_id": "s1", "name": "rows", "mode": "create", "max_window_days": 31, "primary_keys": ["number"]}
+
+
+def exelensia(*troubles: Trouble, stream: str = "export_rows", runs: int = 1, entry: Json | None = None) -> Story:
+    """Return a story of ten results, seven of one instant, three in a page."""
+    times = (*[-HOUR] * 7, *(-HOUR * hours for hours in range(2, 5)))
+    records = tuple((at, 0.0, "s2" if number == 9 else "s1") for number, at in enumerate(times))
+    config = {**CALM, "exelensia": {"api_key": "key-of-a-test", "exports": [{**ENTRY, **(entry or {})}]}}
+    return Story(1, "exelensia", config, (f"exelensia_{stream}",), records, (HOUR,) * runs, 3, troubles)
+
+
+def cornect(*troubles: Trouble, stream: str = "export_rows") -> Story:
+    """Return a story of ten companies, three in a page, and as many credits."""
+    exports = [{"name": "rows", "search_filters": FILTERS, "primary_keys": ["id"]}]
+    searches = [{"name": "north", "search_filters": FILTERS}]
+    block: dict[str, Any] = {"api_token": "token-of-a-test", "max_credits": 10}
+    config = {**CALM, "cornect": {**block, "exports": exports, "searches": searches}}
+    records = tuple((-HOUR * number, 0.0, "s1") for number in range(1, 11))
+    return Story(1, "cornect", config, (f"cornect_{stream}",), records, (HOUR,), 3, troubles)
+
+
+def _detached(story: Story) -> Story:
+    return replace(story, config={**story.config, "job_wait": "detach", "max_concurrent_jobs": 1})
+
+
+CLOCK = "provider's clock ahead by"
+LAG, LOST = "replicas lag by", Trouble("lose the reply to creation", 1, "after")
+STORIES = {
+    "calm exelensia": exelensia(),
+    "calm cornect": cornect(),
+    "a reply is lost, and the job is found": exelensia(LOST),
+    "a reply of a paid job is lost, and the job is found": cornect(LOST),
+    "a process dies between POST and STATE": exelensia(Trouble("kill", 1, ("state", 2))),
+    "12.1 a job is not readable at once": exelensia(Trouble(LAG, 0, 3.0)),
+    "12.1 a paid job is not readable at once": cornect(Trouble(LAG, 0, 3.0)),
+    "12.2 a lost reply and a lag": exelensia(Trouble(LAG, 0, 15.0), LOST),
+    "12.2 a lost reply of a paid job and a lag": cornect(Trouble(LAG, 0, 15.0), LOST),
+    "12.3 a record is deleted between pages": exelensia(
+        Trouble("a record is deleted after page", 1, "results"), stream="results"
+    ),
+    "a company is deleted between pages": cornect(
+        Trouble("a record is deleted after page", 1, "search"), stream="companies"
+    ),
+    "12.3 ties come in another order": exelensia(Trouble("ties in any order"), stream="results"),
+    "12.3 companies come in another order": cornect(Trouble("ties in any order"), stream="companies"),
+    "12.3 a total is too low": exelensia(Trouble("totals", 0, "low"), stream="results"),
+    "12.3 a total is zero": exelensia(Trouble("totals", 0, "zero"), stream="results"),
+    "12.3 no total, and pages shorter than asked for": exelensia(Trouble("totals", 0, "absent"), stream="results"),
+    "12.5 another schema under one name": exelensia(Trouble("settings", 2, {"schema_id": "s2"}), runs=2),
+    "12.5 collect becomes create": exelensia(
+        Trouble("settings", 2, {"mode": "create"}), runs=2, entry={"mode": "collect"}
+    ),
+    "12.6 an unknown status in a list": exelensia(Trouble("foreign", 1, "is odd for a while"), stream="exports"),
+    "12.6 a job of others that never ends": exelensia(
+        Trouble("foreign", 1, "hangs"), Trouble("foreign", 2, "completes"), runs=2, entry={"mode": "collect"}
+    ),
+    "12.11 detach": _detached(
+        exelensia(*[Trouble("job", number, "is slow") for number in (1, 2, 3)], entry={"max_window_days": 1})
+    ),
+    "12 a clock that is behind": replace(
+        exelensia(Trouble(CLOCK, 0, -600.0), stream="results", runs=2), records=((HOUR + 60, 0.0, "s1"),)
+    ),
+    "12 a clock that is ten minutes behind, and a lost reply": exelensia(Trouble(CLOCK, 0, -600.0), LOST),
+    "14.1 a job hangs": exelensia(Trouble("job", 1, "hangs")),
+    "14.3 a job ends with an unknown word": exelensia(Trouble("job", 1, "ends odd")),
+    "P1 one line of text comes as the file": exelensia(Trouble("download", 1, "is one line of error")),
+}
