@@ -69,7 +69,8 @@ def _jobs(history: History) -> Iterator[Finding]:
 
 def _credits(history: History) -> Iterator[Finding]:
     account = history.account
-    if not isinstance(account, Cornect):
+    lies = any(trouble.kind == "totals" for trouble in history.story.troubles)
+    if not isinstance(account, Cornect) or lies:  # nothing but the total of the search tells what an export will cost
         return
     for ran in history.runs:
         cap = ran.config["cornect"]["max_credits"]
