@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from tap_exports.engine.clock import SystemClock
-from tap_exports.engine.http import Transport as RealTransport
+from tap_exports.engine.http.session import Session
 from tap_exports.errors import RunEndingError, TapError
 from tap_exports.tap import TapExports
 from tests.simulation.cornect import Cornect
@@ -25,7 +25,7 @@ from tests.simulation.played import History, Ran
 from tests.simulation.story import DAY, HOUR, Story
 from tests.simulation.target import Pipe, Target
 from tests.simulation.threads import Clock, Deadlock, Killed, Scheduler, replaced, stand_ins
-from tests.simulation.world import BEGINNING, Endless, Json, Transport, World
+from tests.simulation.world import BEGINNING, Endless, Json, Network, World
 
 MODELS: dict[str, type[Exelensia | Cornect]] = {"exelensia": Exelensia, "cornect": Cornect}
 CALM_RUNS = 3
@@ -58,7 +58,7 @@ def _simulated(world: World) -> Iterator[None]:
     scheduler, before, hook = world.scheduler, random.getstate(), sys.unraisablehook
     places = {
         id(SystemClock): lambda: Clock(scheduler, world.instant, lambda: RunEndingError("the run is ending")),
-        id(RealTransport): partial(Transport, world),
+        id(Session): partial(Network, world),
     }
     with replaced({**stand_ins(scheduler), **places}), _quiet():
         random.seed(world.draw.random())

@@ -7,12 +7,14 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from email.utils import formatdate
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPHeaderDict
+from urllib3.exceptions import ProtocolError
 
-from tap_exports.engine.http import BrokenReplyError, NotConnectedError
+from tap_exports.engine.http import NotConnectedError
 from tests.simulation.threads import Scheduler
 
 BEGINNING = datetime(2026, 6, 1, tzinfo=timezone.utc).timestamp()
@@ -67,7 +69,7 @@ class Call:
 
 
 class Reply:
-    """A reply, whose body comes in one piece; takes the place of `Answer`.
+    """A reply, whose body comes in one piece; takes the place of urllib3's.
 
     Attributes:
         arrives: Bytes of the body before the connection breaks, or None for all.
@@ -79,11 +81,11 @@ class Reply:
         self.status, self.arrives = status, arrives
         self._body = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"Content-Type": "application/json", "Content-Length": str(len(self._body)), **(headers or {})}
-        self.headers: Mapping[str, str] = CaseInsensitiveDict(given)
+        self.headers = HTTPHeaderDict(given)
 
-    def read(self, size: int, *, decode: bool) -> bytes:
+    def read1(self, size: int, *, decode_content: bool) -> bytes:
         if self.arrives is not None and not self._body[: self.arrives]:
-            raise BrokenReplyError("the body ended early")
+            raise ProtocolError("the body ended early")
         piece = self._body[: min(size, len(self._body) if self.arrives is None else self.arrives)]
         self._body = self._body[len(piece) :]
         self.arrives = None if self.arrives is None else self.arrives - len(piece)
@@ -95,6 +97,10 @@ class Reply:
 
 class Provider(Protocol):
     """A model of a provider."""
+
+    @property
+    def skew(self) -> float:
+        """Return how far its clock is ahead, in seconds."""
 
     def answer(self, call: Call) -> Reply:
         """Take a request into effect and return the reply."""
@@ -160,32 +166,36 @@ class World:
         self.crossed = {}
 
 
-class Transport:
-    """Takes the place of `Transport`: a request is a call of the model, and takes a moment."""
+class Network:
+    """Takes the place of the session of `Transport`: a request is a call of the model, and takes a moment."""
 
-    def __init__(self, world: World, settings: object) -> None:
+    def __init__(self, world: World, *_pools: object) -> None:
         self._world = world
 
-    def open(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, fresh: bool = False
-    ) -> Reply:
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: object) -> Reply:
+        reply = self._exchange(Call(method, url, headers, body))
+        told = self._world.now + self._world.provider.skew
+        reply.headers["Date"] = formatdate(told, usegmt=True)
+        return reply
+
+    def _exchange(self, call: Call) -> Reply:
         world = self._world
         self._pass_point()
-        creates = method == "POST" and urlsplit(url).path.endswith("/exports")
+        creates = call.method == "POST" and call.path.endswith("/exports")
         lost = world.trouble("lose the reply to creation", world.count("creation")) if creates else None
         number = world.count("request")
         if world.trouble("no connection at request", number):
             raise NotConnectedError("connection refused")
         if lost and lost.value == "before":
             world.tell("a creation is lost before it takes effect")
-            raise BrokenReplyError("no answer in time")
+            raise ProtocolError("no answer in time")
         if not creates and world.trouble("error 503 at request", number):
             return Reply(503, {"message": "busy"})
-        reply = world.provider.answer(Call(method, url, headers, body))
+        reply = world.provider.answer(call)
         world.scheduler.sleep(world.draw.uniform(0.01, 0.3))
         if lost:
             world.tell("a creation takes effect, its reply is lost")
-            raise BrokenReplyError("no answer in time")
+            raise ProtocolError("no answer in time")
         return reply
 
     def _pass_point(self) -> None:
