@@ -15,7 +15,7 @@ from functools import partial
 
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http.session import Session
-from tap_exports.errors import RunEndingError, TapError
+from tap_exports.errors import RunEndingError, TapError, Terminated
 from tap_exports.tap import TapExports
 from tests.simulation.cornect import Cornect
 from tests.simulation.exelensia import Exelensia
@@ -151,13 +151,21 @@ def _sync(ran: Ran, pipe: Pipe, state: Json | None, catalog: Json) -> None:
         tap = TapExports(
             config=copy.deepcopy(ran.config), state=copy.deepcopy(state), catalog=catalog, message_writer=pipe
         )
-        tap.sync_all()
-        tap.account()
+        _synced(tap, ran)
     except TapError as error:
         ran.failures["*"] = error.message
         return
-    ran.failures.update(tap.failures)
     tap.end()
+
+
+def _synced(tap: TapExports, ran: Ran) -> None:
+    """Sync all streams; a SIGTERM ends them early, and `end` follows as in `command`."""
+    try:
+        tap.sync_all()
+        tap.account()
+    except Terminated:
+        ran.ending = "was told to end"
+    ran.failures.update(tap.failures)
 
 
 def _catalog(history: History, config: Json) -> Json:

@@ -68,6 +68,7 @@ OPEN_STORIES = frozenset(
         "12.6 an unknown status in a list",
         "12.6 a job of others that never ends",
         "12.11 detach",
+        "12.12 an older STATE",
         "12 a clock that is ten minutes behind, and a lost reply",
         "14.1 a job hangs",
         "14.3 a job ends with an unknown word",

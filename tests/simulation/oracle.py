@@ -51,7 +51,7 @@ def is_settled(history: History) -> bool:
 
 def _ends(history: History) -> Iterator[Finding]:
     for ran in history.runs:
-        if ran.ending not in {"ended", "died"}:
+        if ran.ending not in {"ended", "died", "was told to end"}:
             yield Finding("endless", "", f"run {ran.number} {ran.ending}")
         for stream, message in ran.failures.items():
             if "internal error" in message:

@@ -53,6 +53,10 @@ STORIES = {
     "a reply is lost, and the job is found": exelensia(LOST),
     "a reply of a paid job is lost, and the job is found": cornect(LOST),
     "a process dies between POST and STATE": exelensia(Trouble("kill", 1, ("state", 2))),
+    "a run is told to end while it waits": exelensia(Trouble("SIGTERM", 1, 2), Trouble("job", 1, "is slow")),
+    "12.12 an older STATE": exelensia(
+        Trouble("kill", 1, ("state", 4)), Trouble("older STATE", 2, 3), runs=2, entry={"max_window_days": 1}
+    ),
     "12.1 a job is not readable at once": exelensia(Trouble(LAG, 0, 3.0)),
     "12.1 a paid job is not readable at once": cornect(Trouble(LAG, 0, 3.0)),
     "12.2 a lost reply and a lag": exelensia(Trouble(LAG, 0, 15.0), LOST),

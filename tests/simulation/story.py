@@ -136,6 +136,7 @@ def _troubles(chance: random.Random, provider: str, runs: int, config: Json) -> 
     yield Trouble(
         "kill", chance.randint(1, runs), (chance.choice(("request", "message", "state")), chance.randint(1, 15))
     )
+    yield Trouble("SIGTERM", chance.randint(1, runs), chance.randint(1, 20))
     yield Trouble("older STATE", chance.randint(1, runs), chance.randint(1, 4))
     if provider == "exelensia":
         yield Trouble("provider's clock ahead by", 0, chance.choice((-600.0, -90.0, -2.0, 2.0, 90.0, 600.0)))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tap_exports.errors import Terminated
 from tap_exports.singer.messages.writer import MessageWriter
 from tests.simulation.world import Json, World
 
@@ -77,3 +78,12 @@ class Pipe(MessageWriter):
             message = json.loads(line)
             self._world.cross("state" if message["type"] == "STATE" else "message")
             self._target.take(message, self._world.run)
+            self._end_where_told()
+
+    def _end_where_told(self) -> None:
+        """End the run as a SIGTERM does that comes while a message is written."""
+        world = self._world
+        told = world.trouble("SIGTERM", world.run)
+        if told and told.value == world.crossed.get("message", 0) + world.crossed.get("state", 0):
+            world.tell(f"SIGTERM at message {told.value}")
+            raise Terminated(143)
