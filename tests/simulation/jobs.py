@@ -108,8 +108,11 @@ class Account:
 
     def view(self) -> float:
         """Return the time as of which the replica that is asked knows the world."""
-        lag = self.world.trouble("replicas lag by")
-        return self.world.now - (self.world.draw.choice((0.0, lag.value, lag.value)) if lag else 0.0)
+        if all_lag := self.world.trouble("replicas lag by"):
+            return self.world.now - float(all_lag.value)
+        if one_lags := self.world.trouble("one of the replicas lags by"):
+            return self.world.now - self.world.draw.choice((0.0, float(one_lags.value)))
+        return self.world.now
 
     def stamp(self, at: float) -> str:
         """Return a time of the world on the provider's clock, as text."""

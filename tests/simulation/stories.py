@@ -59,6 +59,9 @@ STORIES = {
     ),
     "12.1 a job is not readable at once": exelensia(Trouble(LAG, 0, 3.0)),
     "12.1 a paid job is not readable at once": cornect(Trouble(LAG, 0, 3.0)),
+    "12.1 a job is seen by one replica and not yet by another": exelensia(
+        Trouble("one of the replicas lags by", 0, 15.0)
+    ),
     "12.2 a lost reply and a lag": exelensia(Trouble(LAG, 0, 15.0), LOST),
     "12.2 a lost reply of a paid job and a lag": cornect(Trouble(LAG, 0, 15.0), LOST),
     "12.3 a record is deleted between pages": exelensia(

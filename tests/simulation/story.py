@@ -117,7 +117,8 @@ def _cornect(chance: random.Random, count: int) -> tuple[Json, tuple[str, ...]]:
 
 def _troubles(chance: random.Random, provider: str, runs: int, config: Json) -> Iterator[Trouble]:
     """Yield the troubles among which a story picks."""
-    yield Trouble("replicas lag by", 0, chance.choice((0.5, 3.0, 15.0)))
+    for kind in ("replicas lag by", "one of the replicas lags by"):
+        yield Trouble(kind, 0, chance.choice((0.5, 3.0, 15.0)))
     yield Trouble("lose the reply to creation", chance.randint(1, 3), chance.choice(("before", "after")))
     yield Trouble("lose the reply to creation", chance.randint(1, 3), chance.choice(("before", "after")))
     yield Trouble("error 503 at request", chance.randint(1, 20))
