@@ -79,7 +79,7 @@ class Cornect(Account):
 
     def _create(self, call: Call) -> Reply:
         job = self.create(call.json)
-        job.cost = len(there(self.records, self.world.now))
+        job.cost = len(self.settled(job))
         return Reply(201, {"export_job": self._shown(job, self.world.now), "credits_charged": job.cost})
 
     def _shown(self, job: Job, at: float) -> Json:
@@ -89,14 +89,14 @@ class Cornect(Account):
             "id": job.id,
             "status": job.status(at, WORDS),
             "created_at": self.stamp(job.created),
-            "total_records": len(there(self.records, job.created)),
+            "total_records": len(self.settled(job)),
             "processed_records": done,
         }
 
     def settled(self, job: Job) -> list[Json]:
-        """Return the companies of an export: those of the time of its creation."""
+        """Return the companies of an export: those of a minute before its creation, so that none comes in between."""
         if job.rows is None:
-            job.rows = [{"id": record.id, **record.values} for record in there(self.records, job.created)]
+            job.rows = [{"id": record.id, **record.values} for record in there(self.records, job.created - 60)]
         return job.rows
 
     def _export(self, call: Call, parts: list[str]) -> Reply:

@@ -91,6 +91,7 @@ STORIES = {
     ),
     "12 a clock that is ten minutes behind, and a lost reply": exelensia(Trouble(CLOCK, 0, -600.0), LOST),
     "14.1 a job hangs": exelensia(Trouble("job", 1, "hangs")),
+    "14.1 a job hangs that was left to the next run": _detached(exelensia(Trouble("job", 1, "hangs"))),
     "14.3 a job ends with an unknown word": exelensia(Trouble("job", 1, "ends odd")),
     "P1 one line of text comes as the file": exelensia(Trouble("download", 1, "is one line of error")),
 }
