@@ -96,7 +96,10 @@ class Cornect(Account):
     def settled(self, job: Job) -> list[Json]:
         """Return the companies of an export: those of a minute before its creation, so that none comes in between."""
         if job.rows is None:
-            job.rows = [{"id": record.id, **record.values} for record in there(self.records, job.created - 60)]
+            job.rows = [
+                {"id": record.id, **record.values}
+                for record in there(there(self.records, job.created), job.created - 60)
+            ]
         return job.rows
 
     def _export(self, call: Call, parts: list[str]) -> Reply:
