@@ -17,7 +17,13 @@ from tap_exports.sandbox import Sandbox, SandboxOptions
 from tests.tap.harness import Json, Ran, only, tap
 
 SIGNED = ("token", "X-Amz-Signature", "X-Amz-Credential")
-QUICK: Json = {"max_attempts": 3, "request_timeout_seconds": 10, "progress": "never"}
+QUICK: Json = {
+    "max_attempts": 3,
+    "request_timeout_seconds": 10,
+    "lost_reply_search_seconds": 1,
+    "job_grace_seconds": 0,
+    "progress": "never",
+}
 UNTIL = "2026-01-01T00:00:00Z"
 STREAMS = {
     "cension": "cension_export_companies",

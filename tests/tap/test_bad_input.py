@@ -115,9 +115,9 @@ STATES: dict[str, tuple[Any, str]] = {
         "STATE of exelensia_export_invoices is malformed: bookmarks.exelensia_export_invoices.ledger has no version",
     ),
     "a newer version": (
-        {"bookmarks": {"exelensia_export_invoices": {"ledger": {"version": 2, "jobs": []}}}},
+        {"bookmarks": {"exelensia_export_invoices": {"ledger": {"version": 3, "jobs": []}}}},
         (
-            "STATE of exelensia_export_invoices has ledger version 2, this tap knows up to 1: "
+            "STATE of exelensia_export_invoices has ledger version 3, this tap knows up to 2: "
             "it was written by a newer tap-exports; upgrade this one"
         ),
     ),
