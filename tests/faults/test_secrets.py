@@ -61,6 +61,7 @@ def everything(watched: Witness) -> Json:
         "job_stall_timeout_seconds": 1,
         "request_timeout_seconds": 5,
         "lost_reply_search_seconds": 1,
+        "job_grace_seconds": 0,
     }
     return {**watched.box.config(), **soon}
 

@@ -22,6 +22,8 @@ QUICK: Json = {
     "request_timeout_seconds": 10,
     "lost_reply_search_seconds": 1,
     "job_grace_seconds": 0,
+    "poll_interval_seconds": 0.2,
+    "poll_interval_max_seconds": 1,
     "progress": "never",
 }
 UNTIL = "2026-01-01T00:00:00Z"
