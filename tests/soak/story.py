@@ -29,8 +29,17 @@ PASSING: list[Json] = [
     {"cut_after_bytes": 40},
     {"wrong_length": 10},
     {"slow": {"delay_seconds": 0.02}},
+    {"status": 429, "retry_after": 0},
+    {"html": True},
+    {"unframed": True},
+    {"stored_encoding": "aws-chunked"},
 ]
-STOPPING: Json = {"html": True}
+# Contents that are not the export's: the run stops, and the next one reads the job again, or asks for another.
+STOPPING: list[Json] = [
+    {"replace": {"text": "Service temporarily unavailable. Please retry later."}},
+    {"replace": {"text": '{"error": {"code": "AccessDenied", "message": "Request has expired"}}'}},
+    {"digest": True},
+]
 FAULTY = 0.05
 
 
@@ -113,7 +122,7 @@ CALM = {
     "lost_reply_search_seconds": 1,
     "job_grace_seconds": 0,
 }
-ACTIONS = [*PASSING * 5, STOPPING]
+ACTIONS = [*PASSING * 5, *STOPPING * 2]
 
 
 def _round(tale: Tale, target: Target, box: Sandbox, nursery: Nursery, files: tuple[Json, Json]) -> None:
