@@ -214,7 +214,7 @@ class StreamState:
                 job["bad_reads"] = job.get("bad_reads", 0) + 1
                 if job["bad_reads"] >= allowed:
                     self.forget(fingerprint)
-                    if job["window"] is None:
+                    if job.get("window") is None:
                         self._remember(job["id"])
 
     def note_stall(self, fingerprint: str) -> None:
