@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from tap_exports.engine.convert.task import layout_values
@@ -596,7 +596,10 @@ def test_any_table_in_any_dialect(how: dict[str, Any], table: list[list[str]], t
     end = how["lineterminator"]
     written.write("".join(title + end for title in titles))
     writer.writerow(["c0", "c1"])
-    writer.writerows(table)
+    try:
+        writer.writerows(table)
+    except csv.Error:  # Python 3.10 cannot write NUL
+        reject()
     block: dict[str, Any] = {"quote": how["quotechar"], "skip_rows": len(titles), "delimiter": how["delimiter"]}
     block["escape"] = escape
     known = Layout({n: Column(n, Kind.STRING) for n in ("c0", "c1")}, csv=CsvDialect.of(block))
