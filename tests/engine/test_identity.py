@@ -174,3 +174,10 @@ def test_deselected_columns_are_known_too(tmp_path: Path) -> None:
     assert rows_of(tmp_path, b"id,name,total,date\n1,a,2,x\n", "csv", few) == [{"id": "1"}]
     with pytest.raises(BadContentError):
         rows_of(tmp_path, b"id,error,message\n1,a,b\n", "csv", few)
+
+
+def test_an_expected_column_may_come_late_in_json(tmp_path: Path) -> None:
+    """Rows of JSON leave out what is null: the guard looks at all of them, the reader not at the first ones only."""
+    expecting = Layout(columns=KNOWN.columns, expected=frozenset({"total"}))
+    rows = [{"id": "1", "name": "a"}, {"id": "2", "name": "b"}]
+    assert rows_of(tmp_path, json.dumps(rows).encode(), "json", expecting) == rows

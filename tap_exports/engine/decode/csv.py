@@ -15,7 +15,7 @@ from tap_exports.engine.decode import source
 from tap_exports.engine.decode.cast import RAW, Typed, fits, typed, without_empties
 from tap_exports.engine.decode.chunks import Piece, chunks
 from tap_exports.engine.decode.header import Header, read_header
-from tap_exports.engine.decode.identity import refuse_stranger, refuse_text
+from tap_exports.engine.decode.identity import refuse_missing, refuse_stranger, refuse_text
 from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Ending, Layout, excerpt
 from tap_exports.engine.decode.lines import prepared
 from tap_exports.engine.decode.names import property_names
@@ -97,6 +97,7 @@ def _refuse_others(names: Sequence[str], shown: Sequence[str], header: Header, l
         raise MisreadError(f"{file.name}: its header shows none of the known columns")
     refuse_text(names, header.rest, layout, file.name)
     refuse_stranger(names, shown, layout, file.name)
+    refuse_missing(names, layout, file.name)
 
 
 def _warn_missing(names: Sequence[str], layout: Layout, file: LocalFile) -> None:

@@ -24,12 +24,11 @@ def refuse_stranger(names: Sequence[str], spelt: Sequence[str], layout: Layout, 
     Args:
         names: Property names, of the header of a file or the keys of its first rows.
         spelt: The same names as the file has them: what differs in case only is known, though it gets another name.
-        layout: Knows the columns, and those that the configuration expects.
+        layout: Knows the columns.
         file: For the message.
 
     Raises:
         BadContentError: Almost none of the known columns is there.
-        ColumnsError: One that the configuration expects is missing.
     """
     folded = {name.casefold() for name in (*names, *spelt)}
     found = sum(name.casefold() in folded for name in layout.own)
@@ -37,11 +36,10 @@ def refuse_stranger(names: Sequence[str], spelt: Sequence[str], layout: Layout, 
         shown = ", ".join(f'"{excerpt(name)}"' for name in names[:3])
         what = f"it shows {shown}, almost none of the known columns"
         raise BadContentError(f"{file}: it is not this export's: {what}; {_REMEDY}")
-    refuse_missing(names, layout, file)
 
 
 def refuse_missing(names: Collection[str], layout: Layout, file: str) -> None:
-    """Stop where an expected column is missing.
+    """Stop where a header lacks an expected column; JSON has none, so that all its rows are looked at instead.
 
     Raises:
         ColumnsError: It is.
@@ -54,7 +52,7 @@ def _are_almost_none(shown: int, known: int, of: int) -> bool:
     return shown == 0 or (shown * KNOWN_SHARE <= known and shown * OWN_SHARE <= of)
 
 
-def knows_nothing(layout: Layout) -> bool:
+def _knows_nothing(layout: Layout) -> bool:
     """Return whether no column is known that a file could be recognised by."""
     return not layout.own and not layout.expected
 
@@ -71,6 +69,6 @@ def refuse_text(names: Sequence[str], rest: bytes, layout: Layout, file: str) ->
     Raises:
         BadContentError: One column without rows, or one whose name is no single word.
     """
-    if knows_nothing(layout) and len(names) == 1 and not (rest.strip() and _ONE_WORD.fullmatch(names[0])):
+    if _knows_nothing(layout) and len(names) == 1 and not (rest.strip() and _ONE_WORD.fullmatch(names[0])):
         what = f'"{excerpt(names[0])}" is all that its header shows'
         raise BadContentError(f"{file}: nothing tells it from an error text: {what}; {_REMEDY}")
