@@ -23,7 +23,6 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http import Client, Transport
 from tap_exports.engine.jobs import Journal, Lifecycle, Statuses
-from tap_exports.engine.model import Receipt
 from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
@@ -34,7 +33,7 @@ from tap_exports.singer.config import describe, plain
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
 from tap_exports.singer.streams.kinds import EntryStream
-from tap_exports.singer.streams.rejects import RejectLog
+from tap_exports.singer.streams.reports import Reports
 from tap_exports.singer.streams.stream import EventStream
 
 if TYPE_CHECKING:
@@ -63,8 +62,7 @@ class BaseTap(Tap):
         """
         BaseTap.current = self
         self.failures: dict[str, str] = {}
-        self.receipts: list[Receipt] = []
-        self.rejects = RejectLog(lambda: self.spool)
+        self.reports = Reports(self, self.redactor)
         self.clock = SystemClock()
         self.journal = Journal()
         self.changes = Changes()

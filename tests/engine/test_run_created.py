@@ -16,6 +16,7 @@ from tap_exports.engine.model import (
     WINDOW_START,
     Job,
     LocalFile,
+    Receipt,
     RemoteFile,
     Request,
     Status,
@@ -120,7 +121,7 @@ class Stage:
 
 
 def test_a_window_from_its_plan_to_its_proof(tmp_path: Path) -> None:
-    """Intent, job, rows with their lineage, then bookmark and empty ledger in one STATE, and the receipt."""
+    """Intent, job, rows with their lineage, the receipt, then bookmark and empty ledger in one STATE."""
     bookmark: dict[str, Any] = {}
     stage = Stage(tmp_path, ScriptedApi([job(status=Status.PENDING)]))
     log, error = stage.play(bookmark)
@@ -134,8 +135,8 @@ def test_a_window_from_its_plan_to_its_proof(tmp_path: Path) -> None:
         ("state", {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw()]}}),
         ("state", left(raw("j1"))),
         ("rows", [{"a": str(n), ROW: n, **lineage} for n in (1, 2, 3)]),
-        ("state", proven()),
         ("receipt", "j1", "completed", 3),
+        ("state", proven()),
     ]
     assert error == ""
     assert stage.api.calls == ["submit", "poll j1", "open j1"]
@@ -202,7 +203,7 @@ def test_an_open_job_is_collected(tmp_path: Path) -> None:
     """The job of an earlier run is read; none is created."""
     stage = Stage(tmp_path, ScriptedApi())
     log, _ = stage.play(left(raw("j1")))
-    assert log[-2:] == [("state", proven()), ("receipt", "j1", "completed", 3)]
+    assert log[-2:] == [("receipt", "j1", "completed", 3), ("state", proven())]
     assert stage.api.calls == ["poll j1", "open j1"]
 
 
@@ -236,7 +237,7 @@ def test_state_follows_a_long_file(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     stage = Stage(tmp_path, ScriptedApi())
     log, _ = stage.play(left(raw("j1")))
     covered = {"export.csv": {"etag": None, "sha256": sha256(ROWS), "rows": 2}}
-    assert [event[0] for event in log] == ["rows", "state", "rows", "state", "receipt"]
+    assert [event[0] for event in log] == ["rows", "state", "rows", "receipt", "state"]
     assert states(log) == [left(raw("j1", files=covered)), proven()]
 
 
@@ -314,7 +315,7 @@ def test_a_job_that_ends_badly_leaves_the_ledger(tmp_path: Path, end: Status) ->
     """Its window stays open with a receipt, and the next run asks for a new job."""
     stage = Stage(tmp_path, ScriptedApi(polls={"j1": [job(status=end)]}))
     log, error = stage.play(left(raw("j1")))
-    assert log == [("state", left()), ("receipt", "j1", end.value, 0)]
+    assert log == [("receipt", "j1", end.value, 0), ("state", left())]
     assert error == (
         "JobFailedError: s 2026-07-01T00:00:00.000Z…2026-07-01T23:59:59.999Z, job j1: "
         f'ended as "{end.value}"; the window stays open, the next run asks again'
@@ -476,8 +477,8 @@ def test_a_job_lost_while_it_is_read_is_asked_for_again(tmp_path: Path) -> None:
         ("state", left()),
         ("state", {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw()]}}),
         ("state", left(raw("j2"))),
-        ("state", proven()),
         ("receipt", "j2", "completed", 3),
+        ("state", proven()),
     ]
     assert (values(log), error) == (["1", "2", "3"], "")
 
@@ -529,10 +530,10 @@ def test_bad_bytes_are_read_twice_and_then_let_go(tmp_path: Path) -> None:
     bookmark = left(raw("j1"))
     stage = Stage(tmp_path, ScriptedApi(), {"j1": BadContentError("export.csv: an HTML page")})
     first, error = stage.play(bookmark)
-    assert first == [("state", left(raw("j1", bad_reads=1))), ("receipt", "j1", "failed", 0)]
+    assert first == [("receipt", "j1", "failed", 0), ("state", left(raw("j1", bad_reads=1)))]
     assert error == "BadContentError: export.csv: an HTML page"
     second, _ = stage.play(bookmark)
-    assert second == [("state", left()), ("receipt", "j1", "failed", 0)]
+    assert second == [("receipt", "j1", "failed", 0), ("state", left())]
 
 
 @pytest.mark.parametrize(("declared", "files"), [(4, None), (None, 4)])
@@ -545,7 +546,7 @@ def test_a_wrong_count_closes_no_window(tmp_path: Path, declared: int | None, fi
         "CountError: s 2026-07-01T00:00:00.000Z…2026-07-01T23:59:59.999Z, job j1: "
         "3 rows read, the provider counts 4 (verify_counts: fail)"
     )
-    assert log[1:] == [("state", left(raw("j1", bad_reads=1))), ("receipt", "j1", "failed", 3)]
+    assert log[1:] == [("receipt", "j1", "failed", 3), ("state", left(raw("j1", bad_reads=1)))]
 
 
 @pytest.mark.parametrize("verify", ["warn", "off"])
@@ -652,7 +653,7 @@ def test_receipts_hold_the_facts_of_a_job(tmp_path: Path) -> None:
     chased, state = lifecycle(stage.api, stage.clock), StreamState.detached("s", {})
     run = ExportRun(export(), chased, reader(stage.api, stage.files, stage.clock), state, stage.clock)
     run.start()
-    last = list(Proof().watched(run.events()))[-1]
+    last = next(event for event in Proof().watched(run.events()) if isinstance(event, Receipt))
     assert vars_of(last) == {
         "provider": "exelensia",
         "job_id": "j1",

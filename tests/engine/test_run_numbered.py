@@ -71,12 +71,12 @@ def test_runs_are_read_in_ascending_order() -> None:
     assert log == [
         ("rows", [{"a": "10a", ROW: 1, OPERATION_ID: 10}]),
         ("rows", [{"a": "10b", ROW: 2, OPERATION_ID: 10}]),
-        ("state", at(10)),
         ("receipt", "10", "completed", 2),
+        ("state", at(10)),
         ("rows", [{"a": "20a", ROW: 1, OPERATION_ID: 20}]),
         ("rows", [{"a": "20b", ROW: 2, OPERATION_ID: 20}]),
-        ("state", at(20)),
         ("receipt", "20", "completed", 2),
+        ("state", at(20)),
     ]
     assert error == ""
 

@@ -166,8 +166,8 @@ class ExportRun:
         except JobLostError as error:
             yield from self._ask_again(outcome, tally, error)
         except TapError as error:
-            yield from self._note_failed_read(outcome, error)
             yield receipt(outcome, tally, Status.FAILED.value, error.message)
+            yield from self._note_failed_read(outcome, error)
             raise
         else:
             if is_whole and not outcome.job.is_capped:
@@ -206,9 +206,9 @@ class ExportRun:
 
     def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
         job = outcome.job
+        yield receipt(outcome, Tally(), job.status.value)
         self.state.close(outcome.request, outcome.job)
         yield Checkpoint()
-        yield receipt(outcome, Tally(), job.status.value)
         where = describe(self.export.stream, job, outcome.request.window)
         reason = f": {job.reason}" if job.reason else ""
         msg = f'{where}: ended as "{job.raw_status}"{reason}; the window stays open, the next run asks again'
@@ -223,9 +223,11 @@ class ExportRun:
     def _prove(self, outcome: Outcome, tally: Tally) -> Iterator[Event]:
         """Move the bookmark over a window whose rows are all written, then close its job.
 
-        The order matters: a signal in between leaves a job that the bookmark covers, never a window to export twice.
+        The order matters: no STATE covers a job whose receipt is not written, and a signal in between leaves a job that
+        the bookmark covers, never a window to export twice.
         """
         request, job = outcome.request, outcome.job
+        yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
         for warning in job.warnings:
             LOGGER.warning("%s: job %s: %s", request.stream, job.id, warning)
         if request.window and self._frontier:
@@ -242,7 +244,6 @@ class ExportRun:
             tally.bytes,
         )
         yield Checkpoint()
-        yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
 
     def _delete_loaded(self) -> Iterator[Checkpoint]:
         """Delete the jobs that the previous run proved: the incoming STATE shows that the target has their rows."""

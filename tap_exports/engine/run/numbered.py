@@ -171,10 +171,10 @@ class GivenRun:
             LOGGER.warning(
                 '%s: job %s ended as "%s"; on_failed_run: %s', self.stream, job.id, job.raw_status, self.on_failed
             )
+        yield receipt(outcome, tally, job.status.value, done_at=to_text(self.clock.now()))
         self._prove(job)
         LOGGER.info("%s: job %s proven: %d rows", self.stream, job.id, tally.rows)
         yield Checkpoint()
-        yield receipt(outcome, tally, job.status.value, done_at=to_text(self.clock.now()))
 
     def _prove(self, job: Job) -> None:
         """Record a job as proven, then drop its entry; after a signal in between, the job is not begun again."""
@@ -201,9 +201,9 @@ class GivenRun:
 
     def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
         job = outcome.job
+        yield receipt(outcome, Tally(), job.status.value)
         self._forget(job)
         yield Checkpoint()
-        yield receipt(outcome, Tally(), job.status.value)
         reason = f": {job.reason}" if job.reason else ""
         msg = (
             f'{describe(self.stream, job, None)}: ended as "{job.raw_status}"{reason}; the bookmark stays. '

@@ -241,13 +241,13 @@ class SharedJobs:
         status = Status.FAILED if error else outcome.job.status
         for warning in outcome.job.warnings:
             LOGGER.warning("%s: %s", job.where, warning)
+        done_at = None if error else to_text(self.clock.now())
+        yield receipt(outcome, job.tally, status.value, error.message if error else None, done_at)
         if not error or outcome.job.status is not Status.COMPLETED:
             self.state().forget(job.request.fingerprint)
         elif isinstance(error, (BadContentError, CountError)) and not self.given:
             self.state().note_bad_read(job.request.fingerprint, READS_OF_ONE_JOB)
         yield Checkpoint()
-        done_at = None if error else to_text(self.clock.now())
-        yield receipt(outcome, job.tally, status.value, error.message if error else None, done_at)
 
 
 def _ended(future: Future[Outcome]) -> bool:

@@ -72,10 +72,10 @@ class Delivery:
             self.is_whole = event.is_whole
         elif isinstance(event, Rejected):
             self.counts.rejects += 1
-            self.stream.tap.rejects.add(self.stream.name, self._cleaned(event))
+            self.stream.tap.reports.reject(self.stream.name, self._cleaned(event))
         else:
             self.counts.bytes += event.bytes
-            self.stream.tap.receipts.append(replace(event, clock_skew_seconds=self.stream.skew_seconds))
+            self.stream.tap.reports.receipt(replace(event, clock_skew_seconds=self.stream.skew_seconds))
 
     def _evolve(self, columns: Iterable[Column]) -> None:
         """Announce new columns before the first row that holds them."""
@@ -88,14 +88,15 @@ class Delivery:
         limit = self.stream.ABORT_AT_RECORD_COUNT
         room = None if limit is None else limit - self.counts.rows
         if room is not None and len(rows) > room:
-            self._emit(Rows(rows.data[:room], rows.constants))
+            self.emit(Rows(rows.data[:room], rows.constants))
             self.counts.rows += room
             self.stream.stop_at_limit(self.counts.rows)
-        self._emit(rows)
+        self.emit(rows)
         self.bar.update(len(rows))
         self.counts.rows += len(rows)
 
-    def _emit(self, rows: Rows) -> None:
+    def emit(self, rows: Rows) -> None:
+        """Write rows; they count for nothing."""
         stream = self.stream
         if not stream.is_user_data and isinstance(rows.data, list):
             rows = Rows([self._clean(row) for row in rows.data], rows.constants)

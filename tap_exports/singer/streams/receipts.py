@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Column, Event, Receipt, Row, Rows
+from tap_exports.engine.model import Checkpoint, Column, Event, Row, Rows
 from tap_exports.singer import typing as th
 from tap_exports.singer.columns import to_columns
+from tap_exports.singer.progress import Silent
+from tap_exports.singer.streams.delivery import Delivery
 from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
+
+LOGGER = logging.getLogger("tap-exports")
+MOST_LOGGED = 10
 
 JOB = th.PropertiesList(
     th.Property("provider", th.StringType, description="Provider"),
@@ -49,31 +56,66 @@ REJECT = th.PropertiesList(
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptRun:
-    """A run over rows that the other streams have collected; it must be the last to be read."""
+class ReportRun:
+    """A run of a stream whose rows are written already; it must be the last to be read."""
 
-    batches: Callable[[], Iterable[list[Row]]]
+    latest: Callable[[], str]
     state: StreamState
     replication_key: str | None = None
 
     def start(self) -> None:
-        """Do nothing: there are no rows before the other streams end."""
+        """Do nothing: there are no rows before the other streams run."""
 
     def events(self) -> Iterator[Event]:
-        """Yield all rows, and move the bookmark to the latest."""
-        for rows in self.batches():
-            yield Rows(rows)
-            if self.replication_key:
-                latest = max(str(row[self.replication_key]) for row in rows)
-                self.state.advance(self.replication_key, max(latest, str(self.state.value or "")))
-                yield Checkpoint()
+        """Move the bookmark to the latest row."""
+        if self.replication_key and (latest := self.latest()):
+            self.state.advance(self.replication_key, max(latest, str(self.state.value or "")))
+            yield Checkpoint()
 
 
-class ExportJobs(EventStream):
+class ReportStream(EventStream):
+    """A stream about the run: its rows are written when the other streams yield them, as RECORD in batch mode too."""
+
+    can_read_again = False
+    _is_announced = False
+    _latest = ""
+
+    def report(self, row: Row) -> None:
+        """Write a row, its SCHEMA before the first one; a deselected stream logs it, if the log should have it."""
+        if not self.selected:
+            self.log_unselected(row)
+            return
+        limit = self.ABORT_AT_RECORD_COUNT
+        if limit is not None and self.reported >= limit:
+            return
+        self._write_schema_message()
+        self._delivery.emit(Rows([row]))
+        self.reported += 1
+        if self.replication_key:
+            self._latest = max(self._latest, str(row[self.replication_key]))
+
+    def log_unselected(self, row: Row) -> None:
+        """Log a row that goes to no output, where that matters."""
+
+    @cached_property
+    def _delivery(self) -> Delivery:
+        return Delivery(self, None, None, Silent())
+
+    def make_run(self) -> Run:
+        """Return the run."""
+        return ReportRun(lambda: self._latest, self.ledger, self.replication_key)
+
+    def _write_schema_message(self) -> None:
+        """Write SCHEMA once: its columns do not change."""
+        if not self._is_announced:
+            self._is_announced = True
+            super()._write_schema_message()
+
+
+class ExportJobs(ReportStream):
     """Receipts: what each job of this run did."""
 
     name = "export_jobs"
-    can_read_again = False
     primary_keys = ("provider", "job_id")
     replication_key = "requested_at"
 
@@ -81,35 +123,31 @@ class ExportJobs(EventStream):
         """Return the fields of a receipt."""
         return to_columns(JOB.to_dict())
 
-    def make_run(self) -> Run:
-        """Return a run over the receipts; it reads them when its events are requested."""
-        return ReceiptRun(self._batches, self.ledger, self.replication_key)
 
-    def _batches(self) -> list[list[Row]]:
-        return [[self._row(receipt) for receipt in self.tap.receipts]] if self.tap.receipts else []
-
-    def _row(self, receipt: Receipt) -> Row:
-        """Return a receipt as a row, redacted: messages of a provider may quote an API key or a signed URL."""
-        clean = self.tap.redactor.clean
-        warnings = [clean(warning) for warning in receipt.warnings]
-        return {**asdict(receipt), "reason": receipt.reason and clean(receipt.reason), "warnings": warnings}
-
-
-class ExportRejects(EventStream):
+class ExportRejects(ReportStream):
     """Rows that were quarantined in this run."""
 
     name = "export_rejects"
+    can_read_again = True
     primary_keys = ("stream", "job_id", "file", "row")
     is_user_data = True
     activates = False  # the target keeps the rejects of earlier runs
+    _logged = 0
 
     def discover_columns(self) -> dict[str, Column]:
         """Return the fields of a reject."""
         return to_columns(REJECT.to_dict())
 
-    def make_run(self) -> Run:
-        """Return a run over the rejects; it reads them when its events are requested."""
-        return ReceiptRun(self.tap.rejects.batches, self.ledger)
+    def log_unselected(self, row: Row) -> None:
+        """Log a warning for each of the first rejects."""
+        self._logged += 1
+        if self._logged <= MOST_LOGGED:
+            place = f"{row['stream']}: job {row['job_id']}, file {row['file']}, row {row['row']}"
+            LOGGER.warning(
+                "%s is rejected: %s; export_rejects is not selected, so it goes nowhere", place, row["message"]
+            )
+        elif self._logged == MOST_LOGGED + 1:
+            LOGGER.warning("further rejected rows are not logged; select export_rejects to get them")
 
 
 def receipt_streams(tap: Services) -> list[EventStream]:

@@ -11,13 +11,12 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.http import Client, Transport
 from tap_exports.engine.jobs import Journal, Lifecycle
-from tap_exports.engine.model import Receipt
 from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor
 from tap_exports.engine.spool import Spool
 from tap_exports.engine.workers import Workers
 from tap_exports.singer.messages.protocols import WritesMessages
-from tap_exports.singer.streams.rejects import RejectLog
+from tap_exports.singer.streams.reports import Reports
 
 if TYPE_CHECKING:
     from singer_sdk import Stream
@@ -61,12 +60,8 @@ class Services(WritesMessages, Protocol):
         """Return the range of creation instants that the run covers."""
 
     @property
-    def rejects(self) -> RejectLog:
-        """Return the rejected rows of the run."""
-
-    @property
-    def receipts(self) -> list[Receipt]:
-        """Return the receipts of the run."""
+    def reports(self) -> Reports:
+        """Return what writes receipts and rejected rows."""
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -41,9 +41,11 @@ class EventStream(CatalogStream):
 
     Attributes:
         activates: Whether a full-table read ends with ACTIVATE_VERSION, which replaces earlier rows at the target.
+        reported: Rows that were written before the stream's turn.
     """
 
     activates = True
+    reported = 0
 
     def __init__(self, tap: Services, name: str | None = None) -> None:
         """Parse the settings of batch mode; no run is started.
@@ -133,7 +135,7 @@ class EventStream(CatalogStream):
         *,
         write_messages: bool = True,  # noqa: ARG002 - the SDK's signature
     ) -> Generator[dict[str, Any], Any, Any]:
-        began, counts = monotonic(), Counts()
+        began, counts = monotonic(), Counts(rows=self.reported)
         try:
             self._sync_events(counts)
         except Exception as error:  # no error of one stream may stop the others
