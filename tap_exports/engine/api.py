@@ -22,6 +22,24 @@ class TellsTime(Protocol):
         """Return a clock that never shows a later time than the provider's own."""
 
 
+@runtime_checkable
+class HasAddress(Protocol):
+    """An API at an address."""
+
+    @property
+    def address(self) -> str:
+        """Return origin and path prefix, in one form whatever the setting's spelling."""
+
+
+@runtime_checkable
+class HasAccount(Protocol):
+    """An API that tells whose data it shows, free of charge."""
+
+    @property
+    def account(self) -> str | None:
+        """Return the id of the account, which a renewed key does not change, or None where it cannot be told now."""
+
+
 class Polls(Protocol):
     """An API whose jobs can be watched."""
 

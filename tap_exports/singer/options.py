@@ -158,6 +158,14 @@ SHARED = (
         default="wait",
         description="`detach`: submit, write the ledger to STATE, exit 0; the next run collects",
     ),
+    th.Property(
+        "state_mismatch",
+        th.StringType,
+        allowed_values=["stop", "restart", "keep"],
+        default="stop",
+        description="STATE that was made with another API, account or definition of a stream: `stop` that stream, "
+        "`restart` it from the beginning, or `keep` its bookmark",
+    ),
     th.Property("max_concurrent_jobs", PARALLEL, default=4, description="Open jobs per provider"),
     th.Property("max_concurrent_requests", PARALLEL, default=4, description="Requests in flight per provider"),
     th.Property("request_timeout_seconds", SECONDS, default=60, description="Longest silence within a request"),

@@ -225,13 +225,15 @@ class BaseTap(Tap):
         if self._started:
             return
         self._started = True
-        for stream in self.streams.values():
-            if isinstance(stream, EventStream) and stream.selected and not stream.discovery_error:
-                self._start(stream)
+        chosen = [s for s in self.streams.values() if isinstance(s, EventStream) and s.selected]
+        for begin in (EventStream.settle_state, EventStream.run):  # no run writes to STATE that is not settled
+            for stream in chosen:
+                if not stream.discovery_error and not stream.failed_start:
+                    self._start(stream, begin)
 
-    def _start(self, stream: EventStream) -> None:
+    def _start(self, stream: EventStream, begin: Callable[[EventStream], object]) -> None:
         try:
-            stream.run()
+            begin(stream)
         except Exception as error:  # noqa: BLE001 - whatever it is, it fails this stream, at its turn
             stream.failed_start = error
 

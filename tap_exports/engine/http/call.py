@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tap_exports.engine.http.guard.origins import check_url
+from tap_exports.engine.http.guard.origins import DEFAULT_PORTS, check_url, origin_of
 from tap_exports.engine.http.pace import RateGate
 from tap_exports.errors import ConfigError, UnsafeUrlError
 
@@ -51,6 +51,14 @@ def checked_base(api_url: str, setting: str, *, allow_private: bool) -> str:
     if {"?", "#"} & set(api_url):
         raise ConfigError(f"{setting} takes an origin and a path, no query")
     return api_url.rstrip("/")
+
+
+def address_of(base: str) -> str:
+    """Return a base from `checked_base` in one form: host in lower case, no port that its scheme implies, no user."""
+    scheme, host, port = origin_of(base)
+    shown = f"[{host}]" if ":" in host else host
+    own = DEFAULT_PORTS.get(scheme) == port
+    return f"{scheme}://{shown}{'' if own else f':{port}'}{urlsplit(base).path}"
 
 
 def checked_headers(headers: Mapping[str, str], setting: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.http.body import read_body
-from tap_exports.engine.http.call import Call, checked_base, checked_headers, url_of
+from tap_exports.engine.http.call import Call, address_of, checked_base, checked_headers, url_of
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
 from tap_exports.engine.http.guard.origins import host_of, origin_of, redirected
 from tap_exports.engine.http.pace import RateGate
@@ -73,6 +73,7 @@ class Client:
         self._gates = (gate,) if gate else ()
         setting = f"{provider}: {self._api_setting}"
         self._base = checked_base(api_url, setting, allow_private=settings.allow_private_hosts)
+        self.address = address_of(self._base)
         self._headers = {"User-Agent": "tap-exports", "Accept": "application/json", "Accept-Encoding": "gzip"}
         self._headers |= checked_headers(headers, self._key_setting)
         self._redactor = Redactor()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tap_exports.engine.clock import from_text
+from tap_exports.engine.ledger.basis import BASIS
 from tap_exports.engine.ledger.entries import FIRST_VERSION, VERSION, entry_of, text, window_of
 from tap_exports.errors import StateError
 
@@ -35,6 +36,7 @@ def check(stream: str, bookmark: object) -> None:
     if not isinstance(bookmark, Mapping):
         msg = f"STATE of {stream} is malformed: expected an object under bookmarks.{stream}"
         raise StateError(msg)
+    _check_basis(stream, bookmark.get(BASIS, {}))
     ledger = bookmark.get("ledger")
     if ledger is None:
         return
@@ -47,6 +49,12 @@ def check(stream: str, bookmark: object) -> None:
     except (LookupError, TypeError, ValueError, AttributeError):
         msg = f"STATE of {stream} is malformed: bookmarks.{stream}.ledger holds an entry that cannot be read"
         raise StateError(msg) from None
+
+
+def _check_basis(stream: str, basis: object) -> None:
+    if not isinstance(basis, Mapping) or not all(isinstance(value, str) for value in basis.values()):
+        msg = f"STATE of {stream} is malformed: bookmarks.{stream}.{BASIS} must be an object of texts"
+        raise StateError(msg)
 
 
 def _check_version(stream: str, version: int) -> None:

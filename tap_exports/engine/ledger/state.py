@@ -12,6 +12,7 @@ from typing import Any
 
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import from_text, to_text
+from tap_exports.engine.ledger.basis import BASIS, ELSEWHERE, KEY, Basis, Difference, differences
 from tap_exports.engine.ledger.checks import check
 from tap_exports.engine.ledger.entries import (
     VERSION,
@@ -49,6 +50,8 @@ class StreamState:
         self._bookmark = bookmark
         self._changes = changes
         self._reads_all = False
+        self._basis: dict[str, str] = {}
+        self._key: str | None = None
         check(stream, bookmark)
 
     @classmethod
@@ -60,6 +63,45 @@ class StreamState:
         """Return this state; if enabled it shows no bookmark, so that the run reads everything again."""
         self._reads_all = enabled
         return self
+
+    # What the bookmark is about
+
+    def on(self, basis: Basis, key: str | None) -> StreamState:
+        """Return this state, which writes what the configuration makes it about with the first change.
+
+        Args:
+            basis: From `basis_of`; without what is not known.
+            key: The replication key, or None.
+        """
+        self._basis, self._key = dict(basis), key
+        return self
+
+    @property
+    def differences(self) -> list[Difference]:
+        """Return what the bookmark was about and is not any more."""
+        return list(differences(self._bookmark, self._basis, self._key))
+
+    @property
+    def has_bookmark(self) -> bool:
+        """Return whether anything is proven, so that the run would pass it over."""
+        return self.value is not None or bool(self._proven())
+
+    def take_over(self) -> None:
+        """Write the current basis, if there is anything in the bookmark."""
+        before = self._bookmark.get(BASIS, {})
+        if self._bookmark and self._basis and {**before, **self._basis} != before:
+            self._changes.add(self._stream)
+            self._bookmark[BASIS] = {**before, **self._basis}
+        if self._key and KEY in self._bookmark:
+            self._bookmark[KEY] = self._key
+
+    def begin_anew(self) -> None:
+        """Remove bookmark and ledger; proven jobs of the same account are still deleted at the provider."""
+        deletions = [] if ELSEWHERE & {each.name for each in self.differences} else self.deletions
+        self._changes.add(self._stream)
+        self._bookmark.clear()
+        for job_id in deletions:
+            self.delete_later(job_id)
 
     # The bookmark
 
@@ -100,7 +142,7 @@ class StreamState:
 
     def advance(self, key: str, value: str | int) -> None:
         """Set the bookmark; call it only for what is proven."""
-        self._changes.add(self._stream)
+        self._change()
         self._bookmark["replication_key"] = key
         self._bookmark["replication_key_value"] = value
 
@@ -241,11 +283,17 @@ class StreamState:
 
     def _ledger(self) -> dict[str, Any]:
         """Return the ledger for a change, which is recorded in `changes`; create it if it is missing."""
-        self._changes.add(self._stream)
+        self._change()
         ledger: dict[str, Any] = self._bookmark.setdefault("ledger", {"version": VERSION, "jobs": [], "delete": []})
         ledger.setdefault("jobs", [])
         ledger["version"] = VERSION
         return ledger
+
+    def _change(self) -> None:
+        """Record a change, and what the bookmark is about if it does not say so yet."""
+        self._changes.add(self._stream)
+        if self._basis and BASIS not in self._bookmark:
+            self._bookmark[BASIS] = dict(self._basis)
 
     def _files(self, job_id: str) -> dict[str, Any]:
         """Return the entries of a job's files for a change, which is recorded in `changes`."""

@@ -62,6 +62,7 @@ class ExportRows(PagedStream):
     """
 
     bookmark_kind = Kind.INTEGER
+    rows_by = (("export_id", None),)
 
     def __init__(
         self, tap: Services, api: CensionApi, lifecycle: Lifecycle, entry: Entry, numbers: Sequence[int]
@@ -114,6 +115,8 @@ class Query(PagedStream):
         replication_key says when it changed. The SQL cannot take parameters. Incremental rows without primary_keys
         have no key: they are appended.
     """
+
+    rows_by = (("query_id", None),)
 
     def __init__(self, tap: Services, api: CensionApi, entry: Entry) -> None:
         """Keep the api and take keys and bookmark from the entry."""

@@ -36,6 +36,14 @@ class ClosientStream(ArchiveStream):
         super().__init__(tap, shared)
         self.api, self.block = api, block
 
+    def settle_state(self) -> None:
+        """Settle that of the stream whose ledger names the jobs, whether it is selected or not."""
+        owner = self.tap.streams[LEDGER]
+        if owner is self:
+            super().settle_state()
+        elif isinstance(owner, ClosientStream):
+            owner.settle_state()
+
     def check_connection(self) -> None:
         """Ask who the key belongs to."""
         self.api.whoami()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -59,17 +60,28 @@ class CornectApi:
     def __init__(self, client: Client, clock: Clock, budget: Budget) -> None:
         """Start with the whole pace."""
         self._client = client
-        self.time = client.time
+        self.time, self.address = client.time, client.address
         self.time.ask = self.credits
         self._budget = budget
         self._paces = {name: Pace(number, clock) for name, number in PER_MINUTE.items()}
         self._creating = threading.Lock()
         self.known: list[str] = []
+        self._workspace: str | None = None
 
     # https://cornect.io/docs/api/reference/credits/get: the youngest transactions only, newest first, without pages.
     def credits(self) -> tuple[Row, list[Row]]:
         """Return workspace and balance, and the transactions, oldest first."""
-        return parse_credits(self._client.send("GET", CREDITS, gate=self._paces["credits"]).json())
+        row, transactions = parse_credits(self._client.send("GET", CREDITS, gate=self._paces["credits"]).json())
+        self._workspace = fields.text(row.get("workspace_id")) or self._workspace
+        return row, transactions
+
+    @property
+    def account(self) -> str | None:
+        """Return the workspace, to which a token is bound; asked for once, which is free."""
+        if self._workspace is None:
+            with contextlib.suppress(TapError):
+                self.credits()
+        return self._workspace
 
     # https://cornect.io/docs/api/guides/pagination: the cursor goes into the body, beside the same filters.
     def search(self, filters: Mapping[str, Any]) -> Iterator[Page]:

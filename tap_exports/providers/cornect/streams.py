@@ -186,6 +186,7 @@ class ExportRows(SampledExportStream):
     """
 
     provider = "cornect"
+    rows_by = (("source_type", "search"), ("search_filters", None), ("list_id", None), ("export_id", None))
     verify_counts = "warn"
     api: CornectApi
 

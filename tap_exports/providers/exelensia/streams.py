@@ -151,6 +151,7 @@ class ExportRows(ExportStream):
 
     provider = "exelensia"
     max_window_days = 31
+    rows_by = (("mode", "create"), ("schema_id", None), ("expand_array", None))
     api: ExelensiaApi
 
     def params(self) -> Mapping[str, Any]:

@@ -64,6 +64,7 @@ class ExportRows(SampledExportStream):
 
     provider = "packagex"
     instants = frozenset({"created_at", "updated_at"})
+    rows_by = (("mode", "create"), ("resource", None), ("options", None))
     retention = RETENTION
     suffix: ClassVar[str] = ""
 

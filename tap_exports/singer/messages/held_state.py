@@ -9,6 +9,7 @@ from typing import Any
 
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.ledger import Entry, StreamState
+from tap_exports.engine.ledger.basis import BASIS
 from tap_exports.engine.model import Job, Request, Status
 
 Bookmarks = dict[str, Any]
@@ -81,6 +82,8 @@ class HeldState:
     def _held(self, stream: str, now: Bookmarks) -> Bookmarks:
         """Return the copied bookmark with the live jobs and intents."""
         held: Bookmarks = deepcopy(self._covered.before(stream))
+        if BASIS in now:
+            held[BASIS] = now[BASIS]
         state, live = StreamState.detached(stream, held), StreamState.detached(stream, now).entries
         for entry in live:
             if state.entry(entry.fingerprint) != entry:

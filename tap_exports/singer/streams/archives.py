@@ -88,7 +88,7 @@ def ledger_of(tap: Services, stream: str) -> Callable[[], StreamState]:
 
     def ledger() -> StreamState:
         owner = tap.streams[stream]
-        return StreamState(stream, owner.stream_state, tap.changes)
+        return owner.ledger if isinstance(owner, EventStream) else StreamState.detached(stream, {})
 
     return ledger
 

@@ -102,9 +102,11 @@ class EntryStream(EventStream):
 
     Attributes:
         bookmark_kind: Type of the bookmark, which rows need not hold.
+        rows_by: Settings of the entry that decide which rows there are, with their defaults.
     """
 
     bookmark_kind: ClassVar[Kind] = Kind.DATETIME
+    rows_by: ClassVar[tuple[tuple[str, str | None], ...]] = ()
     is_user_data = True
 
     def __init__(self, tap: Services, prefix: str, label: object, entry: Entry) -> None:
@@ -117,6 +119,10 @@ class EntryStream(EventStream):
     def label(self) -> str:
         """Return the name that the configuration gives to the stream."""
         return self._label
+
+    def row_settings(self) -> Mapping[str, Any]:
+        """Return the settings of the entry that decide which rows there are."""
+        return {name: self.entry.get(name) or default for name, default in self.rows_by}
 
     def guarded(self, reader: Reads) -> Reads:
         """Return a reader that checks the rows against the guards of the entry, if it has any."""
@@ -206,6 +212,11 @@ class ExportStream(EntryStream):
     def bookmark_key(self) -> str | None:
         """Return the bookmark's name, None for full exports."""
         return "created_at"
+
+    @property
+    def keeps_state(self) -> bool:
+        """Return True: open jobs stand in STATE."""
+        return True
 
     def params(self) -> Mapping[str, Any]:
         """Return the parameters that define the export, from the entry; a change of them creates a new job."""

@@ -6,11 +6,12 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tap_exports.engine.api import TellsTime
+from tap_exports.engine.api import HasAccount, HasAddress, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.convert.executors import executor_setting
-from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.ledger import Basis, StreamState, basis_of
 from tap_exports.engine.model import Event
+from tap_exports.engine.run import mismatch
 from tap_exports.errors import StopError
 from tap_exports.singer.messages.batch_settings import batch_settings
 from tap_exports.singer.progress import progress
@@ -57,6 +58,7 @@ class EventStream(CatalogStream):
         self._run: Run | None = None
         self.failed_start: Exception | None = None
         self.was_run = False
+        self._basis: Basis = {}
         self._batch_settings = batch_settings(tap.config)
         self._executor = executor_setting(tap.config["executor"])
 
@@ -93,7 +95,28 @@ class EventStream(CatalogStream):
         Raises:
             StateError: It cannot be read.
         """
-        return self.make_ledger().reading_all(enabled=self.reads_all)
+        return self.make_ledger().reading_all(enabled=self.reads_all).on(self._basis, self.replication_key)
+
+    def row_settings(self) -> Mapping[str, Any]:
+        """Return the settings that decide which rows the stream has; STATE of others is not taken over in silence."""
+        return {}
+
+    def settle_state(self) -> None:
+        """Hold STATE against the settings that it was made with; call it before `run`. May make a free request.
+
+        Raises:
+            StateError: It was made with others, and `state_mismatch` is `stop`.
+        """
+        if isinstance(self.asked, HasAddress):
+            account = self.asked.account if self.keeps_state and isinstance(self.asked, HasAccount) else None
+            whose = {"account": account} if account else {}
+            self._basis = basis_of({"api_url": self.asked.address, **whose, **self.row_settings()})
+        mismatch.settle(self.name, self.ledger, self.config["state_mismatch"], costs=creation_costs(self.asked))
+
+    @property
+    def keeps_state(self) -> bool:
+        """Return whether the stream has a bookmark or open jobs in STATE."""
+        return self.replication_key is not None
 
     def make_ledger(self) -> StreamState:
         """Return the state of the stream's kind; see `ledger`."""

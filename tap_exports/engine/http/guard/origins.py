@@ -16,7 +16,7 @@ from tap_exports.errors import UnsafeUrlError
 
 SockAddress = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]
 
-_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 _STRANGE = re.compile(r"[\\\s\x00-\x1f\x7f]")
 _ZONE = re.compile(r"%25?[^%]*$")
 # Names that no public name server answers: RFC 6761, 6762, 8375, 9476, ICANN's list of private names, and habits.
@@ -52,7 +52,7 @@ def origin_of(url: str) -> tuple[str, str, int]:
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, 0)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 0)
     except ValueError:
         raise UnsafeUrlError("an URL that cannot be parsed was refused") from None
     # Parsers disagree on where such a host ends, and the one that connects is not the one that compares.
@@ -90,7 +90,7 @@ def check_url(url: str, *, allow_private: bool) -> None:
             is private or written in a form that programs read differently.
     """
     scheme, host, _ = origin_of(url)
-    if scheme not in _PORTS:
+    if scheme not in DEFAULT_PORTS:
         raise UnsafeUrlError(f"{safe_url(url)}: the scheme `{scheme}` is refused, only https is followed")
     if scheme == "http" and not allow_private:
         raise UnsafeUrlError(f"{safe_url(url)}: plain http is refused; `allow_private_hosts: true` is needed to use it")
