@@ -42,6 +42,7 @@ def job_settings(config: Mapping[str, Any]) -> JobSettings:
         job_stalls_max=config["job_stalls_max"],
         job_timeout_seconds=config["job_timeout_seconds"],
         lost_reply_search_seconds=config["lost_reply_search_seconds"],
+        job_reuse_seconds=config["job_reuse_seconds"],
         recreate_paid_jobs=config["recreate_paid_jobs"],
         max_concurrent_jobs=config["max_concurrent_jobs"],
         detach=config["job_wait"] == "detach",

@@ -78,6 +78,19 @@ class Finds(Protocol):
 
 
 @runtime_checkable
+class Recalls(Protocol):
+    """An API that shows which jobs of a request exist already."""
+
+    def earlier(self, request: Request, since: datetime) -> Iterator[tuple[Job, Window | None]]:
+        """Yield the jobs created at or after `since` that ask for exactly the same, each with the window it covers.
+
+        Args:
+            request: What is to be asked for, without a window.
+            since: By the provider's clock.
+        """
+
+
+@runtime_checkable
 class Echoes(Protocol):
     """An API whose jobs show what they were asked for."""
 

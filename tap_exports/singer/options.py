@@ -146,6 +146,13 @@ SHARED = (
         description="How long to look for a job whose creation got no reply, before another one may be created",
     ),
     th.Property(
+        "job_reuse_seconds",
+        th.IntegerType(minimum=0, maximum=YEAR_SECONDS),
+        default=3600,
+        description="Without STATE, a completed job of the same request that is no older than this is read in place of "
+        "a new one, and so is one that still runs; 0: none",
+    ),
+    th.Property(
         "recreate_paid_jobs",
         th.BooleanType,
         default=False,

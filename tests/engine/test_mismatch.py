@@ -29,7 +29,7 @@ def proven(**more: Any) -> Raw:  # noqa: ANN401 - JSON
     return {**bookmark, **more}
 
 
-def settled(bookmark: Raw, policy: str = "stop", *, costs: bool = False, **changes: object) -> Raw:
+def settled(bookmark: Raw, policy: str = "stop", *, costs: bool = False, **changes: Any) -> Raw:  # noqa: ANN401 - JSON
     settle("s", state_of(bookmark, **changes), policy, costs=costs)
     return bookmark
 

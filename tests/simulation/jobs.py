@@ -13,7 +13,7 @@ from tests.simulation.world import Call, Json, Reply, World
 NEVER = math.inf
 JUST_NOW = 120.0  # seconds: what settles, and what clocks differ
 FOREIGN, ODD_FOR_A_WHILE = "foreign", "is odd for a while"
-SECONDS = {"is slow": (20, 60), "vanishes": (20, 60), ODD_FOR_A_WHILE: (2_000, 10_000)}  # others take 1 to 10
+SECONDS = {"is slow": (20, 60), "vanishes": (20, 60), ODD_FOR_A_WHILE: (2_000, 7_000)}  # others take 1 to 10
 
 
 @dataclass(eq=False)

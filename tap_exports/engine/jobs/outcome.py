@@ -22,6 +22,7 @@ class JobSettings:
     job_stalls_max: int = 2
     job_timeout_seconds: float = 86400
     lost_reply_search_seconds: float = 120
+    job_reuse_seconds: float = 3600
     recreate_paid_jobs: bool = False
     max_concurrent_jobs: int = 4
     detach: bool = False

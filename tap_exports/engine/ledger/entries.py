@@ -25,6 +25,7 @@ class Entry:
         requested_at: When the tap began to create it.
         credits: What the creation was charged, where the provider said so.
         stalls: Runs that found the job stalled.
+        adopted: Whether it was there before this stream had STATE: nobody knows who created it, so it is never deleted.
     """
 
     id: str | None
@@ -33,6 +34,7 @@ class Entry:
     requested_at: datetime
     credits: int | None = None
     stalls: int = 0
+    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,15 @@ def entry_of(raw: Mapping[str, Any]) -> Entry:
     """Parse an entry of STATE."""
     bounds: Sequence[str | None] | None = raw.get("window")
     window = window_of(bounds) if bounds else None
-    requested_at, stalls = from_text(raw["requested_at"]), raw.get("stalls", 0)
-    return Entry(raw.get("id"), text(raw["fingerprint"]), window, requested_at, raw.get("credits"), stalls)
+    return Entry(
+        raw.get("id"),
+        text(raw["fingerprint"]),
+        window,
+        from_text(raw["requested_at"]),
+        raw.get("credits"),
+        raw.get("stalls", 0),
+        bool(raw.get("adopted")),
+    )
 
 
 def window_of(bounds: Sequence[str | None]) -> Window:

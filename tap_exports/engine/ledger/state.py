@@ -86,6 +86,11 @@ class StreamState:
         """Return whether anything is proven, so that the run would pass it over."""
         return self.value is not None or bool(self._proven())
 
+    @property
+    def is_blank(self) -> bool:
+        """Return whether nothing is known of the stream: its first run, or its STATE was lost."""
+        return not self._bookmark.keys() - {BASIS}
+
     def take_over(self) -> None:
         """Write the current basis, if there is anything in the bookmark."""
         before = self._bookmark.get(BASIS, {})
@@ -203,6 +208,13 @@ class StreamState:
         ledger = self._ledger()
         ledger["jobs"] = [*others(ledger["jobs"], raw["fingerprint"]), raw]
         self._drop_intent(raw["fingerprint"])
+
+    def adopt(self, request: Request, job: Job, at: datetime) -> None:
+        """Record a job that this stream's STATE did not intend, as open."""
+        self.opened(request, job, at)
+        for raw in self._ledger()["jobs"]:
+            if raw["fingerprint"] == request.fingerprint:
+                raw["adopted"] = True
 
     def forget(self, fingerprint: str) -> None:
         """Remove the job and the intent of a request, if there are any."""

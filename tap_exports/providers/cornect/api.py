@@ -172,15 +172,22 @@ class CornectApi:
         """Return the job that this very request created; one that cost nothing leaves no trace and may be repeated."""
         if given := request.params.get("export_id"):
             return replace(parse_job(self.export(given)), given=True)
+        if job := next(self._marked(request, since, closed), None):
+            self._budget.settle(request.stream, job.credits)
+            self.known.append(job.id)
+        return job
+
+    def earlier(self, request: Request, since: datetime) -> Iterator[tuple[Job, Window | None]]:
+        """Yield the charged exports with our label of this request, newest first; all of them are full."""
+        if not request.params.get("export_id"):
+            yield from ((job, None) for job in self._marked(request, since))
+
+    def _marked(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Iterator[Job]:
         transactions = self.credits()[1]
         for export_id in [i for i, at in reversed(created_by(transactions)) if at >= since and i not in closed]:
             record = self._export_if_any(export_id)
             if record and request.fingerprint in str(record.get("name")):
-                charged = charge_of(transactions, export_id)
-                self._budget.settle(request.stream, charged)
-                self.known.append(export_id)
-                return replace(parse_job(record), credits=charged)
-        return None
+                yield replace(parse_job(record), credits=charge_of(transactions, export_id))
 
     def poll(self, job: Job) -> Job:
         """Return the job as it stands, with the charge of its creation.

@@ -147,6 +147,15 @@ class ExelensiaApi:
                     return job
         return None
 
+    def earlier(self, request: Request, since: datetime) -> Iterator[tuple[Job, Window | None]]:
+        """Yield the exports of a schema and array created since, with the bounds that the list echoes."""
+        for job in self._matching(request, created_after(Window(since, since))):
+            start, end = (
+                fields.instant(job.data.get(f"{name}_date"), f"exelensia: {name}_date") for name in ("start", "end")
+            )
+            if start and end:
+                yield job, Window(start, end)
+
     def contradiction(self, request: Request, job: Job) -> str:
         """Return what an export shows that differs from the request: its schema, array and bounds are echoed."""
         return ", ".join(different(body_of(request), job.data))

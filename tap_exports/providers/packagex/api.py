@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from tap_exports.engine.clock import to_text
+from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.decode.instants import instant_text
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.shifting import newest_first, read_shifting
@@ -110,6 +111,13 @@ class PackagexApi:
                 return job
         return None
 
+    def earlier(self, request: Request, since: datetime) -> Iterator[tuple[Job, Window | None]]:
+        """Yield the exports created since whose echo is this very request, with the window that it names."""
+        for item in takewhile(lambda row: not is_older(row, since), self._newest()):
+            window = window_of(item, request.params["replication_key"])
+            if window and is_exactly(item, body_of(replace(request, window=window))):
+                yield parse_job(item), window
+
     def contradiction(self, request: Request, job: Job) -> str:
         """Return what an export shows that differs from the request: its resource, and options as far as is known."""
         asked, echoed = body_of(request), job.data.get("options")
@@ -155,6 +163,19 @@ def date_filter(window: Window) -> str:
     if window.start == window.end:
         return f"equals:{to_text(window.end)}"
     return f"bwi:{to_text(window.start)},{to_text(window.end)}"
+
+
+def window_of(item: Row, key: str) -> Window | None:
+    """Return the window that an export's echoed filter names, or None; the reverse of `date_filter`."""
+    kind, _, rest = str(fields.mapping(item.get("options")).get(key)).partition(":")
+    first, _, second = rest.partition(",")
+    try:
+        if kind == "bwi":
+            return Window(from_text(first), from_text(second))
+        instant = from_text(first)
+    except ValueError:
+        return None
+    return {"lte": Window(None, instant), "equals": Window(instant, instant)}.get(kind)
 
 
 def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
@@ -231,6 +252,14 @@ def is_same(item: Row, asked: Mapping[str, Any]) -> bool:
         return False
     shown = {"limit": asked["options"].get("limit"), **echoed}
     return means_same(asked["options"], shown)
+
+
+def is_exactly(item: Row, asked: Mapping[str, Any]) -> bool:
+    """Tell whether an export in the list is what a body asked for, and shows no filter or column beyond that."""
+    echoed = fields.mapping(item.get("options"))
+    added = [value for name, value in echoed.items() if name not in asked["options"] and value not in (None, "", [])]
+    columns = item.get("csv_field_options")
+    return is_same(item, asked) and not added and (columns is None or means_same(asked["csv_field_options"], columns))
 
 
 def is_like(item: Row, params: Mapping[str, Any]) -> bool:

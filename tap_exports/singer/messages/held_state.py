@@ -133,7 +133,8 @@ def _note(state: StreamState, stream: str, entry: Entry) -> None:
         state.intend(request, entry.requested_at)
     else:
         job = Job(entry.id, Status.PENDING, credits=entry.credits)
-        state.opened(request, job, entry.requested_at)
+        note = state.adopt if entry.adopted else state.opened
+        note(request, job, entry.requested_at)
 
 
 def _job_ids(state: StreamState) -> set[str]:

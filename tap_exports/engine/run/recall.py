@@ -1,0 +1,98 @@
+"""The first run of a stream, or one whose STATE was lost: jobs that exist are read before any is created (P2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tap_exports.engine.api import Recalls
+from tap_exports.engine.clock import to_text
+from tap_exports.engine.model import Job, Request, Status, Window
+from tap_exports.engine.run.export import Export
+
+LOGGER = logging.getLogger("tap-exports.run")
+WHOLE_SECOND = timedelta(seconds=1)  # by which a provider may date a job too early
+
+Found = tuple[Job, Window | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The search for jobs that somebody created for the very requests that a run is about to send.
+
+    Attributes:
+        export: The request of the stream.
+        reuse_seconds: A completed job may be so old (`job_reuse_seconds`).
+        open_seconds: A job that still runs may be so old (`job_timeout_seconds`).
+        now: The current instant.
+    """
+
+    export: Export
+    reuse_seconds: float
+    open_seconds: float
+    now: datetime
+
+    def found(self, api: Recalls, planned: Sequence[Request]) -> Iterator[tuple[Request, Job]]:
+        """Yield jobs that are as good as new ones, at most one for each planned request, with what they answer.
+
+        A job answers a planned window if it begins with it, reaches no further, and was created when its end was
+        settled. The run plans anew around what is found.
+
+        Raises:
+            TapError: The provider could not be asked.
+        """
+        since = self.now - timedelta(seconds=max(self.reuse_seconds, self.open_seconds))
+        listed = list(api.earlier(self.export.request(None), since))
+        for request in planned:
+            alike = [found for found in listed if self._answers(found, request.window)]
+            if best := max(filter(self._is_fresh, alike), key=_merit, default=None):
+                yield self.export.request(best[1]), best[0]
+            elif alike:
+                self._warn_of_old(alike)
+
+    def _answers(self, found: Found, planned: Window | None) -> bool:
+        job, window = found
+        if window is None or planned is None:
+            return window is planned
+        settled = timedelta(seconds=self.export.settling_seconds) - WHOLE_SECOND
+        is_settled = job.created_at is not None and window.end <= job.created_at - settled
+        return window.start == planned.start and window.end <= planned.end and is_settled
+
+    def _is_fresh(self, found: Found) -> bool:
+        job = found[0]
+        if job.created_at is None:
+            return False
+        age = (self.now - job.created_at).total_seconds()
+        if job.status.is_terminal:
+            return job.status is Status.COMPLETED and age <= self.reuse_seconds
+        return age <= self.open_seconds
+
+    def _warn_of_old(self, alike: Iterable[Found]) -> None:
+        jobs = ", ".join(job.id for job, _ in alike)
+        LOGGER.warning(
+            "%s: there is no STATE, and jobs of the same request exist that failed or are older than "
+            "job_reuse_seconds (%d): %s; another one is created",
+            self.export.stream,
+            self.reuse_seconds,
+            jobs,
+        )
+
+
+def tell(stream: str, request: Request, job: Job) -> None:
+    """Log that a job is read in place of a new one."""
+    LOGGER.warning(
+        "%s: there is no STATE, and job %s of %s is %s of the same request: it is read in place of a new one "
+        "(job_reuse_seconds)",
+        stream,
+        job.id,
+        to_text(job.created_at) if job.created_at else "unknown age",
+        f"for {request.window}" if request.window else "a full export",
+    )
+
+
+def _merit(found: Found) -> tuple[datetime | None, datetime | None, str]:
+    """Order jobs by what they cover, then by age."""
+    job, window = found
+    return (window.end if window else job.created_at), job.created_at, job.id
