@@ -23,15 +23,6 @@ class TellsTime(Protocol):
 
 
 @runtime_checkable
-class HasAddress(Protocol):
-    """An API at an address."""
-
-    @property
-    def address(self) -> str:
-        """Return origin and path prefix, in one form whatever the setting's spelling."""
-
-
-@runtime_checkable
 class HasAccount(Protocol):
     """An API that tells whose data it shows, free of charge."""
 

@@ -63,6 +63,7 @@ class BaseTap(Tap):
         BaseTap.current = self
         self.failures: dict[str, str] = {}
         self.reports = Reports(self, self.redactor)
+        self.addresses: dict[str, str] = {}
         self.clock = SystemClock()
         self.journal = Journal()
         self.changes = Changes()
@@ -213,7 +214,9 @@ class BaseTap(Tap):
             options: Further keyword arguments of `Client`.
         """
         url = block.get("api_url") or api_url
-        return Client(provider, url, settings=settings.http_settings(self.config), clock=self.clock, **options)
+        client = Client(provider, url, settings=settings.http_settings(self.config), clock=self.clock, **options)
+        self.addresses[provider] = client.address
+        return client
 
     def lifecycle(self, api: Polls, block: Mapping[str, Any]) -> Lifecycle:
         """Return a new lifecycle, which creates and awaits the jobs of a provider."""

@@ -79,12 +79,12 @@ def test_jobs_of_the_same_windows_are_read(tmp_path: Path, caplog: pytest.LogCap
 
 def test_a_last_window_that_ended_earlier_is_read_and_the_rest_requested(tmp_path: Path) -> None:
     """The end of a range is now, so it differs in each run: what is behind it is a window of its own."""
-    earlier = window("2026-07-01", "2026-07-02T12:00:00Z")
+    earlier = Window(at("2026-07-01"), FRESH - timedelta(seconds=90))
     api = RecallingApi((job("j1", created_at=FRESH), earlier))
     export = Export("exelensia", "s", {"x": 1}, replication_key="created_at", start=at("2026-07-01"))
     log, error = Stage(tmp_path, api).play(export)
     assert (jobs(log), error) == (["j1", "new0"], None)
-    assert [request.window for request in api.requests] == [window("2026-07-02T12:00:00Z", "2026-07-03")]
+    assert [request.window for request in api.requests] == [Window(earlier.end, at("2026-07-03"))]
 
 
 OLD = NOW - timedelta(seconds=3601)
@@ -101,8 +101,9 @@ OLD = NOW - timedelta(seconds=3601)
         ((job("j1", created_at=FRESH), window("2026-07-01T00:00:00.001Z", "2026-07-01T23:59:59.999Z")), JULY_1),
         ((job("j1", created_at=at("2026-07-01T20:00:00Z")), JULY_1), JULY_1),
         ((job("j1", created_at=FRESH), None), JULY_1),
+        ((job("j1", created_at=FRESH), window("2026-07-01", "2026-07-01T12:00:00Z")), JULY_1),
     ],
-    ids=["old", "failed", "hangs", "undated", "longer", "later", "made before its end", "full"],
+    ids=["old", "failed", "hangs", "undated", "longer", "later", "made before its end", "full", "ends earlier"],
 )
 def test_other_jobs_are_not_read(tmp_path: Path, found: tuple[Job, Window | None], asked: Window) -> None:
     """What failed, is stale, reaches further than the window or was made before the window was over."""

@@ -38,6 +38,7 @@ ATTRIBUTES = [
     "is_user_data",
     "lineage",
     "bookmark_kind",
+    "rows_by",
     "ordered",
     "statuses",
     "free_texts",

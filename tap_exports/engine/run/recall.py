@@ -13,6 +13,7 @@ from tap_exports.engine.model import Job, Request, Status, Window
 from tap_exports.engine.run.export import Export
 
 LOGGER = logging.getLogger("tap-exports.run")
+PLANNED_AHEAD = timedelta(minutes=5)  # from the plan of a last window to the creation of its job
 WHOLE_SECOND = timedelta(seconds=1)  # by which a provider may date a job too early
 
 Found = tuple[Job, Window | None]
@@ -37,8 +38,9 @@ class Recall:
     def found(self, api: Recalls, planned: Sequence[Request]) -> Iterator[tuple[Request, Job]]:
         """Yield jobs that are as good as new ones, at most one for each planned request, with what they answer.
 
-        A job answers a planned window if it begins with it, reaches no further, and was created when its end was
-        settled. The run plans anew around what is found.
+        A job answers a planned window if its own is the same and was settled when it was created. So does one whose
+        window only begins with it, if its end was the latest possible then: the last window of an earlier run. The run
+        plans anew around what is found.
 
         Raises:
             TapError: The provider could not be asked.
@@ -56,9 +58,10 @@ class Recall:
         job, window = found
         if window is None or planned is None:
             return window is planned
-        settled = timedelta(seconds=self.export.settling_seconds) - WHOLE_SECOND
-        is_settled = job.created_at is not None and window.end <= job.created_at - settled
-        return window.start == planned.start and window.end <= planned.end and is_settled
+        if job.created_at is None or window.start != planned.start or window.end > planned.end:
+            return False
+        late = job.created_at - window.end - timedelta(seconds=self.export.settling_seconds)
+        return late >= -WHOLE_SECOND and (window == planned or late <= PLANNED_AHEAD)
 
     def _is_fresh(self, found: Found) -> bool:
         job = found[0]

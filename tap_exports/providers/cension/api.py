@@ -35,7 +35,7 @@ class CensionApi:
     def __init__(self, client: Client, concurrency: int) -> None:
         """Keep the client."""
         self._client = client
-        self.time, self.address = client.time, client.address
+        self.time = client.time
         self._concurrency = concurrency
 
     # https://cension.ai/docs/api/operations: the run stands under `operation`, not under `data`.

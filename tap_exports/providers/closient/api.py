@@ -42,7 +42,7 @@ class ClosientApi:
     def __init__(self, client: Client, organizations: Sequence[str]) -> None:
         """Keep the client."""
         self._client = client
-        self.time, self.address = client.time, client.address
+        self.time = client.time
         self._organizations = organizations
         self._owners: dict[str, str] = {}
 

@@ -60,7 +60,7 @@ class CornectApi:
     def __init__(self, client: Client, clock: Clock, budget: Budget) -> None:
         """Start with the whole pace."""
         self._client = client
-        self.time, self.address = client.time, client.address
+        self.time = client.time
         self.time.ask = self.credits
         self._budget = budget
         self._paces = {name: Pace(number, clock) for name, number in PER_MINUTE.items()}

@@ -52,7 +52,7 @@ class ExelensiaApi:
     def __init__(self, client: Client, concurrency: int) -> None:
         """Keep the client."""
         self._client = client
-        self.time, self.address = client.time, client.address
+        self.time = client.time
         self.time.ask = lambda: client.get("/v1/exports", {"limit": 1})
         self._concurrency = concurrency
 

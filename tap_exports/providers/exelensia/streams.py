@@ -150,8 +150,8 @@ class ExportRows(ExportStream):
     """
 
     provider = "exelensia"
-    max_window_days = 31
     rows_by = (("mode", "create"), ("schema_id", None), ("expand_array", None))
+    max_window_days = 31
     api: ExelensiaApi
 
     def params(self) -> Mapping[str, Any]:

@@ -53,7 +53,7 @@ class PackagexApi:
     def __init__(self, client: Client, wanted: Wanted = (JSON, CSV)) -> None:
         """Keep the client."""
         self._client = client
-        self.time, self.address = client.time, client.address
+        self.time = client.time
         self.time.ask = lambda: client.get(PATH, {"page": 1, "limit": 1})
         self._wanted = wanted
 

@@ -63,8 +63,8 @@ class ExportRows(SampledExportStream):
     """
 
     provider = "packagex"
-    instants = frozenset({"created_at", "updated_at"})
     rows_by = (("mode", "create"), ("resource", None), ("options", None))
+    instants = frozenset({"created_at", "updated_at"})
     retention = RETENTION
     suffix: ClassVar[str] = ""
 

@@ -60,6 +60,10 @@ class Services(WritesMessages, Protocol):
         """Return the range of creation instants that the run covers."""
 
     @property
+    def addresses(self) -> Mapping[str, str]:
+        """Return origin and path prefix of each provider's API, in one form whatever the setting's spelling."""
+
+    @property
     def reports(self) -> Reports:
         """Return what writes receipts and rejected rows."""
 

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tap_exports.engine.api import HasAccount, HasAddress, TellsTime, creation_costs
+from tap_exports.engine.api import HasAccount, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.convert.executors import executor_setting
 from tap_exports.engine.ledger import Basis, StreamState, basis_of
@@ -107,10 +107,10 @@ class EventStream(CatalogStream):
         Raises:
             StateError: It was made with others, and `state_mismatch` is `stop`.
         """
-        if isinstance(self.asked, HasAddress):
+        if address := self.tap.addresses.get(self.name.partition("_")[0]):
             account = self.asked.account if self.keeps_state and isinstance(self.asked, HasAccount) else None
             whose = {"account": account} if account else {}
-            self._basis = basis_of({"api_url": self.asked.address, **whose, **self.row_settings()})
+            self._basis = basis_of({"api_url": address, **whose, **self.row_settings()})
         mismatch.settle(self.name, self.ledger, self.config["state_mismatch"], costs=creation_costs(self.asked))
 
     @property
