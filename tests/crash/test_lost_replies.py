@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.crash.verdict import faults_of
 from tests.crash.victim import Nursery
 from tests.crash.watched import Garble
-from tests.tap.harness import Json, Ran, arguments_of
+from tests.tap.harness import Json, Ran, arguments_of, without_lineage
 
 TIMEOUT_SECONDS = 3
 LOSSES: dict[str, Callable[[Response], Response]] = {
@@ -93,17 +94,36 @@ def two(tmp_path: Path) -> Iterator[list[Nursery]]:
 @pytest.mark.parametrize("provider", ["exelensia", "packagex", "cornect", "closient"])
 def test_two_taps_on_one_account(provider: str, two: list[Nursery]) -> None:
     """Each reads its own jobs: none is adopted of which its own ledger knows nothing, though both ask for the same."""
-    scenario = SCENARIOS[provider]
-    with scenario.sandbox(job_polls=None, job_seconds=1) as box:
-        config = scenario.config(box)
-        victims = [nursery.start(arguments_of(nursery.folder, config)) for nursery in two]
-        one, other = (victim.wait().succeeded() for victim in victims)
-        created = [asked_for(entry) for entry in scenario.creations(box)]
+    one, other, created = at_once(provider, two, {"job_reuse_seconds": 0})
     mine, theirs = jobs_of(one), jobs_of(other)
     assert mine
     assert mine & theirs == set()
     assert {created.count(asked) for asked in created} == {2}
     assert sorted(one.records) == sorted(other.records)
+
+
+@pytest.mark.parametrize("provider", ["exelensia", "packagex", "cornect"])
+def test_two_taps_without_state_may_share_jobs(provider: str, two: list[Nursery]) -> None:
+    """A job that one finds in its first run, made by the other, gives both the same rows; none is made three times."""
+    one, other, created = at_once(provider, two, {})
+    assert {created.count(asked) for asked in created} <= {1, 2}
+    exported = [stream for stream in one.records if f"{provider}_export_" in stream]
+    assert exported
+    assert {s: rows_of(one, s) for s in exported} == {s: rows_of(other, s) for s in exported}
+
+
+def rows_of(ran: Ran, stream: str) -> list[str]:
+    return sorted(json.dumps(row) for row in without_lineage(ran.records[stream]))
+
+
+def at_once(provider: str, two: list[Nursery], changes: Json) -> tuple[Ran, Ran, list[str]]:
+    """Run two taps at the same time; return what they wrote, and what was asked for in each creation."""
+    scenario = SCENARIOS[provider]
+    with scenario.sandbox(job_polls=None, job_seconds=1) as box:
+        config = {**scenario.config(box), **changes}
+        victims = [nursery.start(arguments_of(nursery.folder, config)) for nursery in two]
+        one, other = (victim.wait().succeeded() for victim in victims)
+        return one, other, [asked_for(entry) for entry in scenario.creations(box)]
 
 
 def jobs_of(ran: Ran) -> set[str]:

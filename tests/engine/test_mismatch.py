@@ -29,8 +29,10 @@ def proven(**more: Any) -> Raw:  # noqa: ANN401 - JSON
     return {**bookmark, **more}
 
 
-def settled(bookmark: Raw, policy: str = "stop", *, costs: bool = False, **changes: Any) -> Raw:  # noqa: ANN401 - JSON
-    settle("s", state_of(bookmark, **changes), policy, costs=costs)
+def settled(bookmark: Raw, policy: str = "stop", *, keeps_jobs: bool = False, **changes: Any) -> Raw:  # noqa: ANN401 - JSON
+    state = state_of(bookmark, **changes)
+    settle("s", state, policy, keeps_jobs=keeps_jobs)
+    state.take_over()  # as at the end of the stream
     return bookmark
 
 
@@ -88,6 +90,13 @@ def test_state_of_an_older_version_is_taken_over_and_gets_its_basis() -> None:
     assert settled({**older, "basis": {"schema_id": "s1"}}) == proven()
 
 
+def test_a_change_adds_what_an_older_version_did_not_know() -> None:
+    """Even where the stream fails later on, the basis stands in each STATE that it changed."""
+    bookmark: Raw = {"replication_key": "created_at", "basis": {"schema_id": "s1"}}
+    state_of(bookmark).advance("created_at", "2026-07-01T00:00:00.000Z")
+    assert bookmark == proven()
+
+
 def test_an_older_state_with_another_key_stops() -> None:
     """STATE has always named its replication key."""
     with pytest.raises(StateError, match="replication_key"):
@@ -129,19 +138,19 @@ def test_without_anything_proven_a_stream_begins_anew_and_says_so(caplog: pytest
     assert "begins anew (nothing was proven with them), jobs that are no longer read: j1" in caplog.text
 
 
-def test_paid_jobs_are_not_dropped() -> None:
-    """An open job that was paid for is kept until the setting says otherwise."""
+def test_jobs_that_count_are_not_dropped() -> None:
+    """An open job that was paid for, or that another stream made, is kept until the setting says otherwise."""
     bookmark: Raw = {}
     state_of(bookmark).opened(JOB, job("j1"), NOW)
     with pytest.raises(StateError):
-        settled(bookmark, costs=True, schema_id="s2")
+        settled(bookmark, keeps_jobs=True, schema_id="s2")
     assert [entry.id for entry in state_of(bookmark).entries] == ["j1"]
 
 
 def test_a_read_of_everything_stops_at_nothing() -> None:
     """With FULL_TABLE each run reads all, whatever the bookmark."""
     bookmark = proven()
-    settle("s", state_of(bookmark, schema_id="s2").reading_all(enabled=True), "stop", costs=False)
+    settle("s", state_of(bookmark, schema_id="s2").reading_all(enabled=True), "stop", keeps_jobs=False)
     assert bookmark == {}
 
 

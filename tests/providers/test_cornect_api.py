@@ -249,6 +249,24 @@ def test_a_lost_job_is_found_through_its_charge() -> None:
     assert (job.id, job.credits) == (ID, 180)
 
 
+def test_earlier_exports_are_those_with_our_label() -> None:
+    """Each with its charge; nothing is counted as spent by this run, and a configured export is not looked for."""
+    api, _ = connect(10, credits=[balance(820, CHARGE)], export=[{**EXPORT, "name": body_of(REQUEST)["name"]}])
+    found = list(api.earlier(REQUEST, from_text("2026-05-28T11:55:00Z")))
+    assert [(job.id, job.credits, window) for job, window in found] == [(ID, 180, None)]
+    assert list(api.earlier(REQUEST, from_text("2026-05-28T12:00:01Z"))) == []
+    given = Request("cornect", REQUEST.stream, {"export_id": ID})
+    assert list(api.earlier(given, from_text("2026-05-28T11:55:00Z"))) == []
+
+
+def test_the_account_is_the_workspace() -> None:
+    """Asked for once; where it cannot be told, the run goes on without it."""
+    api, _ = connect(credits=[balance()])
+    assert (api.account, api.account) == ("w", "w")
+    failing, _ = connect(credits=[LostReplyError("?")])
+    assert failing.account is None
+
+
 @pytest.mark.parametrize(
     ("name", "since"), [("somebody's", "2026-05-28T11:55:00Z"), (body_of(REQUEST)["name"], "2026-05-28T12:00:01Z")]
 )

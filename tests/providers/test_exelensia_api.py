@@ -351,6 +351,15 @@ def test_a_lost_job_is_found_by_what_it_was_asked_for() -> None:
     assert api.find(request(), from_text("2024-02-01T00:00:00Z")) is None
 
 
+def test_earlier_exports_of_a_request_come_with_their_windows() -> None:
+    """Those of the same schema and array; one without both bounds covers nothing that is known."""
+    ours = {**EXPORT, "id": "ours", "createdAt": "2024-02-01T00:00:00.000Z"}
+    others = [{**ours, "id": "lines", "expand_array": "lines"}, {**ours, "id": "endless", "end_date": None}]
+    api, _ = connect({EXPORTS: [listed(ours, *others)]})
+    found = list(api.earlier(request(), from_text("2024-02-01T00:00:00Z")))
+    assert found == [(parse_job(ours), request().window)]
+
+
 def test_the_download_is_one_file() -> None:
     api, _ = connect({f"{EXPORTS}/{ID}/download": [DOWNLOAD]})
     assert list(api.open(Job(ID, Status.COMPLETED))) == [RemoteFile("export.csv", URL)]

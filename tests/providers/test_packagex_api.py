@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +20,7 @@ from tap_exports.providers.packagex.api import (
     STATUSES,
     PackagexApi,
     body_of,
+    is_exactly,
     is_like,
     is_removed,
     is_same,
@@ -29,6 +30,7 @@ from tap_exports.providers.packagex.api import (
     parse_job,
     parse_page,
     unwrap,
+    window_of,
 )
 from tests.engine.fakes import FakeClock
 
@@ -200,6 +202,39 @@ def test_a_lost_job_is_the_newest_that_is_not_done_with() -> None:
     assert newest is not None
     assert newest.id == ID
     assert api.find(request(), from_text(NOON), {ID}) is None
+
+
+@pytest.mark.parametrize("start", ["2026-07-01T00:00:00Z", None, NOON], ids=["both", "no start", "one instant"])
+def test_the_window_of_an_export_is_read_from_its_filter(start: str | None) -> None:
+    asked = request(start=start)
+    assert window_of(body_of(asked), "created_at") == asked.window
+
+
+@pytest.mark.parametrize(
+    "value", [None, 5, "gte:2026-07-01T00:00:00Z", "bwi:2026-07-01T00:00:00Z", "lte:soon"], ids=str
+)
+def test_other_filters_are_no_window(value: object) -> None:
+    assert window_of({"options": {"created_at": value}}, "created_at") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "exact"),
+    [
+        ({}, True),
+        ({"options": {"archived": None}}, True),
+        ({"options": {"status": "delivered"}}, False),
+        ({"options": {"limit": 100}}, False),
+        ({"resource": "contact"}, False),
+        ({"csv_field_options": body_of(request())["csv_field_options"]}, True),
+        ({"csv_field_options": {"timezone": "America/New_York"}}, False),
+    ],
+    ids=str,
+)
+def test_an_export_that_asks_for_less_is_not_taken_for_ours(changes: dict[str, Any], exact: bool) -> None:  # noqa: FBT001 - a parameter
+    """A filter that the request does not have leaves rows out; a default that is empty does not."""
+    asked = body_of(request())
+    item = {**EXPORT, **asked, **changes, "options": {**asked["options"], **changes.get("options", {})}}
+    assert is_exactly({k: v for k, v in item.items() if k in changes or k != "csv_field_options"}, asked) == exact
 
 
 def test_collecting_looks_at_resource_and_options_where_they_show() -> None:

@@ -79,6 +79,21 @@ def test_another_definition_under_one_name_stops_only_its_stream(
     tap(tmp_path, exelensia(box, **changes), state=kept.states[-1]).succeeded()
 
 
+def test_another_replication_key_stops_the_three_streams_of_an_export(tmp_path: Path, sandbox: Boxes) -> None:
+    """Rows cut by `created_at` say nothing of those cut by `updated_at`; back again, all go on."""
+    config = sandbox().config("packagex")
+    config["packagex"]["exports"] = [{"resource": "shipment", "replication_key": "created_at"}]
+    state = tap(tmp_path, config).succeeded().states[-1]
+    config["packagex"]["exports"][0]["replication_key"] = "updated_at"
+    ran = tap(tmp_path, config, state=state)
+    stopped = {line.partition(":")[0] for line in ran.errors if "replication_key was" in line}
+    bookmarks = state["bookmarks"]
+    assert (ran.code, stopped) == (1, {s for s in bookmarks if "_export_" in s and "replication_key" in bookmarks[s]})
+    assert "packagex_export_shipment" in stopped
+    del config["packagex"]["exports"][0]["replication_key"]
+    tap(tmp_path, config, state=ran.states[-1]).succeeded()
+
+
 HARMLESS = (
     {"schema": {"invoice_number": "string"}, "csv": {"null_values": ["NA"]}, "max_window_days": 5},
     {"primary_keys": ["invoice_number"], "min_rows": 0, "delete_after_load": True},

@@ -94,10 +94,11 @@ class StreamState:
     def take_over(self) -> None:
         """Write the current basis, if there is anything in the bookmark."""
         before = self._bookmark.get(BASIS, {})
-        if self._bookmark and self._basis and {**before, **self._basis} != before:
-            self._changes.add(self._stream)
+        if self._bookmark and {**before, **self._basis} != before:
+            self._change()
             self._bookmark[BASIS] = {**before, **self._basis}
-        if self._key and KEY in self._bookmark:
+        if self._key and self._bookmark.get(KEY, self._key) != self._key:
+            self._change()
             self._bookmark[KEY] = self._key
 
     def begin_anew(self) -> None:
@@ -304,8 +305,9 @@ class StreamState:
     def _change(self) -> None:
         """Record a change, and what the bookmark is about if it does not say so yet."""
         self._changes.add(self._stream)
-        if self._basis and BASIS not in self._bookmark:
-            self._bookmark[BASIS] = dict(self._basis)
+        before = self._bookmark.get(BASIS, {})
+        if not self._basis.keys() <= before.keys():
+            self._bookmark[BASIS] = {**self._basis, **before}
 
     def _files(self, job_id: str) -> dict[str, Any]:
         """Return the entries of a job's files for a change, which is recorded in `changes`."""

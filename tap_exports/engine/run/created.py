@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from tap_exports.engine.api import Deletes, Recalls, creation_costs
+from tap_exports.engine.api import Deletes
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import LOST, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
@@ -19,7 +19,7 @@ from tap_exports.engine.read.tally import Tally, receipt
 from tap_exports.engine.run.export import Export
 from tap_exports.engine.run.failures import Failures
 from tap_exports.engine.run.frontier import Frontier
-from tap_exports.engine.run.recall import Recall, tell
+from tap_exports.engine.run.recall import recall
 from tap_exports.errors import (
     BadContentError,
     CountError,
@@ -69,7 +69,7 @@ class ExportRun:
     def start(self) -> None:
         """Plan the requests and submit the first ones, so that jobs run while earlier streams are read."""
         requests = self.requests()
-        if self.state.is_blank and self._recall(requests):
+        if recall(self.export, self.lifecycle, self.state, requests, self.clock.now()):
             requests = self.requests()
         if self._frontier:
             self._frontier.settle()
@@ -77,28 +77,6 @@ class ExportRun:
         self._waiting.extend(requests)
         self._left = {r.fingerprint for r in requests}
         self._hand_in()
-
-    def _recall(self, planned: Sequence[Request]) -> bool:
-        """Take jobs that exist already into the ledger; return whether there are any.
-
-        Raises:
-            TapError: The provider could not be asked, and another job would cost money.
-        """
-        api, settings = self.lifecycle.api, self.lifecycle.settings
-        if not isinstance(api, Recalls) or not settings.job_reuse_seconds:
-            return False
-        recall = Recall(self.export, settings.job_reuse_seconds, settings.job_timeout_seconds, self.clock.now())
-        try:
-            found = list(recall.found(api, planned))
-        except TapError as error:
-            if creation_costs(api):
-                raise
-            LOGGER.warning("%s: jobs that exist already could not be looked for: %s", self.export.stream, error)
-            return False
-        for request, job in found:
-            tell(self.export.stream, request, job)
-            self.state.adopt(request, job, job.created_at or self.clock.now())
-        return bool(found)
 
     def requests(self) -> list[Request]:
         """Return one request for each unproven window, in order; windows of open jobs are kept as they are."""

@@ -15,26 +15,25 @@ LOGGER = logging.getLogger("tap-exports.run")
 STOP, RESTART, KEEP = "stop", "restart", "keep"
 
 
-def settle(stream: str, state: StreamState, policy: str, *, costs: bool) -> None:
+def settle(stream: str, state: StreamState, policy: str, *, keeps_jobs: bool) -> None:
     """Hold the STATE of a stream against its settings; call it before the run reads anything of it.
 
-    Without a bookmark nothing can be skipped, so the stream begins anew by itself, unless it would drop paid jobs.
+    Without a bookmark nothing can be skipped, so the stream begins anew by itself, unless that would drop such jobs.
 
     Args:
         stream: The stream's name.
         state: Its bookmark and ledger, with the basis of the configuration.
         policy: The setting `state_mismatch`.
-        costs: Whether a job costs money at the provider.
+        keeps_jobs: Whether open jobs are dropped by `restart` only: they cost money, or another stream created them.
 
     Raises:
         StateError: They differ, and `policy` is `stop`.
     """
     found = state.differences
     if not found:
-        state.take_over()
         return
     what = "; ".join(map(str, found))
-    nothing_to_skip = not state.has_bookmark and not (costs and state.entries)
+    nothing_to_skip = not state.has_bookmark and not (keeps_jobs and state.entries)
     if policy == KEEP:
         LOGGER.warning("%s: STATE was made with other settings: %s; it is kept (state_mismatch: keep)", stream, what)
         state.take_over()

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tap_exports.engine.api import Recalls
+from tap_exports.engine.api import Recalls, creation_costs
 from tap_exports.engine.clock import to_text
+from tap_exports.engine.jobs import Lifecycle
+from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status, Window
 from tap_exports.engine.run.export import Export
+from tap_exports.errors import TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
 PLANNED_AHEAD = timedelta(minutes=5)  # from the plan of a last window to the creation of its job
@@ -83,8 +86,30 @@ class Recall:
         )
 
 
-def tell(stream: str, request: Request, job: Job) -> None:
-    """Log that a job is read in place of a new one."""
+def recall(export: Export, lifecycle: Lifecycle, state: StreamState, planned: Sequence[Request], now: datetime) -> bool:
+    """Take jobs that exist already into the ledger of a stream without STATE; return whether there are any.
+
+    Raises:
+        TapError: The provider could not be asked, and another job would cost money.
+    """
+    api, settings = lifecycle.api, lifecycle.settings
+    if not isinstance(api, Recalls) or not settings.job_reuse_seconds or not state.is_blank:
+        return False
+    try:
+        asked = Recall(export, settings.job_reuse_seconds, settings.job_timeout_seconds, now)
+        found = list(asked.found(api, planned))
+    except TapError as error:
+        if creation_costs(api):
+            raise
+        LOGGER.warning("%s: jobs that exist already could not be looked for: %s", export.stream, error)
+        return False
+    for request, job in found:
+        _tell(export.stream, request, job)
+        state.adopt(request, job, job.created_at or now)
+    return bool(found)
+
+
+def _tell(stream: str, request: Request, job: Job) -> None:
     LOGGER.warning(
         "%s: there is no STATE, and job %s of %s is %s of the same request: it is read in place of a new one "
         "(job_reuse_seconds)",

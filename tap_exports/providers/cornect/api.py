@@ -79,9 +79,10 @@ class CornectApi:
     def account(self) -> str | None:
         """Return the workspace, to which a token is bound; asked for once, which is free."""
         if self._workspace is None:
+            self._workspace = ""
             with contextlib.suppress(TapError):
                 self.credits()
-        return self._workspace
+        return self._workspace or None
 
     # https://cornect.io/docs/api/guides/pagination: the cursor goes into the body, beside the same filters.
     def search(self, filters: Mapping[str, Any]) -> Iterator[Page]:

@@ -128,6 +128,11 @@ class ExportErrors(ExportRows):
         """Return the reader as it is: the guards are about the rows that were exported."""
         return reader
 
+    @property
+    def keeps_jobs(self) -> bool:
+        """Return True: the leader created them, and may be done with them."""
+        return True
+
     def make_run(self) -> Run:
         """Return a run over the leader's jobs, or in collect mode over those of others."""
         if self.lists_jobs:

@@ -111,7 +111,12 @@ class EventStream(CatalogStream):
             account = self.asked.account if self.keeps_state and isinstance(self.asked, HasAccount) else None
             whose = {"account": account} if account else {}
             self._basis = basis_of({"api_url": address, **whose, **self.row_settings()})
-        mismatch.settle(self.name, self.ledger, self.config["state_mismatch"], costs=creation_costs(self.asked))
+        mismatch.settle(self.name, self.ledger, self.config["state_mismatch"], keeps_jobs=self.keeps_jobs)
+
+    @property
+    def keeps_jobs(self) -> bool:
+        """Return whether open jobs in STATE cannot simply be created again."""
+        return creation_costs(self.asked)
 
     @property
     def keeps_state(self) -> bool:
@@ -185,6 +190,7 @@ class EventStream(CatalogStream):
         with progress(self.config["progress"], self.name) as bar:
             delivery = Delivery(self, self._stream_version, self._open_batches(), bar, counts)
             delivery.deliver(self.run().events())
+        self.ledger.take_over()
         if self._stream_version is None or not self.config["emit_activate_version_messages"]:
             return
         if delivery.is_whole:
