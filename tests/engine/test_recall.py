@@ -95,21 +95,33 @@ OLD = NOW - timedelta(seconds=3601)
     [
         ((job("j1", created_at=OLD), JULY_1), JULY_1),
         ((job("j1", Status.FAILED, created_at=FRESH), JULY_1), JULY_1),
-        ((job("j1", Status.RUNNING, created_at=NOW - timedelta(days=2)), JULY_1), JULY_1),
         ((job("j1"), JULY_1), JULY_1),
-        ((job("j1", created_at=FRESH), window("2026-07-01", "2026-07-02T23:59:59.999Z")), JULY_1),
+        ((job("j1", created_at=FRESH), Window(at("2026-07-01"), FRESH - timedelta(seconds=61))), JULY_1),
         ((job("j1", created_at=FRESH), window("2026-07-01T00:00:00.001Z", "2026-07-01T23:59:59.999Z")), JULY_1),
-        ((job("j1", created_at=at("2026-07-01T20:00:00Z")), JULY_1), JULY_1),
         ((job("j1", created_at=FRESH), None), JULY_1),
         ((job("j1", created_at=FRESH), window("2026-07-01", "2026-07-01T12:00:00Z")), JULY_1),
     ],
-    ids=["old", "failed", "hangs", "undated", "longer", "later", "made before its end", "full", "ends earlier"],
+    ids=["old", "failed", "undated", "longer", "later", "full", "ends earlier"],
 )
 def test_other_jobs_are_not_read(tmp_path: Path, found: tuple[Job, Window | None], asked: Window) -> None:
     """What failed, is stale, reaches further than the window or was made before the window was over."""
     api = RecallingApi(found)
     log, _ = Stage(tmp_path, api).play()
     assert (jobs(log)[0], api.requests[0].window) == ("new0", asked)
+
+
+def test_a_job_that_was_made_before_its_window_was_settled_is_not_read(tmp_path: Path) -> None:
+    """Somebody may have asked for a day that was not over: rows that came later are not in it."""
+    log, error = Stage(tmp_path, RecallingApi((job("j1", created_at=FRESH), LAST))).play()
+    assert (jobs(log), error) == (["new0", "new1", "new2"], None)
+
+
+@pytest.mark.parametrize(("hours", "read"), [(24, ["j1"]), (25, ["new0"])])
+def test_a_job_that_still_runs_may_be_older(tmp_path: Path, hours: int, read: list[str]) -> None:
+    """As old as a job may become (`job_timeout_seconds`)."""
+    running = job("j1", Status.RUNNING, created_at=NOW - timedelta(hours=hours))
+    log, _ = Stage(tmp_path, RecallingApi((running, None))).play(FULL)
+    assert jobs(log) == read
 
 
 def test_an_old_job_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -129,6 +129,19 @@ def test_new_jobs_show_at_once(tap: Tap, begin: Callable[[], Batches]) -> None:
     assert noted(tap.written[3]) == {"j": 1, "k": 0}
 
 
+def test_state_with_an_open_part_says_what_it_is_about(tap: Tap, begin: Callable[[], Batches]) -> None:
+    """The basis stands in STATE from the first change, and a job that was found stays marked as such."""
+    batches = begin()
+    with batches:
+        write(batches, 1)
+        state = tap.ledger().on({"api_url": "https://api.example.com"}, "created_at")
+        state.adopt(SECOND, Job("k", Status.PENDING), AT)
+        batches.write_state()
+    held = tap.written[0]["s"]
+    assert held["basis"] == {"api_url": "https://api.example.com"}
+    assert {job["id"]: job.get("adopted", False) for job in held["ledger"]["jobs"]} == {"j": False, "k": True}
+
+
 @pytest.mark.parametrize("owner", ["s", "o"])
 def test_a_job_that_is_let_go_ends_the_part(tap: Tap, begin: Callable[[], Batches], owner: str) -> None:
     """No STATE lacks a job whose rows wait, whichever stream's ledger holds it."""
