@@ -45,6 +45,12 @@ def _detached(story: Story) -> Story:
     return replace(story, config={**story.config, "job_wait": "detach", "max_concurrent_jobs": 1})
 
 
+def _soon(story: Story) -> Story:
+    """Return a story whose last run follows a minute after the one before, over the same range."""
+    gaps = (*story.gaps[:-1], 60.0)
+    return replace(story, gaps=gaps, config={**story.config, "end_date": "2026-06-01T00:30:00Z"})
+
+
 CLOCK = "provider's clock ahead by"
 LAG, LOST = "replicas lag by", Trouble("lose the reply to creation", 1, "after")
 STORIES = {
@@ -56,6 +62,10 @@ STORIES = {
     "a run is told to end while it waits": exelensia(Trouble("SIGTERM", 1, 2), Trouble("job", 1, "is slow")),
     "12.12 an older STATE": exelensia(
         Trouble("kill", 1, ("state", 4)), Trouble("older STATE", 2, 3), runs=2, entry={"max_window_days": 1}
+    ),
+    "12.12 STATE is lost": _soon(exelensia(Trouble("older STATE", 2, 99), runs=2)),
+    "12.12 STATE is lost while a job runs": _soon(
+        exelensia(Trouble("job", 1, "is slow"), Trouble("SIGTERM", 1, 3), Trouble("older STATE", 2, 99), runs=2)
     ),
     "12.1 a job is not readable at once": exelensia(Trouble(LAG, 0, 3.0)),
     "12.1 a paid job is not readable at once": cornect(Trouble(LAG, 0, 3.0)),
