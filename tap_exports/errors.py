@@ -99,6 +99,24 @@ class NotFoundError(StopError):
     """404 or 410 for something that the configuration names."""
 
 
+class BusyError(TapError):
+    """The provider creates no job now, because too many run; nothing was created, and it may be asked again.
+
+    Args:
+        message: See `TapError`.
+        wait: Seconds until then.
+    """
+
+    def __init__(self, message: str, wait: float) -> None:
+        """Keep the wait."""
+        super().__init__(message)
+        self.wait = wait
+
+
+class QuotaError(StopError):
+    """A quota of the provider is used up; nothing was created, and a later run goes on."""
+
+
 class PaymentError(StopError):
     """402, or a cost above the configured cap; nothing was spent."""
 

@@ -168,12 +168,21 @@ def _unknown_below(value: object, schema: JsonSchema, path: str) -> Iterator[str
                 yield from unknown_keys(item, schema.get("items", {}), f"{path}[{index}]")
 
 
+def _texts(value: object) -> Iterator[str]:
+    """Yield the texts of a secret value, which may be an object of secrets."""
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif value:
+        yield str(value)
+
+
 def secret_values(config: Mapping[str, Any], schema: JsonSchema) -> Iterator[str]:
     """Yield every value of the configuration whose setting is marked secret."""
     for key, prop in schema.get("properties", {}).items():
         value = config.get(key)
         if prop.get("secret") or prop.get("writeOnly"):
-            yield from [str(value)] if value else []
+            yield from _texts(value)
         elif isinstance(value, Mapping):
             yield from secret_values(value, prop)
         elif isinstance(value, list):

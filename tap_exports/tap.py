@@ -10,6 +10,7 @@ from tap_exports.errors import ConfigError
 from tap_exports.providers.cension.settings import SETTINGS as CENSION
 from tap_exports.providers.closient.settings import SETTINGS as CLOSIENT
 from tap_exports.providers.cornect.settings import SETTINGS as CORNECT
+from tap_exports.providers.declared.settings import SETTINGS as DECLARED
 from tap_exports.providers.exelensia.settings import SETTINGS as EXELENSIA
 from tap_exports.providers.packagex.settings import SETTINGS as PACKAGEX
 from tap_exports.settings import check_slugs
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tap_exports.singer.streams.stream import EventStream
 
 PROVIDERS = ("cension", "exelensia", "packagex", "cornect", "closient")
+BLOCKS = (*PROVIDERS, "declared")
 
 
 class TapExports(BaseTap):
@@ -30,7 +32,7 @@ class TapExports(BaseTap):
 
     name = "tap-exports"
     config_jsonschema: ClassVar[dict[str, object]] = th.PropertiesList(
-        *SHARED, CENSION, EXELENSIA, PACKAGEX, CORNECT, CLOSIENT, additional_properties=False
+        *SHARED, CENSION, EXELENSIA, PACKAGEX, CORNECT, CLOSIENT, DECLARED, additional_properties=False
     ).to_dict()
 
     def check_config(self) -> None:
@@ -40,8 +42,8 @@ class TapExports(BaseTap):
             ConfigError: No provider is configured, or `start_date` or `end_date` is invalid.
         """
         super().check_config()
-        if not any(self._config.get(name) for name in PROVIDERS):
-            msg = f"config: no provider block; add at least one of {', '.join(PROVIDERS)}"
+        if not any(self._config.get(name) for name in BLOCKS):
+            msg = f"config: no provider block; add at least one of {', '.join(BLOCKS)}"
             raise ConfigError(msg)
 
     def discover_streams(self) -> list[EventStream]:
@@ -50,7 +52,7 @@ class TapExports(BaseTap):
         Raises:
             ConfigError: Two entries result in the same stream name.
         """
-        blocks = [(discoverer(name), self.config[name]) for name in PROVIDERS if self.config.get(name)]
+        blocks = [(discoverer(name), self.config[name]) for name in BLOCKS if self.config.get(name)]
         streams = [stream for discover, block in blocks for stream in discover(self, block)] + receipt_streams(self)
         check_slugs((stream.name, stream.label) for stream in streams)
         return streams

@@ -8,10 +8,12 @@ millisecond may come twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.model import Window
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def floor_millisecond(instant: datetime) -> datetime:
@@ -39,6 +41,20 @@ def due(
     if first and (last < first or (bookmark and last == first)):
         return None
     return Window(first, last)
+
+
+def whole_units(span: Window | None, unit: timedelta) -> Window | None:
+    """Return a range cut to end with a whole unit of time (UTC), in its last millisecond; None where none is over.
+
+    Args:
+        span: What is due.
+        unit: Such as a day.
+    """
+    if span is None:
+        return None
+    rest = (span.end + MILLISECOND - EPOCH) % unit
+    end = span.end - rest
+    return Window(span.start, end) if span.start is None or end > span.start else None
 
 
 def due_here(

@@ -8,7 +8,7 @@ from datetime import datetime
 from tap_exports.engine.http.guard.origins import redirected
 from tap_exports.engine.http.markup import is_page, looks_like_page, media_of
 from tap_exports.engine.http.retry import retry_after
-from tap_exports.engine.http.transport import Answer, Transport
+from tap_exports.engine.http.transport import Answer, OpensUrls
 from tap_exports.errors import RefusedError, UnsafeUrlError, UrlExpiredError
 
 MAX_REDIRECTS = 5
@@ -33,7 +33,7 @@ class PageError(Exception):
     """A page for people came where a file is due; another request may bring the file."""
 
 
-def opened(transport: Transport, method: str, url: str, headers: Mapping[str, str]) -> Answer:
+def opened(transport: OpensUrls, method: str, url: str, headers: Mapping[str, str]) -> Answer:
     """Return the head of a reply behind at most five redirects.
 
     Raises:

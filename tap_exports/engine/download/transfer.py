@@ -25,7 +25,7 @@ from tap_exports.engine.download.part import Part
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError, SlowReplyError
 from tap_exports.engine.http.guard.origins import host_of
 from tap_exports.engine.http.retry import Attempts
-from tap_exports.engine.http.transport import Answer, HttpSettings, Transport
+from tap_exports.engine.http.transport import Answer, HttpSettings, OpensUrls
 from tap_exports.engine.model import LocalFile, RemoteFile
 from tap_exports.engine.spool import Spool
 from tap_exports.errors import BadContentError, StopError, TryAgainError, UrlExpiredError
@@ -39,7 +39,7 @@ _CHUNK_BYTES = 1024 * 1024
 def download(
     remote: RemoteFile,
     renew: Callable[[], RemoteFile],
-    transport: Transport,
+    transport: OpensUrls,
     spool: Spool,
     settings: HttpSettings,
     clock: Clock,
@@ -49,7 +49,7 @@ def download(
     Args:
         remote: The file and its signed URL.
         renew: Asks the provider for a new URL of the same file.
-        transport: One that carries no credential.
+        transport: One that sends no credential to a foreign origin.
         spool: Takes the copy; the reader removes it.
         settings: `max_attempts` counts attempts without progress.
         clock: Measures and waits.
@@ -78,7 +78,7 @@ class _Transfer:
         self,
         remote: RemoteFile,
         renew: Callable[[], RemoteFile],
-        transport: Transport,
+        transport: OpensUrls,
         part: Part,
         settings: HttpSettings,
         clock: Clock,

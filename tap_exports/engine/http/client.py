@@ -12,6 +12,7 @@ from tap_exports.engine.clock import Clock
 from tap_exports.engine.http.body import read_body
 from tap_exports.engine.http.call import Call, address_of, checked_base, checked_headers, url_of
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
+from tap_exports.engine.http.credentials import Credentials
 from tap_exports.engine.http.guard.origins import host_of, origin_of, redirected
 from tap_exports.engine.http.pace import RateGate
 from tap_exports.engine.http.refusals import Refusals
@@ -47,6 +48,7 @@ class Client:
         parse_error: Gives code and message of a reply with an error status.
         credential: The name of the key's setting, for messages.
         gate: Paces every request of this client.
+        credentials: Headers that change while the run goes on, such as a token; None where `headers` hold the key.
 
     Raises:
         ConfigError: `api_url` or a header cannot be used.
@@ -62,8 +64,10 @@ class Client:
         parse_error: Callable[[Reply], tuple[str, str]] = plain_error,
         credential: str = "api_key",
         gate: RateGate | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         """Check the origin's text; connects to nothing yet."""
+        self._credentials, self._shown = credentials, dict[str, str]()
         self._provider = provider
         self._api_setting = f"`{provider}.api_url`"
         self._key_setting = f"`{provider}.{credential}`"
@@ -141,6 +145,8 @@ class Client:
             raise type(self._down)(self._down.message)
         try:
             reply = self._repeated(call)
+            if reply.status == _UNAUTHORIZED and self._credentials and self._credentials.renew(reply):
+                reply = self._repeated(call)
             reply = self._refusals.check(reply, call)
         except AuthError as error:
             self._down = error if error.status == _UNAUTHORIZED else None
@@ -222,10 +228,20 @@ class Client:
             gate.after(reply)
         return reply
 
+    def _current(self, credentials: Credentials) -> dict[str, str]:
+        """Return the headers of the moment, which messages must not show."""
+        headers = checked_headers(credentials.headers(), self._key_setting)
+        if headers != self._shown:
+            self._shown = headers
+            self._redactor.add_headers(headers)
+        return headers
+
     def _exchange(self, call: Call, url: str) -> Reply:
-        source = f"{self._provider}: {call.label}"
+        source, headers = f"{self._provider}: {call.label}", call.headers
+        if self._credentials:
+            headers = {**headers, **self._current(self._credentials)}
         try:
-            answer = self._transport.open(call.method, url, call.headers, call.body, fresh=not call.idempotent)
+            answer = self._transport.open(call.method, url, headers, call.body, fresh=not call.idempotent)
         except UnsafeUrlError as error:
             raise ConfigError(f"{self._provider}: {self._api_setting}: {error}") from None
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError, LocationValueError
@@ -81,6 +82,15 @@ class Answer:
     def close(self) -> None:
         """Give the connection up unless the whole body was read."""
         self._body.close()
+
+
+class OpensUrls(Protocol):
+    """Sends a request and returns the head of its reply."""
+
+    def open(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, fresh: bool = False
+    ) -> Answer:
+        """Send one request; see `Transport.open`."""
 
 
 class Transport:

@@ -10,6 +10,7 @@ from functools import partial
 
 from tap_exports.engine.api import Echoes, Finds, FreeToRepeat, Polls, Submits, creation_costs
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.jobs import busy
 from tap_exports.engine.jobs.journal import Journal
 from tap_exports.engine.jobs.outcome import STALLED, JobSettings, Outcome, describe
 from tap_exports.engine.jobs.poller import Poller
@@ -174,7 +175,8 @@ class Lifecycle:
         """Send the creating request. A refusal removes the intent; after an unknown outcome the job is looked for."""
         request = pursuit.request
         try:
-            job = self.statuses.applied(self._submits().submit(request))
+            patience = self.settings.job_stall_timeout_seconds
+            job = self.statuses.applied(busy.submit(self._submits(), request, self._clock, patience))
         except TapError as error:
             if not is_outcome_unknown(error):
                 self.journal.commit(pursuit.forget)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tap_exports.engine import windows
+from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Request, Window
 from tap_exports.engine.run.frontier import Frontier
@@ -27,6 +28,7 @@ class Export:
         settling_seconds: A window ends at now minus this.
         max_window_days: Longest span of a window.
         delete_after_load: Whether a proven job is deleted at the start of the next run.
+        unit: Windows end with a whole one of it, where the provider takes days or seconds only.
     """
 
     provider: str
@@ -38,6 +40,7 @@ class Export:
     settling_seconds: float = 60
     max_window_days: float | None = None
     delete_after_load: bool = False
+    unit: timedelta = MILLISECOND
 
     def request(self, window: Window | None) -> Request:
         """Return the request of a window, None for a full export."""
@@ -55,6 +58,7 @@ class Export:
             return [self.request(None)]
         begin = frontier.bookmark
         span = windows.due(begin, self.start, self.until, now, self.settling_seconds)
+        span = windows.whole_units(span, self.unit)
         taken = windows.apart(self._open_windows(state), frontier.beyond)
         usable = windows.usable(taken, begin or self.start, self.until)
         planned = windows.plan(span, self.max_window_days, usable, frontier.beyond, follows=begin is not None)

@@ -40,6 +40,7 @@ class CatalogStream(Stream):
     can_read_again = True
     free_texts: frozenset[str] = frozenset()
     is_user_data = False
+    converts_elsewhere = True
 
     def __init__(self, tap: Services, name: str | None = None) -> None:
         """Make no request: columns are discovered at the first access to `columns` or `schema`."""

@@ -47,7 +47,7 @@ def _can(stream: CatalogStream) -> bool:
     config = stream.config
     mapped = config.get("stream_maps") or config.get("flattening_enabled") or stream.deselects_nested
     bounded = not config["rejects_max_ratio"] and config["rejects_max_count"] <= MOST_REJECTS
-    return bounded and not mapped and config["job_wait"] != "detach"
+    return stream.converts_elsewhere and bounded and not mapped and config["job_wait"] != "detach"
 
 
 def _converting(reader: Reads, shape: _Shape, executor: ExecutorSetting) -> Reads:

@@ -12,6 +12,7 @@ from tap_exports.engine.api import Collects, Delivers
 from tap_exports.engine.decode import CsvDialect, Layout, Notation, bounded, infer_columns
 from tap_exports.engine.download import download
 from tap_exports.engine.http import fields
+from tap_exports.engine.http.transport import OpensUrls
 from tap_exports.engine.jobs import Statuses
 from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Row, Status, Window
 from tap_exports.engine.read.files import FileReader, Reads
@@ -207,7 +208,11 @@ class ExportStream(EntryStream):
         self.replication_key = self.bookmark_key()
         self.lineage = WINDOW_LINEAGE if self.replication_key else FILE_LINEAGE
         self.primary_keys = self.entry.get("primary_keys") or FILE_KEY
-        self.csv = csv_dialect(self.config.get(self.provider, {}), entry)
+        self.csv = self.dialect()
+
+    def dialect(self) -> CsvDialect:
+        """Return how the files are written."""
+        return csv_dialect(self.config.get(self.provider, {}), self.entry)
 
     def bookmark_key(self) -> str | None:
         """Return the bookmark's name, None for full exports."""
@@ -263,10 +268,15 @@ class ExportStream(EntryStream):
             return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses, stall)
         return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time)
 
+    @property
+    def file_transport(self) -> OpensUrls:
+        """Return what opens the URLs of files."""
+        return self.tap.transport
+
     def reader(self) -> FileReader:
         """Return the reader of a job's files."""
         tap, http = self.tap, settings.http_settings(self.config)
-        fetch = partial(download, transport=tap.transport, spool=tap.spool, settings=http, clock=tap.clock)
+        fetch = partial(download, transport=self.file_transport, spool=tap.spool, settings=http, clock=tap.clock)
         tolerated = settings.limits(self.config, self.verify_counts)
         return self.reader_class(
             self.api,

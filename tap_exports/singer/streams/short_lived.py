@@ -66,7 +66,7 @@ class Samples(Delivers, Protocol):
         """Yield a few completed jobs that resemble a request, the best one first; creates nothing."""
 
 
-class SampledExportStream(WholeSecondStream, ExportStream):
+class SampledStream(ExportStream):
     """Rows of export files without defined columns: these are sampled from a completed export, if there is one.
 
     Attributes:
@@ -91,6 +91,10 @@ class SampledExportStream(WholeSecondStream, ExportStream):
     def layout(self, skip_rows: int = 0) -> Layout:
         """Return how the next file is to be read."""
         return replace(super().layout(skip_rows), instants=self.mended)
+
+
+class SampledExportStream(WholeSecondStream, SampledStream):
+    """Such a stream whose instants are whole seconds."""
 
     @property
     def lists_jobs(self) -> bool:

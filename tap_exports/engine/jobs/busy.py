@@ -1,0 +1,42 @@
+"""Creation at a provider that limits how many jobs run at once."""
+
+from __future__ import annotations
+
+import logging
+
+from tap_exports.engine.api import Submits
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.model import Job, Request
+from tap_exports.errors import BusyError, StopError
+
+LOGGER = logging.getLogger("tap-exports.jobs")
+
+
+def submit(api: Submits, request: Request, clock: Clock, seconds: float) -> Job:
+    """Create a job, once the provider has room for it.
+
+    Args:
+        api: Creates the job; `BusyError` means that it did not, and that no job exists.
+        request: What to ask for.
+        clock: Time and waiting.
+        seconds: Longest wait for room in all.
+
+    Raises:
+        StopError: There was no room in that time; nothing was created.
+        TapError: As from `api.submit`.
+    """
+    until = clock.monotonic() + seconds
+    while isinstance(outcome := _attempt(api, request), BusyError):
+        if clock.monotonic() + outcome.wait > until:
+            msg = f"{request.stream}: no room for another job in {seconds:.0f} s: {outcome.message}"
+            raise StopError(f"{msg}; nothing was created, the next run asks again") from outcome
+        LOGGER.info("%s: %s; asking again in %.0f s", request.stream, outcome, outcome.wait)
+        clock.sleep(outcome.wait)
+    return outcome
+
+
+def _attempt(api: Submits, request: Request) -> Job | BusyError:
+    try:
+        return api.submit(request)
+    except BusyError as error:
+        return error

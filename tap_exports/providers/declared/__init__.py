@@ -1,0 +1,1 @@
+"""Any other export API, declared in a YAML file."""

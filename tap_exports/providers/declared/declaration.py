@@ -1,0 +1,239 @@
+"""A declaration, checked: everything that can be wrong with it is said before anything is sent."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator, ValidationError
+
+from tap_exports.engine.model import Status
+from tap_exports.errors import ConfigError
+from tap_exports.providers.declared import paths
+from tap_exports.providers.declared.format import FORMAT, METHODS
+from tap_exports.providers.declared.source import Place, Source
+from tap_exports.providers.declared.templates import FORMS, holes
+
+EMPTY = "empty"
+WINDOW_HOLES = frozenset({"start", "end", "until"})
+MOST_ERRORS = 20
+MOST_REPEATS = 4  # unbounded repeats of one pattern over a short text: enough for messages, too few to run for ever
+_FILES = ("url", "path")
+_PATHS: Sequence[Place] = (
+    ("submit", "at"),
+    ("poll", "at"),
+    ("job", "*"),
+    ("job", "progress", "*"),
+    ("job", "also", "*"),
+    ("files", "url"),
+    ("files", "pages", "next"),
+    ("list", "items"),
+    ("errors_at", "*"),
+    ("proof", "*"),
+)
+_TEMPLATES = ("base_url", "auth", "submit", "then", "poll", "files", "list", "find", "delete")
+_NOT_TEMPLATES = frozenset({"at", "items", "url", "refusals", "csv", "pages"})
+_CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """How an export API is spoken to; make it with `checked`.
+
+    Attributes:
+        source: What was written.
+    """
+
+    source: Source
+
+    @property
+    def name(self) -> str:
+        """Return the declaration's name."""
+        return str(self.spec["name"])
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Return the content."""
+        return self.source.content
+
+    @cached_property
+    def statuses(self) -> dict[str, Status]:
+        """Return what the status words mean; `empty` is a completed job without rows."""
+        meant: Mapping[str, str] = self.spec["status"]
+        return {word: Status.COMPLETED if m == EMPTY else Status(m) for word, m in meant.items()}
+
+    @cached_property
+    def empty_words(self) -> frozenset[str]:
+        """Return the status words of jobs that ended without rows, in lower case."""
+        return frozenset(word.casefold() for word, meaning in self.spec["status"].items() if meaning == EMPTY)
+
+    @property
+    def is_windowed(self) -> bool:
+        """Return whether exports cover windows."""
+        return "window" in self.spec
+
+    @property
+    def pages_jobs(self) -> bool:
+        """Return whether the list of jobs has pages."""
+        return any(name == "page" for name, _ in holes(self.spec.get("list", {})))
+
+
+def checked(source: Source) -> Declaration:
+    """Return the declaration.
+
+    Raises:
+        ConfigError: It has errors; one line each, with file and line.
+    """
+    errors = list(dict.fromkeys(_errors(source)))
+    if errors:
+        more = [f"{source.name}: {len(errors) - MOST_ERRORS} more errors"] if len(errors) > MOST_ERRORS else []
+        raise ConfigError("\n".join(errors[:MOST_ERRORS] + more))
+    return Declaration(source)
+
+
+def verb_of(call: Mapping[str, Any]) -> tuple[str, str]:
+    """Return method and path of a call, or empty texts."""
+    return next(((method, str(call[method])) for method in METHODS if method in call), ("", ""))
+
+
+def _errors(source: Source) -> Iterator[str]:
+    shape = list(_shape(source))
+    yield from shape
+    if not shape:  # the rest trusts the shape
+        yield from _verbs(source)
+        yield from _paths(source)
+        yield from _holes(source)
+        yield from _patterns(source)
+
+
+def _shape(source: Source) -> Iterator[str]:
+    found = Draft202012Validator(FORMAT).iter_errors(source.content)
+    for error in sorted(found, key=lambda e: source.lines.get(tuple(e.absolute_path), 0)):
+        yield from _described(source, error)
+
+
+def _described(source: Source, error: ValidationError) -> Iterator[str]:
+    place, rule = tuple(error.absolute_path), cast("Any", error.validator_value)
+    known = sorted(error.schema.get("properties", ())) if isinstance(error.schema, Mapping) else []
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        for key in error.instance:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+                yield f'{source.where((*place, key))}: unknown key; the nearest is "{near[0]}"'
+    elif error.validator == "required" and isinstance(error.instance, Mapping):
+        missing = [key for key in rule if key not in error.instance]
+        yield from (f'{source.where(place)}: the key "{key}" is missing' for key in missing)
+    elif error.validator in {"enum", "const"}:
+        words = [str(word) for word in (rule if error.validator == "enum" else [rule])]
+        near = difflib.get_close_matches(str(error.instance), words, n=1, cutoff=0.0)
+        yield f'{source.where(place)}: one of {", ".join(words)} is due; the nearest is "{near[0]}"'
+    else:
+        yield f"{source.where(place)}: does not fit: {error.validator} {rule}"
+
+
+def _verbs(source: Source) -> Iterator[str]:
+    """Yield what is missing or contradicts: each call has one method, files one way, a find its list."""
+    spec = source.content
+    calls: list[tuple[Place, Mapping[str, Any]]] = [
+        ((key,), spec[key]) for key in ("submit", "list", "delete") if key in spec
+    ]
+    calls += [(("then", n), call) for n, call in enumerate(spec.get("then", ()))]
+    if "list" not in spec["poll"]:
+        calls.append((("poll",), spec["poll"]))
+    for place, call in calls:
+        if sum(method in call for method in METHODS) != 1:
+            yield f"{source.where(place)}: one of {', '.join(METHODS)} is due"
+    yield from _lists(source)
+    if sum(way in spec["files"] for way in _FILES) != 1:
+        yield f"{source.where(('files',))}: one of url, path is due"
+    if "pages" in spec["files"] and "path" not in spec["files"]:
+        yield f"{source.where(('files', 'pages'))}: needs files.path"
+    if not any(status is Status.COMPLETED for status in Declaration(source).statuses.values()):
+        yield f"{source.where(('status',))}: no word means completed"
+    if "status" not in spec["job"]:
+        yield f'{source.where(("job",))}: the key "status" is missing'
+
+
+def _lists(source: Source) -> Iterator[str]:
+    spec = source.content
+    if "list" in spec["poll"] and "list" not in spec:
+        yield f"{source.where(('poll', 'list'))}: needs `list`"
+    if "find" in spec and "list" not in spec:
+        yield f"{source.where(('find',))}: needs `list`"
+    if spec.get("lost_reply") == "find" and "find" not in spec:
+        yield f"{source.where(('lost_reply',))}: needs `find`"
+
+
+def _paths(source: Source) -> Iterator[str]:
+    checked_paths = [found for pattern in _PATHS for found in _at(source.content, pattern, ())]
+    checked_paths += [((("find", key)), key) for key in source.content.get("find", {})]
+    for place, path in checked_paths:
+        if isinstance(path, str):
+            try:
+                paths.check(path)
+            except paths.PathError as error:
+                yield f"{source.where(place)}: {error}"
+
+
+def _at(value: Any, pattern: Place, place: Place) -> Iterator[tuple[Place, Any]]:  # noqa: ANN401 - JSON
+    """Yield what stands at a place; `*` is every item."""
+    if not pattern:
+        yield place, value
+        return
+    items = dict(enumerate(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else {}
+    for key in items if pattern[0] == "*" else [pattern[0]]:
+        if key in items:
+            yield from _at(items[key], pattern[1:], (*place, key))
+
+
+def _holes(source: Source) -> Iterator[str]:
+    """Yield the forms that do not exist, and holes that only later calls can fill."""
+    spec = source.content
+    late = {"id", *spec["job"].get("also", {})}
+    for key in _TEMPLATES:
+        for place, template in _templates(spec.get(key), (key,)):
+            for name, form in holes(template):
+                yield from _hole(source, place, name, form, late)
+    if not Declaration(source).is_windowed:
+        used = WINDOW_HOLES & {name for name, _ in holes(spec["submit"])}
+        yield from (f"{source.where(('submit',))}: nobody fills {{{name}}} without `window`" for name in sorted(used))
+
+
+def _hole(source: Source, place: Place, name: str, form: str | None, late: set[str]) -> Iterator[str]:
+    if form and form not in FORMS:
+        near = difflib.get_close_matches(form, list(FORMS), n=1, cutoff=0.0)[0]
+        yield f'{source.where(place)}: {{{name}:{form}}}: unknown form; the nearest is "{near}"'
+    if place[0] in {"submit", "find", "list"} and name in late:
+        yield f"{source.where(place)}: nobody fills {{{name}}} before there is a job"
+    if place[0] in {"base_url", "auth"} and name in WINDOW_HOLES | late | {"mark"}:
+        yield f"{source.where(place)}: nobody fills {{{name}}} there"
+    if name == "page" and place[0] != "list":
+        yield f"{source.where(place)}: {{page}} is for `list`"
+
+
+def _templates(value: object, place: Place) -> Iterator[tuple[Place, str]]:
+    if isinstance(value, str):
+        yield place, value
+    items = dict(enumerate(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else {}
+    for key, inner in items.items():
+        if not (len(place) == 1 and key in _NOT_TEMPLATES):
+            yield from _templates(inner, (*place, key))
+
+
+def _patterns(source: Source) -> Iterator[str]:
+    for index, refusal in enumerate(source.content["submit"].get("refusals", ())):
+        place: Place = ("submit", "refusals", index, "matches")
+        try:
+            groups = re.compile(refusal["matches"]).groupindex
+        except (re.error, RecursionError, OverflowError) as error:
+            yield f"{source.where(place)}: no regular expression: {error}"
+            continue
+        if refusal["means"] == "same" and "id" not in groups:
+            yield f"{source.where(place)}: `same` needs the group (?P<id>…)"
+        plain = _CLASS.sub("x", refusal["matches"])
+        if re.search(r"\)[*+{]", plain) or len(re.findall(r"[*+]|\{\d*,", plain)) > MOST_REPEATS:
+            yield f"{source.where(place)}: repeats a group, or has more than {MOST_REPEATS} repeats: it may never end"

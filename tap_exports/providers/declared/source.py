@@ -1,0 +1,116 @@
+"""YAML with the line of each key, for messages; aliases, duplicate keys and long files are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tap_exports.errors import ConfigError
+
+MOST_BYTES = 256 * 1024
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A declaration as it was written.
+
+    Attributes:
+        name: The file's name, for messages.
+        content: Its JSON value.
+        lines: The line of each key and item, counted from 1; empty for a mapping in the configuration.
+    """
+
+    name: str
+    content: Mapping[str, Any]
+    lines: Mapping[Place, int]
+
+    def where(self, place: Place) -> str:
+        """Return `file:line: key.key` of a place, or of the nearest one above it that has a line."""
+        known = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in self.lines), ())
+        line = f":{self.lines[known]}" if known else ""
+        return f"{self.name}{line}: {dotted(place)}".rstrip(": ")
+
+
+def read(path: Path) -> Source:
+    """Return the content of a YAML file.
+
+    Raises:
+        ConfigError: It cannot be read, is no YAML mapping, repeats a key, or uses anchors; the message has the line.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"declaration {path}: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"declaration {path}: larger than {MOST_BYTES // 1024} KiB")
+    try:
+        return parsed(path.name, data.decode())
+    except UnicodeDecodeError:
+        raise ConfigError(f"declaration {path}: not UTF-8") from None
+
+
+def parsed(name: str, text: str) -> Source:
+    """Return the content of YAML text; see `read`."""
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise ConfigError(f"{name}:{_line(event)}: aliases are not allowed")
+        node = yaml.compose(text, yaml.SafeLoader)
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError(f"{name}: a mapping is due")
+        lines = dict(_lines(name, node, ()))
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark: object = getattr(error, "problem_mark", None)
+        line = f":{getattr(mark, 'line', 0) + 1}" if mark else ""
+        raise ConfigError(f"{name}{line}: no YAML: {_problem(error)}") from None
+    return Source(name, _json(content), lines)
+
+
+def dotted(place: Place) -> str:
+    """Return a place as text: `submit.refusals[0].means`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return text.removeprefix(".")
+
+
+def _lines(name: str, node: yaml.Node, place: Place) -> Iterator[tuple[Place, int]]:
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield (*place, index), _line(item)
+            yield from _lines(name, item, (*place, index))
+    elif isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line, word = _line(key), str(key.value)
+            if word in seen:
+                raise ConfigError(f"{name}:{line}: {dotted((*place, word))}: this key stands twice")
+            seen.add(word)
+            yield (*place, word), line
+            yield from _lines(name, value, (*place, word))
+
+
+def _line(found: yaml.Event | yaml.Node) -> int:
+    return found.start_mark.line + 1 if found.start_mark else 0
+
+
+def _json(value: object) -> Any:  # noqa: ANN401 - JSON
+    """Return a YAML value as JSON: keys are text, dates are written out."""
+    if isinstance(value, Mapping):
+        return {_key(key): _json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_json(inner) for inner in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _key(key: object) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def _problem(error: Exception) -> str:
+    return str(getattr(error, "problem", None) or "too deep").splitlines()[0]

@@ -1,0 +1,197 @@
+"""The streams of declared providers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from tap_exports.engine.clock import MILLISECOND
+from tap_exports.engine.decode import CsvDialect
+from tap_exports.engine.http.credentials import Credentials, KeyedTransport
+from tap_exports.errors import ConfigError
+from tap_exports.providers.declared.api import UNITS, DeclaredApi
+from tap_exports.providers.declared.auth import DEFAULT, FixedCredentials, TokenCredentials, fixed_headers
+from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration, checked
+from tap_exports.providers.declared.source import Source, read
+from tap_exports.providers.declared.templates import Values, fill, holes
+from tap_exports.settings import slug
+from tap_exports.singer.streams.kinds import Entry, csv_dialect
+from tap_exports.singer.streams.services import Services
+from tap_exports.singer.streams.short_lived import SampledStream
+
+if TYPE_CHECKING:
+    from tap_exports.engine.http.transport import OpensUrls
+    from tap_exports.engine.jobs import Lifecycle
+    from tap_exports.engine.run.created import Export
+    from tap_exports.singer.streams.stream import EventStream
+
+SHIPPED = Path(__file__).parent / "shipped"
+BUILT_IN = frozenset({"cension", "exelensia", "packagex", "cornect", "closient"})
+
+
+class DeclaredRows(SampledStream):
+    """Rows of a declared export.
+
+    Docs: docs/declare.md
+    Window: as the declaration says; without `window` each run reads a full export.
+    Caveats: columns come from a completed export that the declaration's `list` shows, else from the first file.
+    """
+
+    api: DeclaredApi
+
+    def __init__(
+        self, tap: Services, block: Entry, lifecycle: Lifecycle, entry: Entry, transport: OpensUrls | None
+    ) -> None:
+        """Keep the parts; `transport` opens files that need the credentials, if the declaration has such."""
+        self._block, self._transport = block, transport
+        self.provider = str(block["name"])  # type: ignore[misc] # of the declaration, not of the class
+        api: DeclaredApi = lifecycle.api  # type: ignore[assignment] # made for it
+        self.declaration = api.declaration
+        super().__init__(tap, api, lifecycle, entry, entry["name"])
+
+    @property
+    def window(self) -> Mapping[str, Any]:
+        """Return the declaration's window, empty for full exports."""
+        found: Mapping[str, Any] = self.declaration.spec.get("window", {})
+        return found
+
+    def bookmark_key(self) -> str | None:
+        """Return what windows cut by; jobs of others are followed by their creation."""
+        return "created_at" if self.entry.get("mode") == "collect" else self.window.get("key")
+
+    def params(self) -> Mapping[str, Any]:
+        """Return the parameters of the entry."""
+        return self.entry.get("params") or {}
+
+    def dialect(self) -> CsvDialect:
+        """Return how the files are written: entry, then block, then declaration."""
+        files = self.declaration.spec["files"]
+        declared = ({"delimiter": "\t"} if files.get("format") == "tsv" else {}) | files.get("csv", {})
+        return csv_dialect({"csv": declared | (self._block.get("csv") or {})}, self.entry)
+
+    def export(self) -> Export:
+        """Return the request, with the declaration's windows.
+
+        Raises:
+            ConfigError: A window has to begin somewhere, and nothing says where.
+        """
+        asks_start = any(name == "start" for name, _ in holes(self.declaration.spec["submit"]))
+        begins = self.tap.date_range.start or self.ledger.value or self.entry.get("mode") == "collect"
+        if self.window and asks_start and not begins:
+            raise ConfigError(f"config: {self.name}: set `start_date`: {self.provider} takes no open beginning")
+        days = self.entry.get("max_window_days", self.window.get("days"))
+        unit = UNITS.get(self.window.get("by", ""), MILLISECOND)
+        return replace(super().export(), max_window_days=days, unit=unit)
+
+    @property
+    def file_transport(self) -> OpensUrls:
+        """Return what opens the URLs of files."""
+        return self._transport or super().file_transport
+
+    @cached_property
+    def converts_elsewhere(self) -> bool:  # type: ignore[override] # depends on the declaration
+        """Return whether an executor may download the files: not where they need the credentials."""
+        return self._transport is None
+
+    def check_connection(self) -> None:
+        """Make a free call."""
+        self.api.check()
+
+
+def discover(tap: Services, blocks: list[Entry]) -> Iterator[EventStream]:
+    """Yield the streams of the blocks.
+
+    Raises:
+        ConfigError: A declaration cannot be used.
+    """
+    for index, written in enumerate(blocks):
+        declaration = checked(source_of(written, f"config: declared[{index}]"))
+        block = {**written, "name": slug(written.get("name") or declaration.name)}
+        if block["name"] in BUILT_IN:
+            raise ConfigError(f'config: declared[{index}]: "{block["name"]}" is built in; set another `name`')
+        yield from streams_of(tap, block, declaration)
+
+
+def streams_of(tap: Services, block: Entry, declaration: Declaration) -> Iterator[EventStream]:
+    """Yield the streams of one declared provider."""
+    variables, values = block.get("variables") or {}, credentials_of(block)
+    base = block.get("api_url") or str(fill(declaration.spec["base_url"], variables) or "")
+    held = held_credentials(tap, block, declaration, values)
+    client = tap.client(block["name"], {}, base, headers={}, credential="credentials", credentials=held)
+    query = fill(declaration.spec.get("auth", {}).get("query", {}), values)
+    api = DeclaredApi(client, declaration, base, variables, query)
+    lifecycle = tap.lifecycle(api, block)
+    keyed = "path" in declaration.spec["files"]
+    transport = KeyedTransport(tap.transport, base, held.headers, api.note) if keyed else None
+    for entry in block.get("exports", ()):
+        check(declaration, block, entry, f"config: {block['name']}: {entry['name']}")
+        yield DeclaredRows(tap, block, lifecycle, entry, transport)
+
+
+def held_credentials(tap: Services, block: Entry, declaration: Declaration, values: Values) -> Credentials:
+    """Return what authorizes requests to the API."""
+    auth = declaration.spec.get("auth", {})
+    if "oauth2" not in auth:
+        return FixedCredentials(fixed_headers(auth, values))
+    grant = fill(auth["oauth2"], values)
+    parts = urlsplit(grant["token_url"])
+    origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+    client = tap.client(
+        f"{block['name']} token",
+        {},
+        origin,
+        headers=fixed_headers({"basic": auth.get("basic")}, values) if auth.get("basic") else {},
+        credential="credentials",
+    )
+    headers = auth.get("headers") or DEFAULT
+    kept = {name: str(fill(template, {**values, "token": "{token}"})) for name, template in headers.items()}
+    return TokenCredentials(block["name"], grant, kept, client, tap.clock, tap.redactor.add)
+
+
+def credentials_of(block: Entry) -> Values:
+    """Return the values for the holes of `auth`: credentials, and variables for the rest."""
+    return {**(block.get("variables") or {}), **(block.get("credentials") or {})}
+
+
+def source_of(block: Entry, where: str) -> Source:
+    """Return the declaration of a block: a file, a shipped one, or in the configuration itself.
+
+    Raises:
+        ConfigError: There is none, or two.
+    """
+    file, api = block.get("file"), block.get("api")
+    if bool(file) == bool(api):
+        raise ConfigError(f"{where}: one of `file` and `api` is due")
+    if api:
+        return Source(f"{where}.api", api, {})
+    path = Path(str(file))
+    shipped = SHIPPED / f"{file}.yaml"
+    if not path.suffix and not path.exists() and shipped.parent == SHIPPED and shipped.exists():
+        path = shipped
+    return read(path)
+
+
+def check(declaration: Declaration, block: Entry, entry: Entry, where: str) -> None:
+    """Check that the configuration fills the holes of paths; other missing values leave their key out.
+
+    Raises:
+        ConfigError: One is not filled.
+    """
+    spec = declaration.spec
+    known = {*(entry.get("params") or {}), *(block.get("variables") or {}), *spec["job"].get("also", {})}
+    paths = [path for key in ("submit", "then", "poll", "files", "delete") for path in paths_only(spec.get(key))]
+    for name, _ in holes(paths):
+        if name not in known | {"mark", "id", *WINDOW_HOLES}:
+            raise ConfigError(f'{where}: set "{name}" in `params` or `variables`: {declaration.name} needs it')
+
+
+def paths_only(calls: object) -> list[str]:
+    """Return the paths of a call or of several."""
+    found = calls if isinstance(calls, list) else [calls]
+    return [
+        str(value) for call in found if isinstance(call, Mapping) for value in call.values() if str(value)[:1] == "/"
+    ]
