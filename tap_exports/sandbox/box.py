@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -21,7 +21,7 @@ from tap_exports.sandbox.faults import Faults
 from tap_exports.sandbox.files import KEY_HEADERS, FileStore, xml_error
 from tap_exports.sandbox.journal import Entry, Journal
 from tap_exports.sandbox.options import SandboxOptions
-from tap_exports.sandbox.provider import World
+from tap_exports.sandbox.provider import Provider, World
 from tap_exports.sandbox.registry import PROVIDERS
 from tap_exports.sandbox.server import Listener, Sent
 from tap_exports.sandbox.signing import Signer
@@ -42,14 +42,25 @@ class Sandbox:
     `box.clock.advance(3600)` moves its time.
     """
 
-    def __init__(self, options: SandboxOptions | None = None, *, faults: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        options: SandboxOptions | None = None,
+        *,
+        faults: Mapping[str, Any] | None = None,
+        providers: Sequence[type[Provider]] = PROVIDERS,
+    ) -> None:
         """Set the sandbox up; it serves from `start` (or `with`) on.
+
+        Args:
+            options: See `SandboxOptions`.
+            faults: The fault plan; see `faults.py`.
+            providers: Those that it serves.
 
         Raises:
             ValueError: the fault plan or a knob is not known.
         """
         self.options = options or SandboxOptions()
-        if unknown := sorted(set(self.options.knobs) - {kind.name for kind in PROVIDERS}):
+        if unknown := sorted(set(self.options.knobs) - {kind.name for kind in providers}):
             msg = f"knobs for unknown provider {', '.join(unknown)}"
             raise ValueError(msg)
         self.clock = Clock(self.options.start_time)
@@ -58,7 +69,7 @@ class Sandbox:
         self._remove_spool = weakref.finalize(self, shutil.rmtree, spool, ignore_errors=True)
         self._files = FileStore(spool, Signer(self.clock, self.options.url_seconds))
         self._world = World(self.clock, self.options, self._files, Faults(faults))
-        self._providers = {kind.name: kind(self._world) for kind in PROVIDERS}
+        self._providers = {kind.name: kind(self._world) for kind in providers}
         self._journal = Journal()
         self._control = Control(self._world, self._providers, self._journal)
         self._listeners: tuple[Listener, ...] = ()

@@ -15,7 +15,12 @@ SHARED = {"start_date": START, "end_date": END, "progress": "never", "allow_priv
 ENTRIES: dict[str, tuple[Json, Json]] = {
     "exelensia": (
         {"schema_id": INVOICES_ID, "name": "rows", "primary_keys": ["invoice_number"]},
-        {"name": "rows", "primary_keys": ["invoice_number"], "params": {"schema_id": INVOICES_ID}, "schema": {"total": "number"}},
+        {
+            "name": "rows",
+            "primary_keys": ["invoice_number"],
+            "params": {"schema_id": INVOICES_ID},
+            "schema": {"total": "number"},
+        },
     ),
     "packagex": (
         {"resource": "shipment", "name": "rows", "format": "csv", "primary_keys": ["id"]},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from tap_exports.engine.http.guard.origins import DEFAULT_PORTS, check_url, origin_of
 from tap_exports.engine.http.pace import RateGate
+from tap_exports.engine.http.reply import Reply
 from tap_exports.errors import ConfigError, UnsafeUrlError
 
 
@@ -23,6 +24,7 @@ class Call:
         body: The whole body, or None.
         idempotent: Whether repeating it is harmless.
         gates: What paces it.
+        stands: Tells of a reply that would be asked for again whether it is the answer all the same.
     """
 
     method: str
@@ -31,6 +33,7 @@ class Call:
     body: bytes | None = field(repr=False)
     idempotent: bool
     gates: tuple[RateGate, ...]
+    stands: Callable[[Reply], bool] = lambda _reply: False
 
     @property
     def label(self) -> str:

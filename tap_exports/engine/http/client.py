@@ -104,6 +104,7 @@ class Client:
         idempotent: bool = True,
         headers: Mapping[str, str] | None = None,
         gate: RateGate | None = None,
+        stands: Callable[[Reply], bool] = lambda _reply: False,
     ) -> Reply:
         """Return the successful reply to a request.
 
@@ -116,6 +117,7 @@ class Client:
                 processed: no connection came about, or the reply is 429.
             headers: More headers for this request.
             gate: Paces this request, beside the client's own gate.
+            stands: Tells of a reply that would be asked for again, such as 429, whether it is the answer all the same.
 
         Raises:
             TryAgainError: No success after `max_attempts`.
@@ -132,7 +134,9 @@ class Client:
         if body is not None and not isinstance(body, bytes):
             body, more = json.dumps(body).encode(), {"Content-Type": "application/json", **more}
         gates = (*self._gates, gate) if gate else self._gates
-        call = Call(method, url_of(self._base, path, params or {}), self._headers | more, body, idempotent, gates)
+        call = Call(
+            method, url_of(self._base, path, params or {}), self._headers | more, body, idempotent, gates, stands
+        )
         return self._unless_down(call)
 
     def close(self) -> None:
@@ -179,6 +183,8 @@ class Client:
             return Fault(str(error), unreachable=True)
         except BrokenReplyError as error:
             return Fault(str(error), ambiguous=True)
+        if call.stands(reply):
+            return reply
         return self._refusals.passing(reply, self._clock.now(), call) or reply
 
     def _bear(self, call: Call, attempts: Attempts, fault: Fault) -> None:

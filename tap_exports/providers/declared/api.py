@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import islice
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from tap_exports.engine.clock import MILLISECOND, from_text
-from tap_exports.engine.http import Client, Reply, fields
+from tap_exports.engine.http import Client, Reply, fields, plain_error
 from tap_exports.engine.http.transport import Answer
 from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
@@ -32,7 +32,7 @@ from tap_exports.providers.declared.templates import Values, fill, fill_path, ho
 SAMPLES = 3
 MOST_PAGES = 10_000
 BUSY_SECONDS = 30
-MATCHED_CHARACTERS = 200  # of a refusal's text; see `MOST_REPEATS` of declarations
+MATCHED_CHARACTERS = 240  # of a refusal's text; see `MOST_REPEATS` of declarations
 NONE = "none-"  # ids of exports for which the provider made no job, since there is nothing to export
 UNITS = {"second": timedelta(seconds=1), "day": timedelta(days=1)}
 _RECORD, _EMPTY = "", "empty job"  # keys of `Job.data` that no hole can name
@@ -68,8 +68,15 @@ class DeclaredApi:
 
     # Calls
 
-    def _call(self, call: Mapping[str, Any], values: Values, *, idempotent: bool = True) -> Reply:
-        """Send a call.
+    def _call(
+        self,
+        call: Mapping[str, Any],
+        values: Values,
+        *,
+        idempotent: bool = True,
+        stands: Callable[[Reply], bool] = lambda _reply: False,
+    ) -> Reply:
+        """Send a call; see `Client.send`.
 
         Raises:
             RefusedError: Also for errors within a reply of status 200.
@@ -83,7 +90,7 @@ class DeclaredApi:
         params = {**self._query, **fill(call.get("params", {}), values)}
         path = self._path(path, values)
         reply = self._client.send(
-            method.upper(), path, params=params, body=body, headers=headers, idempotent=idempotent
+            method.upper(), path, params=params, body=body, headers=headers, idempotent=idempotent, stands=stands
         )
         if said := self._errors(reply):
             raise RefusedError(f"{reply.source}: {reply.status}: {said}", reply.status)
@@ -132,7 +139,7 @@ class DeclaredApi:
         """
         verb, values = self._spec["submit"], self._values(request)
         try:
-            reply = self._call(verb, values, idempotent=False)
+            reply = self._call(verb, values, idempotent=False, stands=self._is_refusal)
         except RefusedError as error:
             return self._refused(request, error, values)
         job = self._parse(pick(reply.json(), verb.get("at")), reply.headers, values)
@@ -140,8 +147,14 @@ class DeclaredApi:
             self._call(step, {**values, **self._also(job), "id": job.id})
         return job
 
+    def _is_refusal(self, reply: Reply) -> bool:
+        """Return whether a declared refusal fits; others of its status are asked again."""
+        text = " ".join((str(reply.status), *plain_error(reply)))[:MATCHED_CHARACTERS]
+        cases = self._spec["submit"].get("refusals", ())
+        return not reply.is_success and any(re.search(case["matches"], text) for case in cases)
+
     def _refused(self, request: Request, error: RefusedError, values: Values) -> Job:
-        text = f"{error.status} {error.code} {error.message}"[-MATCHED_CHARACTERS:]
+        text = f"{error.status} {error.code} {error.message}"[:MATCHED_CHARACTERS:]
         for case in self._spec["submit"].get("refusals", ()):
             if not (found := re.search(case["matches"], text)):
                 continue

@@ -24,6 +24,7 @@ SETTINGS = th.Property(
                 description="Values for the holes of `base_url` and of paths",
             ),
             th.Property("api_url", th.URIType, description="Origin and optional path prefix, instead of `base_url`"),
+            th.Property("token_url", th.URIType, description="Token endpoint, instead of the declaration's"),
             CSV,
             STATUSES,
             th.Property(

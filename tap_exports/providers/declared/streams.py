@@ -137,7 +137,7 @@ def held_credentials(tap: Services, block: Entry, declaration: Declaration, valu
     auth = declaration.spec.get("auth", {})
     if "oauth2" not in auth:
         return FixedCredentials(fixed_headers(auth, values))
-    grant = fill(auth["oauth2"], values)
+    grant = fill(auth["oauth2"], values) | ({"token_url": block["token_url"]} if block.get("token_url") else {})
     parts = urlsplit(grant["token_url"])
     origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
     client = tap.client(
