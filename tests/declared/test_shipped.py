@@ -1,4 +1,4 @@
-"""Every shipped declaration against the sandbox that is made from it: all rows, once, through every way of going wrong."""
+"""Every shipped declaration against the sandbox that is made from it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,13 @@ def config(box: Sandbox, name: str, **changes: object) -> Json:
 
 def landed(*runs: Ran) -> list[str]:
     """Return the rows of a stream as an upserting target holds them after some runs."""
-    rows = {r["row_id"]: r for ran in runs for name, found in ran.records.items() if name.endswith("_export_rows") for r in found}
+    rows = {
+        r["row_id"]: r
+        for ran in runs
+        for name, found in ran.records.items()
+        if name.endswith("_export_rows")
+        for r in found
+    }
     return [str((key, rows[key]["name"], str(rows[key]["amount"]))) for key in sorted(rows)]
 
 

@@ -111,28 +111,30 @@ def _errors(source: Source) -> Iterator[str]:
 
 
 def _shape(source: Source) -> Iterator[str]:
-    found = Draft202012Validator(FORMAT).iter_errors(source.content)
-    for error in sorted(found, key=lambda e: source.lines.get(tuple(e.absolute_path), 0)):
-        yield from _described(source, error)
+    errors = Draft202012Validator(FORMAT).iter_errors(source.content)
+    found = [described for error in errors for described in _described(error)]
+    for place, words in sorted(found, key=lambda each: source.line(each[0]) or 0):
+        yield f"{source.where(place)}: {words}"
 
 
-def _described(source: Source, error: ValidationError) -> Iterator[str]:
+def _described(error: ValidationError) -> Iterator[tuple[Place, str]]:
+    """Yield the place of an error and what is wrong there."""
     place, rule = tuple(error.absolute_path), cast("Any", error.validator_value)
-    known = sorted(error.schema.get("properties", ())) if isinstance(error.schema, Mapping) else []
-    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        for key in error.instance:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-                yield f'{source.where((*place, key))}: unknown key; the nearest is "{near[0]}"'
-    elif error.validator == "required" and isinstance(error.instance, Mapping):
-        missing = [key for key in rule if key not in error.instance]
-        yield from (f'{source.where(place)}: the key "{key}" is missing' for key in missing)
-    elif error.validator in {"enum", "const"}:
-        words = [str(word) for word in (rule if error.validator == "enum" else [rule])]
-        near = difflib.get_close_matches(str(error.instance), words, n=1, cutoff=0.0)
-        yield f'{source.where(place)}: one of {", ".join(words)} is due; the nearest is "{near[0]}"'
+    if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
+        known = sorted(error.schema["properties"])
+        for key in (key for key in cast("Any", error.instance) if key not in known):
+            yield (*place, key), f'unknown key; the nearest is "{_nearest(key, known)}"'
+    elif error.validator == "required":
+        yield from ((place, f'the key "{key}" is missing') for key in rule if key not in cast("Any", error.instance))
+    elif error.validator == "enum":
+        words = [str(word) for word in rule]
+        yield place, f'one of {", ".join(words)} is due; the nearest is "{_nearest(str(error.instance), words)}"'
     else:
-        yield f"{source.where(place)}: does not fit: {error.validator} {rule}"
+        yield place, f"does not fit: {error.validator} {rule}"
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    return difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
 
 
 def _verbs(source: Source) -> Iterator[str]:
@@ -205,8 +207,7 @@ def _holes(source: Source) -> Iterator[str]:
 
 def _hole(source: Source, place: Place, name: str, form: str | None, late: set[str]) -> Iterator[str]:
     if form and form not in FORMS:
-        near = difflib.get_close_matches(form, list(FORMS), n=1, cutoff=0.0)[0]
-        yield f'{source.where(place)}: {{{name}:{form}}}: unknown form; the nearest is "{near}"'
+        yield f'{source.where(place)}: {{{name}:{form}}}: unknown form; the nearest is "{_nearest(form, list(FORMS))}"'
     if place[0] in {"submit", "find", "list"} and name in late:
         yield f"{source.where(place)}: nobody fills {{{name}}} before there is a job"
     if place[0] in {"base_url", "auth"} and name in WINDOW_HOLES | late | {"mark"}:

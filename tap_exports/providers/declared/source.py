@@ -30,11 +30,15 @@ class Source:
     content: Mapping[str, Any]
     lines: Mapping[Place, int]
 
+    def line(self, place: Place) -> int | None:
+        """Return the line of a place, or of the nearest one above it that has a line."""
+        known = (self.lines.get(place[:n]) for n in range(len(place), 0, -1))
+        return next((line for line in known if line), None)
+
     def where(self, place: Place) -> str:
-        """Return `file:line: key.key` of a place, or of the nearest one above it that has a line."""
-        known = next((place[:n] for n in range(len(place), 0, -1) if place[:n] in self.lines), ())
-        line = f":{self.lines[known]}" if known else ""
-        return f"{self.name}{line}: {dotted(place)}".rstrip(": ")
+        """Return `file:line: key.key` of a place, for messages."""
+        line = self.line(place)
+        return f"{self.name}{f':{line}' if line else ''}: {dotted(place)}".rstrip(": ")
 
 
 def read(path: Path) -> Source:
