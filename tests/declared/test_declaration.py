@@ -8,7 +8,7 @@ import pytest
 
 from tap_exports.errors import ConfigError
 from tap_exports.providers.declared.declaration import checked
-from tap_exports.providers.declared.source import parsed
+from tap_exports.providers.declared.declaration.source import parsed
 from tap_exports.providers.declared.streams import SHIPPED
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))

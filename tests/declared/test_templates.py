@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 
 import pytest
 
-from tap_exports.providers.declared.paths import pick
-from tap_exports.providers.declared.templates import fill, fill_path
+from tap_exports.providers.declared.declaration.paths import pick
+from tap_exports.providers.declared.declaration.templates import fill, fill_path
 
 MOMENT = datetime(2026, 1, 31, 12, 30, 15, 250_000, tzinfo=timezone.utc)
 VALUES = {"start": MOMENT, "n": 7, "list": ["a", "b"], "text": 'q"{n}', "none": None, "flag": False}

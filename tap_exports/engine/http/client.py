@@ -117,14 +117,12 @@ class Client:
                 processed: no connection came about, or the reply is 429.
             headers: More headers for this request.
             gate: Paces this request, beside the client's own gate.
-            stands: Tells of a reply that would be asked for again, such as 429, whether it is the answer all the same.
+            stands: Tells whether a reply that would be asked for again, such as 429, is the answer all the same.
 
         Raises:
-            TryAgainError: No success after `max_attempts`.
+            TryAgainError, BadContentError: No success, or no JSON, after `max_attempts`.
             LostReplyError: A request that is not idempotent may have taken effect.
-            AuthError: 401 or 403 of the API itself.
-            GatewayError: A gateway or a proxy refused the request in place of the API.
-            BadContentError: Replies that are not JSON, after `max_attempts`.
+            AuthError, GatewayError: 401 or 403 of the API itself; of a gateway or a proxy in its place.
             PaymentError, NotFoundError, RefusedError: 402; 404 or 410; any other 4xx.
             ConfigError: The API's host may not be used.
             UnsafeUrlError: A redirect to another origin, or of anything but a GET.

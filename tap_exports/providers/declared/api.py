@@ -26,8 +26,8 @@ from tap_exports.errors import (
     RefusedError,
 )
 from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration, verb_of
-from tap_exports.providers.declared.paths import HEADER, pick
-from tap_exports.providers.declared.templates import Values, fill, fill_path, holes
+from tap_exports.providers.declared.declaration.paths import HEADER, pick
+from tap_exports.providers.declared.declaration.templates import Values, fill, fill_path, holes
 
 SAMPLES = 3
 MOST_PAGES = 10_000

@@ -15,7 +15,7 @@ from oauthlib.oauth2 import Client as GrantClient
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.http import Client, Reply
 from tap_exports.errors import AuthError, RefusedError
-from tap_exports.providers.declared.templates import Values, fill
+from tap_exports.providers.declared.declaration.templates import Values, fill
 
 LOGGER = logging.getLogger("tap-exports.http")
 EARLY_SECONDS = 60  # a token is renewed so long before its end

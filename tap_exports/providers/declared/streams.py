@@ -16,8 +16,8 @@ from tap_exports.errors import ConfigError
 from tap_exports.providers.declared.api import UNITS, DeclaredApi
 from tap_exports.providers.declared.auth import DEFAULT, FixedCredentials, TokenCredentials, fixed_headers
 from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration, checked
-from tap_exports.providers.declared.source import Source, read
-from tap_exports.providers.declared.templates import Values, fill, holes
+from tap_exports.providers.declared.declaration.source import Source, read
+from tap_exports.providers.declared.declaration.templates import Values, fill, holes
 from tap_exports.settings import slug
 from tap_exports.singer.streams.kinds import Entry, csv_dialect
 from tap_exports.singer.streams.services import Services

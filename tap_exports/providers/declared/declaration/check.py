@@ -13,10 +13,10 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from tap_exports.engine.model import Status
 from tap_exports.errors import ConfigError
-from tap_exports.providers.declared import paths
-from tap_exports.providers.declared.format import FORMAT, METHODS
-from tap_exports.providers.declared.source import Place, Source
-from tap_exports.providers.declared.templates import FORMS, holes
+from tap_exports.providers.declared.declaration import paths
+from tap_exports.providers.declared.declaration.format import FORMAT, METHODS
+from tap_exports.providers.declared.declaration.source import Place, Source
+from tap_exports.providers.declared.declaration.templates import FORMS, holes
 
 EMPTY = "empty"
 WINDOW_HOLES = frozenset({"start", "end", "until"})
@@ -113,7 +113,7 @@ def _errors(source: Source) -> Iterator[str]:
 def _shape(source: Source) -> Iterator[str]:
     errors = Draft202012Validator(FORMAT).iter_errors(source.content)
     found = [described for error in errors for described in _described(error)]
-    for place, words in sorted(found, key=lambda each: source.line(each[0]) or 0):
+    for place, words in sorted(found, key=lambda each: source.line(each[0]) or len(source.lines)):
         yield f"{source.where(place)}: {words}"
 
 
