@@ -15,7 +15,9 @@ from typing import Any
 import yaml
 
 from tap_exports.sandbox.box import Sandbox
+from tap_exports.sandbox.declared import provider_of
 from tap_exports.sandbox.options import SandboxOptions
+from tap_exports.sandbox.provider import Provider
 from tap_exports.sandbox.registry import PROVIDERS
 
 
@@ -31,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command_line()
     given = parser.parse_args(arguments)
     try:
-        box = Sandbox(_options(given), faults=_plan(given.faults))
+        box = Sandbox(_options(given), faults=_plan(given.faults), providers=_providers(given.declaration))
+        if unknown := sorted(set(given.providers) - set(box.provider_names)):
+            parser.error(f"argument --providers: invalid choice: '{unknown[0]}'")
         box.start()
     except (OSError, TypeError, ValueError) as error:
         parser.error(str(error))
@@ -87,16 +91,28 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "--knob", action="append", default=[], metavar="PROVIDER.NAME=VALUE", help="set a knob; may be repeated"
     )
+    parser.add_argument(
+        "--declaration",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="serve the API that a declaration describes, and no built-in provider; may be repeated",
+    )
     parser.add_argument("--write-config", type=Path, metavar="FILE", help="write a ready configuration of the tap")
     parser.add_argument(
         "--providers",
         nargs="+",
         default=[],
-        choices=[kind.name for kind in PROVIDERS],
         metavar="NAME",
         help="providers in that configuration (default: all)",
     )
     return parser
+
+
+def _providers(declarations: Sequence[Path]) -> Sequence[type[Provider]]:
+    made = [provider_of(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in declarations]
+    return made or PROVIDERS
 
 
 def _options(given: argparse.Namespace) -> SandboxOptions:

@@ -166,11 +166,11 @@ class Sandbox:
         Args:
             names: the providers that it is to have a block for; none for all.
         """
-        blocks = {
-            name: {provider.key_setting: provider.key, "api_url": self.api_url(name), **provider.config()}
-            for name, provider in self._providers.items()
-            if name in (names or self._providers)
-        }
+        wanted = [name for name in self._providers if name in (names or self._providers)]
+        parts = [self._providers[name].settings_of(self.api_url(name)) for name in wanted]
+        declared = [item for part in parts for item in part.pop("declared", ())]
+        blocks = {name: block for part in parts for name, block in part.items()}
+        blocks |= {"declared": declared} if declared else {}
         return {
             "start_date": "2024-01-01T00:00:00Z",
             "settling_seconds": 0,

@@ -128,6 +128,10 @@ class Provider:
         """Return the counters of what costs: jobs created, runs started, credits."""
         raise NotImplementedError
 
+    def settings_of(self, api_url: str) -> dict[str, Any]:
+        """Return the tap's settings for this provider at an address."""
+        return {self.name: {self.key_setting: self.key, "api_url": api_url, **self.config()}}
+
     def config(self) -> dict[str, Any]:
         """Return the tap's block for this provider, without key and address, over the seeded ids."""
         raise NotImplementedError

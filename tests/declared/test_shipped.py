@@ -10,22 +10,11 @@ import yaml
 from tap_exports.providers.declared.streams import SHIPPED
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.declared import provider_of
-from tap_exports.sandbox.declared.provider import KEY, TOKEN_PATH
+from tap_exports.sandbox.declared.provider import KEY
 from tests.tap.harness import Json, Ran, tap
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 SPECS = {name: yaml.safe_load((SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")) for name in NAMES}
-# What an entry has to say; any value does, since the sandbox takes what the declaration sends.
-PARAMS: Json = {
-    "amazon_ads": {"report_type": "spCampaigns", "group_by": ["campaign"], "columns": ["cost"]},
-    "exelensia_declared": {"schema_id": "s1"},
-    "packagex_declared": {"resource": "shipment"},
-    "qualtrics": {"survey_id": "SV_1"},
-    "salesforce": {"object": "Account", "fields": "Id, Name"},
-    "sendgrid": {"list_ids": ["l1"]},
-    "stripe": {"report": "balance"},
-    "marketo": {"fields": ["id"]},
-}
 ROWS = 400
 
 
@@ -36,16 +25,8 @@ def sandbox(name: str, *, faults: Json | None = None, **options: object) -> Sand
 
 def config(box: Sandbox, name: str, **changes: object) -> Json:
     """Return a configuration over the sandbox's 90 days of rows."""
-    credentials = dict.fromkeys(("key", "client_id", "client_secret", "refresh_token", "profile"), KEY)
-    block = {
-        "file": name,
-        "api_url": box.api_url(name),
-        "token_url": box.api_url(name) + TOKEN_PATH,
-        "credentials": credentials,
-        "exports": [{"name": "rows", "primary_keys": ["row_id"], "params": PARAMS.get(name, {})}],
-    }
-    shared = {"allow_private_hosts": True, "progress": "never", "poll_interval_seconds": 0.05}
-    return {"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-03-31", **shared, **changes, "declared": [block]}
+    span = {"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-03-31"}
+    return {**box.config(name), **span, "progress": "never", "poll_interval_seconds": 0.05, **changes}
 
 
 def landed(*runs: Ran) -> list[str]:

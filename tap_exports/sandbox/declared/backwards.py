@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -70,13 +70,20 @@ def _read_text(template: str, sent: object, found: Found, where: str) -> None:
             raise Refusal(400, f"{where}: two values for {name}")
 
 
+def holes(template: object) -> Iterator[tuple[str, str | None]]:
+    """Yield name and form of each hole."""
+    if isinstance(template, Mapping):
+        template = list(template.values())
+    if isinstance(template, (list, tuple)):
+        for inner in template:
+            yield from holes(inner)
+    elif isinstance(template, str):
+        yield from ((hole[1], hole[2]) for hole in HOLE.finditer(template) if hole[1] is not None)
+
+
 def _is_open(template: object) -> bool:
     """Return whether a template holds a hole."""
-    if isinstance(template, Mapping):
-        return any(map(_is_open, template.values()))
-    if isinstance(template, list):
-        return any(map(_is_open, template))
-    return isinstance(template, str) and any(hole[1] for hole in HOLE.finditer(template))
+    return next(holes(template), None) is not None
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Any, BinaryIO, ClassVar
 
-from tap_exports.sandbox.declared.backwards import Found, fill, put, read_back, shown
+from tap_exports.sandbox.declared.backwards import Found, fill, holes, put, read_back, shown
 from tap_exports.sandbox.declared.rows import Table
 from tap_exports.sandbox.jobs import COMPLETED, FAILED, PROCESSING, QUEUED, VANISHED, Life
 from tap_exports.sandbox.provider import Provider
@@ -18,6 +19,7 @@ from tap_exports.sandbox.web import Refusal, Request, Response, json_response, r
 
 Spec = Mapping[str, Any]
 METHODS = ("get", "post", "put", "patch", "delete")
+CALLS = ("submit", "then", "poll", "files", "list", "find", "delete")
 KEY = "sandbox-declared-key"
 MEANINGS = {QUEUED: "pending", PROCESSING: "running", COMPLETED: "completed", FAILED: "failed"}
 MEDIA = {"csv": "text/csv", "tsv": "text/tab-separated-values", "json": "application/json", "jsonl": "application/json"}
@@ -95,8 +97,33 @@ class DeclaredProvider(Provider):
         """Return how many jobs were made and how many creations refused."""
         return {"jobs_created": len(self.jobs), "refused": self.refused}
 
+    def settings_of(self, api_url: str) -> dict[str, Any]:
+        """Return the tap's settings: the declaration itself, and an entry with its example or made-up values."""
+        auth = sorted({name for name, _ in holes(self.spec.get("auth", {}))} - {"token"})
+        example = self.spec.get("example", {})
+        made_up = {name: f"some {name}" for name, _ in holes([self.spec[key] for key in CALLS if key in self.spec])}
+        params = {name: value for name, value in made_up.items() if name not in self._filled_by_tap()}
+        block = {
+            "api": dict(self.spec),
+            "api_url": api_url,
+            "credentials": dict.fromkeys(auth, KEY),
+            "exports": [
+                {
+                    "name": example.get("name", "rows"),
+                    "primary_keys": ["row_id"],
+                    "params": params | example.get("params", {}),
+                }
+            ],
+        }
+        return {
+            "declared": [block | ({"token_url": api_url + TOKEN_PATH} if "oauth2" in self.spec.get("auth", {}) else {})]
+        }
+
+    def _filled_by_tap(self) -> set[str]:
+        return {"start", "end", "until", "mark", "id", "page", *self.spec["job"].get("also", {})}
+
     def config(self) -> dict[str, Any]:
-        """Return nothing: the block is an item of `declared`, see `docs/declare.md`."""
+        """Return nothing: see `settings_of`."""
         return {}
 
     # Handlers
@@ -265,12 +292,13 @@ class DeclaredProvider(Provider):
 TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
 
 
-def provider_of(spec: Spec) -> type[DeclaredProvider]:
+def provider_of(written: Spec) -> type[DeclaredProvider]:
     """Return the provider class of a declaration.
 
     Args:
-        spec: Its content, which the tap's own check has passed.
+        written: Its content as YAML gives it; the tap's own check has passed.
     """
+    spec: Spec = json.loads(json.dumps(written, default=str))  # YAML makes dates of `seen`
     calls: list[tuple[Callable[..., Any], Spec | None]] = [
         (DeclaredProvider.create, spec["submit"]),
         (DeclaredProvider.show, spec.get("list")),
