@@ -60,7 +60,7 @@ class Held:
         message = json.loads(line)
         if message["type"] == "STATE":
             self.state = message["value"]
-        elif message["type"] == "RECORD" and message["stream"].endswith("_export_rows"):
+        elif message["type"] == "RECORD" and "_export_" in message["stream"]:
             self.rows[message["record"]["row_id"]] = message["record"]
         elif message["type"] == "RECORD" and message["stream"] == "export_jobs":
             self.proofs |= {message["record"].get("proof") or ""}

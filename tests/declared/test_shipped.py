@@ -35,7 +35,7 @@ def landed(*runs: Ran) -> list[str]:
         r["row_id"]: r
         for ran in runs
         for name, found in ran.records.items()
-        if name.endswith("_export_rows")
+        if "_export_" in name
         for r in found
     }
     return [str((key, rows[key]["name"], str(rows[key]["amount"]))) for key in sorted(rows)]

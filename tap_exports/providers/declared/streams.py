@@ -126,7 +126,8 @@ def streams_of(tap: Services, block: Entry, declaration: Declaration) -> Iterato
     api = DeclaredApi(client, declaration, base, variables, query)
     lifecycle = tap.lifecycle(api, block)
     keyed = "path" in declaration.spec["files"]
-    transport = KeyedTransport(tap.transport, base, held.headers, api.note) if keyed else None
+    more = declaration.spec["files"].get("headers", {})
+    transport = KeyedTransport(tap.transport, base, lambda: {**more, **held.headers()}, api.note) if keyed else None
     for entry in block.get("exports", ()):
         check(declaration, block, entry, f"config: {block['name']}: {entry['name']}")
         yield DeclaredRows(tap, block, lifecycle, entry, transport)

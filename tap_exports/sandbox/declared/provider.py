@@ -73,8 +73,9 @@ class DeclaredProvider(Provider):
         if "oauth2" in auth:
             if request.path == TOKEN_PATH:
                 return "authorization"
-            token = request.headers.get("authorization", "").removeprefix("Bearer ")
-            return "authorization" if self.tokens.get(token, 0) > self.world.clock.now().timestamp() else None
+            header = next(iter(auth.get("headers", {"Authorization": ""}))).lower()
+            token = request.headers.get(header, "").removeprefix("Bearer ")
+            return header if self.tokens.get(token, 0) > self.world.clock.now().timestamp() else None
         wanted = {name.lower(): _filled(text) for name, text in auth.get("headers", {}).items()}
         if basic := auth.get("basic"):
             pair = f"{_filled(basic['user'])}:{_filled(basic.get('password', ''))}"
