@@ -31,13 +31,7 @@ def config(box: Sandbox, name: str, **changes: object) -> Json:
 
 def landed(*runs: Ran) -> list[str]:
     """Return the rows of a stream as an upserting target holds them after some runs."""
-    rows = {
-        r["row_id"]: r
-        for ran in runs
-        for name, found in ran.records.items()
-        if "_export_" in name
-        for r in found
-    }
+    rows = {r["row_id"]: r for ran in runs for name, found in ran.records.items() if "_export_" in name for r in found}
     return [str((key, rows[key]["name"], str(rows[key]["amount"]))) for key in sorted(rows)]
 
 

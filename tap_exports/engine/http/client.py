@@ -146,9 +146,7 @@ class Client:
         if self._down is not None:
             raise type(self._down)(self._down.message)
         try:
-            reply = self._repeated(call)
-            if reply.status == _UNAUTHORIZED and self._credentials and self._credentials.renew(reply):
-                reply = self._repeated(call)
+            reply = self._authorized(call)
             reply = self._refusals.check(reply, call)
         except AuthError as error:
             self._down = error if error.status == _UNAUTHORIZED else None
@@ -157,6 +155,14 @@ class Client:
             self._down = None if self._reached else error
             raise
         self._reached = True
+        return reply
+
+    def _authorized(self, call: Call) -> Reply:
+        """Send a request; once more with other credentials if there are any after a 401."""
+        held = self._credentials.headers() if self._credentials else {}
+        reply = self._repeated(call)
+        if reply.status == _UNAUTHORIZED and self._credentials and self._credentials.renew(held):
+            return self._repeated(call)
         return reply
 
     def _repeated(self, call: Call) -> Reply:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from tap_exports.engine.http.guard.origins import origin_of
-from tap_exports.engine.http.reply import Reply
 from tap_exports.engine.http.transport import Answer, OpensUrls
 
 
@@ -20,8 +19,8 @@ class Credentials(Protocol):
             TapError: No token was to be had.
         """
 
-    def renew(self, refused: Reply) -> bool:
-        """Return whether there are other credentials after a reply of status 401, so that the request is sent again."""
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """Return whether there are others than those that a reply of status 401 refused: then it is sent again."""
 
 
 class KeyedTransport:

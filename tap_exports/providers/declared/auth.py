@@ -13,7 +13,7 @@ from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
 from oauthlib.oauth2 import Client as GrantClient
 
 from tap_exports.engine.clock import Clock
-from tap_exports.engine.http import Client, Reply
+from tap_exports.engine.http import Client
 from tap_exports.errors import AuthError, RefusedError
 from tap_exports.providers.declared.declaration.templates import Values, fill
 
@@ -39,7 +39,7 @@ class FixedCredentials:
         """Return them."""
         return self._headers
 
-    def renew(self, refused: Reply) -> bool:
+    def renew(self, refused: Mapping[str, str]) -> bool:
         """Return False: there are no others."""
         del refused
         return False
@@ -83,14 +83,17 @@ class TokenCredentials:
         with self._lock:
             if not self._token or self._clock.monotonic() >= self._ends:
                 self._request()
-            return fill(self._templates, {"token": self._token})  # type: ignore[no-any-return] # of templates of text
+            return self._filled()
 
-    def renew(self, refused: Reply) -> bool:
-        """Discard the token that a 401 refused; the next request gets another one."""
-        del refused
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """Discard the token that a 401 refused, unless another thread did; the next request gets another one."""
         with self._lock:
-            self._token = ""
+            if refused == self._filled():
+                self._token = ""
         return True
+
+    def _filled(self) -> dict[str, str]:
+        return dict(fill(self._templates, {"token": self._token}))
 
     def _request(self) -> None:
         grant, path = self._grant, urlsplit(self._grant["token_url"]).path
