@@ -28,7 +28,7 @@ from tap_exports.tap import PROVIDERS, TapExports
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script, this file does not find its neighbours
 
-from tools import env_example, sandbox_page
+from tools import declaration_page, env_example, sandbox_page
 from tools.markdown import Cells, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -166,6 +166,7 @@ def provider_settings() -> str:
     """Return a table per provider, settings within lists included."""
     properties = config_schema()["properties"]
     found = {name: settings(properties[name], f"{name}.", items=True) for name in sorted(PROVIDERS)}
+    found["declared"] = settings({"properties": {"declared": properties["declared"]}}, items=True)
     return "\n\n".join(f"### {name}\n\n{settings_table(each)}" for name, each in found.items())
 
 
@@ -254,7 +255,10 @@ def _bare(entry: Schema) -> dict[str, Any]:
 
 MELTANO, README = Path("meltano.yml"), Path("README.md")
 SETTINGS, STREAMS, SANDBOX = Path("docs/settings.md"), Path("docs/streams.md"), Path("docs/sandbox.md")
-VARIABLES = Path(".env.example")
+VARIABLES, DECLARE = Path(".env.example"), Path("docs/declare.md")
+WHOLE: dict[Path, Callable[[], str]] = {
+    Path("tap_exports/providers/declared/declaration.schema.json"): declaration_page.json_schema,
+}
 PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (MELTANO, "settings"): meltano_settings,
     (MELTANO, "extractors"): meltano_extractors,
@@ -276,6 +280,9 @@ PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (SANDBOX, "faults-reply"): sandbox_page.faults_reply,
     (SANDBOX, "jobs"): sandbox_page.job_plans,
     (SANDBOX, "knobs"): sandbox_page.knobs,
+    (DECLARE, "example"): lambda: declaration_page.example(ROOT / "docs/examples/helpdesk.yaml"),
+    (DECLARE, "shipped"): declaration_page.shipped,
+    (DECLARE, "keys"): declaration_page.keys,
 }
 
 
@@ -285,6 +292,8 @@ def generated(path: Path) -> str:
     Raises:
         ValueError: A marker is missing.
     """
+    if path in WHOLE:
+        return WHOLE[path]()
     text = (ROOT / path).read_text(encoding="utf-8")
     for (owner, name), make in PARTS.items():
         if owner == path:
@@ -315,8 +324,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, show what is stale")
     check = parser.parse_args().check
     stale = False
-    for path in dict.fromkeys(path for path, _ in PARTS):
-        old, new = (ROOT / path).read_text(encoding="utf-8"), generated(path)
+    for path in dict.fromkeys([*WHOLE, *(path for path, _ in PARTS)]):
+        there = (ROOT / path).exists()
+        old, new = (ROOT / path).read_text(encoding="utf-8") if there else "", generated(path)
         stale = stale or old != new
         if check:
             sys.stdout.writelines(
