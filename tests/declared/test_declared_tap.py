@@ -75,3 +75,12 @@ def test_a_second_run_has_nothing_to_do(tmp_path: Path) -> None:
         second = tap(tmp_path, config(box, "exelensia"), state=first.states[-1]).succeeded()
         assert (made > 0, posts(box) - made) == (True, 0)
     assert second.records["exelensia_declared_export_rows"] == []
+
+
+def test_other_params_under_one_name_stop_the_stream(tmp_path: Path) -> None:
+    """STATE is about the rows that were asked for, of a declared export as of any other."""
+    with sandbox() as box:
+        first = tap(tmp_path, config(box, "exelensia")).succeeded()
+        ran = tap(tmp_path, config(box, "exelensia", params={"schema_id": "another"}), state=first.states[-1])
+        assert (ran.code, ran.records["exelensia_declared_export_rows"]) == (1, [])
+        assert "params was sha256:" in ran.errors[0].replace('"', ""), ran.errors

@@ -67,6 +67,16 @@ class DeclaredRows(SampledStream):
         """Return the parameters of the entry."""
         return self.entry.get("params") or {}
 
+    @property
+    def client_name(self) -> str:
+        """Return the name of the block."""
+        return str(self._block["name"])
+
+    def row_settings(self) -> Mapping[str, Any]:
+        """Return what decides which rows the export has: its parameters, and the request of the declaration."""
+        asks = {key: self.declaration.spec["submit"].get(key) for key in ("params", "json", "form")}
+        return {"mode": self.entry.get("mode"), "params": self.params(), "submit": asks}
+
     def dialect(self) -> CsvDialect:
         """Return how the files are written: entry, then block, then declaration."""
         files = self.declaration.spec["files"]

@@ -97,6 +97,11 @@ class EventStream(CatalogStream):
         """
         return self.make_ledger().reading_all(enabled=self.reads_all).on(self._basis, self.replication_key)
 
+    @property
+    def client_name(self) -> str:
+        """Return the name of the provider as its client knows it."""
+        return self.name.partition("_")[0]
+
     def row_settings(self) -> Mapping[str, Any]:
         """Return the settings that decide which rows the stream has; STATE of others is not taken over in silence."""
         return {}
@@ -107,7 +112,7 @@ class EventStream(CatalogStream):
         Raises:
             StateError: It was made with others, and `state_mismatch` is `stop`.
         """
-        if address := self.tap.addresses.get(self.name.partition("_")[0]):
+        if address := self.tap.addresses.get(self.client_name):
             account = self.asked.account if self.keeps_state and isinstance(self.asked, HasAccount) else None
             whose = {"account": account} if account else {}
             self._basis = basis_of({"api_url": address, **whose, **self.row_settings()})
