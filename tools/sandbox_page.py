@@ -14,7 +14,8 @@ import yaml
 
 from tap_exports.sandbox.__main__ import command_line
 from tap_exports.sandbox.control import Control
-from tap_exports.sandbox.effects import CONTENT, INSTEAD, REPLY, Effect
+from tap_exports.sandbox.effects import CONTENT, INSTEAD, LISTS, REPLY, Effect
+from tap_exports.sandbox.faults import ClockPlan
 from tap_exports.sandbox.jobs import JobPlan
 from tap_exports.sandbox.registry import PROVIDERS
 from tools.markdown import Cells, table
@@ -62,6 +63,11 @@ def faults_content() -> str:
     return faults(CONTENT)
 
 
+def faults_lists() -> str:
+    """Return what a fault does to a list."""
+    return faults(LISTS)
+
+
 def faults_reply() -> str:
     """Return the faults that change the answer on its way."""
     return faults(REPLY)
@@ -70,6 +76,11 @@ def faults_reply() -> str:
 def job_plans() -> str:
     """Return the keys of a job's plan as a table."""
     return _attributes(JobPlan)
+
+
+def clock_plans() -> str:
+    """Return the keys of a clock's plan as a table."""
+    return _attributes(ClockPlan)
 
 
 def knobs() -> str:

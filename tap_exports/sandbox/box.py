@@ -142,7 +142,7 @@ class Sandbox:
         Raises:
             ValueError: the plan has something that is not known.
         """
-        self._world.faults = Faults(plan)
+        self._world.faults.set(plan)
 
     def grow(self) -> dict[str, Any]:
         """Add new data at every provider and return it, as `POST /_grow` does."""
@@ -196,7 +196,10 @@ class Sandbox:
         entry = self._journal.open(request, provider.recognised(request) if provider else None)
         if provider is None:
             return entry.answered(json_response({"error": f"no provider {name}"}, 404)), entry.sent_bytes
-        return self._with_faults(request, entry, provider.respond, provider.envelope), entry.sent_bytes
+        response = self._with_faults(request, entry, provider.respond, provider.envelope)
+        if (ahead := self._world.faults.skew(name)) and response.header("Date") is None:
+            response = effects.dated(response, ahead)
+        return response, entry.sent_bytes
 
     def _respond_files(self, request: Request) -> tuple[Response, Sent]:
         request = replace(request, provider=request.path.split("/")[1] if "/" in request.path else "")
@@ -209,5 +212,5 @@ class Sandbox:
         entry.fault = "+".join(action) or None
         response = effects.instead(action, effects.Scene(self.clock.now(), envelope))
         if response is None:
-            response = respond(effects.distorted_request(action, request))
+            response = respond(effects.distorted_request(action, request, self._world.faults.memory(request)))
         return entry.answered(effects.distorted_response(action, response))

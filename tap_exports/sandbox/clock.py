@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 
@@ -32,6 +33,23 @@ class Clock:
             raise ValueError(msg)
         with self._lock:
             self._ahead += seconds
+
+
+class LocalClock(Clock):
+    """A provider's own clock, which is ahead of the sandbox's or behind it."""
+
+    def __init__(self, clock: Clock, ahead: Callable[[], float]) -> None:
+        """Be as many seconds ahead of `clock` as `ahead` says at that time."""
+        self._clock = clock
+        self._ahead_now = ahead
+
+    def now(self) -> datetime:
+        """Return the provider's time, aware, in UTC."""
+        return self._clock.now() + timedelta(seconds=self._ahead_now())
+
+    def advance(self, seconds: float) -> None:
+        """Move the sandbox's clock forward."""
+        self._clock.advance(seconds)
 
 
 def iso_ms(moment: datetime) -> str:

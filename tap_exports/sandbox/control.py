@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tap_exports.sandbox.faults import Faults
 from tap_exports.sandbox.web import Refusal, Request, Response, Routes, json_response, route
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Control:
     def faults(self, request: Request) -> Response:
         """Replace the fault plan and reset its counters; the body is YAML or JSON, an empty one removes the plan."""
         try:
-            self._world.faults = Faults.from_yaml(request.body)
+            self._world.faults.set_yaml(request.body)
         except (TypeError, ValueError) as error:
             raise Refusal(400, str(error)) from error
         return json_response({"faults": "replaced"})

@@ -1,7 +1,7 @@
 """What an action of the fault plan does to a request, to a file and to a response.
 
-`INSTEAD`, `CONTENT` and `REPLY` hold every fault by name, with an example of its value and one sentence about it;
-docs/sandbox.md shows them as tables. One action may name several faults.
+`INSTEAD`, `CONTENT`, `LISTS` and `REPLY` hold every fault by name, with an example of its value and one sentence
+about it; docs/sandbox.md shows them as tables. One action may name several faults.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from tap_exports.sandbox.files import xml_error
+from tap_exports.sandbox.lists import HONEST, Listing, Memory
 from tap_exports.sandbox.tables import rewritten, without_value, zipped
 from tap_exports.sandbox.web import Part, Refusal, Request, Response, Wire, json_response
 
@@ -63,12 +65,16 @@ def instead(action: Mapping[str, Any], scene: Scene) -> Response | None:
     return None
 
 
-def distorted_request(action: Mapping[str, Any], request: Request) -> Request:
-    """Return the request with what the files origin has to do to the file."""
+def distorted_request(action: Mapping[str, Any], request: Request, memory: Memory) -> Request:
+    """Return the request with what the files origin has to do to the file, and the API to a list."""
     for name, effect in CONTENT.items():
         if _is_given(action, name):
             request = effect.apply(request, action[name])
-    return request
+    listing = HONEST
+    for name, moves in LISTS.items():
+        if _is_given(action, name):
+            listing = moves.apply(replace(listing, memory=memory), action[name])
+    return replace(request, listing=listing)
 
 
 def distorted_response(action: Mapping[str, Any], response: Response) -> Response:
@@ -222,8 +228,42 @@ CONTENT: Mapping[str, Effect[_Content]] = {
 }
 
 
+_List = Callable[[Listing, Any], Listing]
+LISTS: Mapping[str, Effect[_List]] = {
+    "ties": Effect(
+        lambda listing, _value: replace(listing, ties=True),
+        "Records that sort alike come in another order with each request; all records where no order is documented.",
+    ),
+    "delete": Effect(
+        lambda listing, count: replace(listing, delete=int(count)),
+        "So many records of the first page are gone once the second one is asked for.",
+        1,
+    ),
+    "insert": Effect(
+        lambda listing, count: replace(listing, insert=int(count)),
+        "So many records at the start of the list are there only once the second page is asked for.",
+        1,
+    ),
+    "total": Effect(
+        lambda listing, value: replace(listing, total=value),
+        "The total of the list is said to be this; negative: so much too low; `absent`: no total.",
+        -1,
+    ),
+    "ignore_page": Effect(
+        lambda listing, _value: replace(listing, ignore_page=True), "Whatever page is asked for, the first one comes."
+    ),
+}
+
+
 def _lose_reply(response: Response, _value: object) -> Response:
     return replace(response, wire=replace(response.wire, drop="close"))
+
+
+def _odd_status(response: Response, status: int) -> Response:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return replace(response, status=status)
+    target = (("Location", "/moved"),) if status < HTTPStatus.BAD_REQUEST else ()
+    return replace(response, status=status, body=_PAGES["text"][0], headers=(("Content-Type", "text/plain"), *target))
 
 
 def _truncate(response: Response, size: int) -> Response:
@@ -267,7 +307,8 @@ def _gzip_encoding(response: Response, _value: object) -> Response:
     return _with_header(replace(response, body=gzip.compress(body, mtime=0)), "Content-Encoding", "gzip")
 
 
-def _date(response: Response, seconds: float) -> Response:
+def dated(response: Response, seconds: float) -> Response:
+    """Return the answer with a `Date` that is so many seconds ahead of the time."""
     shown = datetime.now(timezone.utc) + timedelta(seconds=seconds)
     return _with_header(response, "Date", format_datetime(shown, usegmt=True))
 
@@ -306,8 +347,13 @@ REPLY: Mapping[str, Effect[_Reply]] = {
         "The answer starts so much later, and its body goes out at this speed; either may be absent.",
         {"delay_seconds": 1, "bytes_per_second": 1000},
     ),
-    "date_skew": Effect(_date, "`Date` is so many seconds ahead of the time, or behind.", -300),
+    "date_skew": Effect(dated, "`Date` is so many seconds ahead of the time, or behind.", -300),
     "lose_reply": Effect(_lose_reply, "The connection is closed instead of an answer; the request took effect."),
+    "odd_status": Effect(
+        _odd_status,
+        "The request took effect and this status is told: below 300 with the body, otherwise with a text instead.",
+        502,
+    ),
     "stored_encoding": Effect(_stored_encoding, "`Content-Encoding` says this over bytes as they were.", "aws-chunked"),
     "digest": Effect(_digest, "A `Repr-Digest` that is false."),
     "unframed": Effect(
@@ -316,4 +362,4 @@ REPLY: Mapping[str, Effect[_Reply]] = {
 }
 
 _OPTIONS = frozenset(name for effect in INSTEAD.values() for name in effect.options)
-NAMES = frozenset({*INSTEAD, *CONTENT, *REPLY, *_OPTIONS})
+NAMES = frozenset({*INSTEAD, *CONTENT, *LISTS, *REPLY, *_OPTIONS})

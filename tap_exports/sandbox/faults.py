@@ -1,11 +1,12 @@
-"""The fault plan: which requests go wrong, and how jobs end.
+"""The fault plan: which requests go wrong, how jobs end, and what the providers' clocks show.
 
-A plan is a mapping (or its YAML) with up to three parts::
+A plan is a mapping (or its YAML) with up to four parts::
 
     faults:
     - {match: {provider: exelensia, method: POST, path: /v1/exports, nth: 1}, action: {status: 503, retry_after: 1}}
     jobs:
     - {provider: exelensia, nth: 2, outcome: fail, seconds: 10, reason: out of paper}
+    clocks: {exelensia: {skew_seconds: -90, drift: 0.01}}
     random: {probability: 0.05, seed: 7, actions: [{status: 503}, {reset: true}], match: {origin: api}}
 
 A match names any of provider, origin (`api` or `files`), method, path and query (shell patterns), and header (name to
@@ -19,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -29,6 +31,7 @@ import yaml
 
 from tap_exports.sandbox import effects
 from tap_exports.sandbox.jobs import OUTCOMES, JobPlan
+from tap_exports.sandbox.lists import Memory
 from tap_exports.sandbox.web import Request
 
 Action = Mapping[str, Any]
@@ -97,8 +100,21 @@ class _JobRule:
     plan: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ClockPlan:
+    """What a provider's clock shows: `Date`, and the instants at which it creates things.
+
+    Attributes:
+        skew_seconds: how far it is ahead of the sandbox's clock; negative: behind.
+        drift: seconds that it gains with each second since the plan was set; negative: loses.
+    """
+
+    skew_seconds: float = 0.0
+    drift: float = 0.0
+
+
 class Faults:
-    """A fault plan with its counters."""
+    """The fault plan with its counters; all parts of a sandbox hold the same one."""
 
     def __init__(self, plan: Mapping[str, Any] | None = None) -> None:
         """Take a plan as described above.
@@ -106,16 +122,28 @@ class Faults:
         Raises:
             ValueError: the plan has a part, a match or an action that is not known.
         """
-        known = _mapping(plan or {}, {"faults", "jobs", "random"}, "fault plan")
-        self._rules = [_rule(entry) for entry in known.get("faults") or ()]
-        self._jobs = [_job_rule(entry) for entry in known.get("jobs") or ()]
-        self._random = _random(known["random"]) if known.get("random") else None
-        self._seen: Counter[object] = Counter()
         self._lock = threading.Lock()
+        self.set(plan)
 
-    @classmethod
-    def from_yaml(cls, text: str | bytes) -> Faults:
-        """Read a plan from YAML (or JSON).
+    def set(self, plan: Mapping[str, Any] | None) -> None:
+        """Replace the plan, its counters and what became of lists.
+
+        Raises:
+            ValueError: as above; the plan stays as it was.
+        """
+        known = _mapping(plan or {}, {"faults", "jobs", "clocks", "random"}, "fault plan")
+        rules = [_rule(entry) for entry in known.get("faults") or ()]
+        jobs = [_job_rule(entry) for entry in known.get("jobs") or ()]
+        clocks = {name: _clock(entry) for name, entry in (known.get("clocks") or {}).items()}
+        drawn = _random(known["random"]) if known.get("random") else None
+        with self._lock:
+            self._rules, self._jobs, self._clocks, self._random = rules, jobs, clocks, drawn
+            self._since = time.monotonic()
+            self._seen: Counter[object] = Counter()
+            self._lists: dict[tuple[str, str], Memory] = {}
+
+    def set_yaml(self, text: str | bytes) -> None:
+        """Replace the plan by one in YAML (or JSON).
 
         Raises:
             ValueError: the text is not YAML, or not a plan.
@@ -125,7 +153,17 @@ class Faults:
         except yaml.YAMLError as error:
             msg = f"fault plan is not valid YAML: {error}"
             raise ValueError(msg) from error
-        return cls(plan)
+        self.set(plan)
+
+    def skew(self, provider: str) -> float:
+        """Return the seconds that the provider's clock is ahead now."""
+        clock = self._clocks.get(provider)
+        return clock.skew_seconds + clock.drift * (time.monotonic() - self._since) if clock else 0.0
+
+    def memory(self, request: Request) -> Memory:
+        """Return what became of the list that a request asks for."""
+        with self._lock:
+            return self._lists.setdefault((request.provider, request.path), Memory())
 
     def pick(self, request: Request) -> Action:
         """Return what goes wrong with this request; an empty action when nothing does."""
@@ -165,6 +203,11 @@ def _match(entry: object) -> Match:
 
 def _action(entry: object) -> Action:
     return _mapping(entry, effects.NAMES, "action")
+
+
+def _clock(entry: object) -> ClockPlan:
+    known = _mapping(entry, {item.name for item in fields(ClockPlan)}, "clock")
+    return ClockPlan(**{name: float(value) for name, value in known.items()})
 
 
 def _random(entry: object) -> _Random:

@@ -26,6 +26,8 @@ class JobPlan:
         outcome: `complete`, `fail`, `hang` (never ends) or `vanish` (the job is no longer known).
         status: ends with this status instead of that of `outcome`; it may be one that no document names.
         reason: the provider's error text, where it gives one.
+        lag_seconds: each read shows the job as it was so long ago; a new one is not known before.
+        replicas: one read in so many is answered by a replica that does not lag.
     """
 
     seconds: float = 0.2
@@ -33,6 +35,8 @@ class JobPlan:
     outcome: str = "complete"
     status: str | None = None
     reason: str = "the sandbox was told to fail this job"
+    lag_seconds: float = 0.0
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,14 @@ class Life(Protocol):
     def phase(self) -> Phase:
         """Return the phase without counting a read."""
 
+    def arrived(self) -> bool:
+        """Return whether the replica that answers has heard of the job."""
+
+
+def is_known(life: Life) -> bool:
+    """Return whether the provider shows the job: it has arrived and has not vanished."""
+    return life.arrived() and life.phase().name != VANISHED
+
 
 class Ended:
     """The life of a job that ended before the sandbox started, or was stopped."""
@@ -78,22 +90,34 @@ class Ended:
         """Return the end."""
         return self._end
 
+    def arrived(self) -> bool:
+        """Return that it is there."""
+        return True
+
 
 class Job:
     """A job that moves with the clock, or with the number of times that somebody looks."""
 
-    def __init__(self, clock: Clock, plan: JobPlan, ready: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        plan: JobPlan,
+        ready: Callable[[], bool] = lambda: True,
+        turn: Callable[[], int | None] = lambda: None,
+    ) -> None:
         """Create the job now.
 
         Args:
             clock: the sandbox's clock.
             plan: how it goes.
             ready: whether the result is there; a job does not end before.
+            turn: number of the request that is being answered; None where nothing lags.
         """
         self.created = clock.now()
         self._plan = plan
         self._clock = clock
         self._ready = ready
+        self._turn = turn
         self._reads = 0
         self._last_read = self.created
 
@@ -114,11 +138,22 @@ class Job:
             name = self._plan.status or _ENDS[self._plan.outcome]
         return Phase(name, share, self._since(share), self._plan.reason if name == FAILED else None)
 
+    def arrived(self) -> bool:
+        """Return whether the replica that answers has heard of the job."""
+        return self._age() >= 0 or not self._plan.lag_seconds
+
+    def _age(self) -> float:
+        """Return the seconds that the job is old for the replica that answers."""
+        turn, lag = self._turn(), self._plan.lag_seconds
+        lags = turn is not None and (self._plan.replicas <= 1 or turn % self._plan.replicas != 0)
+        return (self._clock.now() - self.created).total_seconds() - (lag if lags else 0.0)
+
     def _share(self) -> float:
+        if not self.arrived():
+            return 0.0
         if self._plan.polls is not None:
             return min(1.0, self._reads / max(self._plan.polls, 1))
-        elapsed = (self._clock.now() - self.created).total_seconds()
-        return min(1.0, elapsed / self._plan.seconds) if self._plan.seconds > 0 else 1.0
+        return min(1.0, self._age() / self._plan.seconds) if self._plan.seconds > 0 else 1.0
 
     def _since(self, share: float) -> datetime:
         if self._plan.polls is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
-from tap_exports.sandbox.clock import Clock
+from tap_exports.sandbox.clock import Clock, LocalClock
 from tap_exports.sandbox.faults import Faults
 from tap_exports.sandbox.files import FileStore
 from tap_exports.sandbox.jobs import Job, JobPlan
@@ -50,7 +50,9 @@ class Provider:
         Raises:
             ValueError: the options name a knob that this provider does not have.
         """
-        self.world = world
+        self.world = replace(world, clock=LocalClock(world.clock, lambda: world.faults.skew(self.name)))
+        self._turn: int | None = None
+        self._answered = 0
         self.settings = _knobs(self.name, self.knobs_type, world.options.knobs.get(self.name, {}))
         self._lock = threading.Lock()
         self.seed()
@@ -62,6 +64,8 @@ class Provider:
             self.authenticate(request)
             with self._lock:
                 self.admit(request, handler)
+                self._answered += 1
+                self._turn = self._answered
                 response: Response = getattr(self, handler)(request, **arguments)
                 return response
         except Refusal as refusal:
@@ -73,6 +77,7 @@ class Provider:
         try:
             handler, arguments = self.routes.find("TRUTH", request.path)
             with self._lock:
+                self._turn = None
                 return json_response(getattr(self, handler)(request, **arguments))
         except Refusal as refusal:
             return json_response({"error": refusal.message}, refusal.status)
@@ -86,7 +91,8 @@ class Provider:
         """Return a new job that goes as the options and the fault plan say."""
         options = self.world.options
         usual = default or JobPlan(seconds=options.job_seconds, polls=options.job_polls)
-        return Job(self.world.clock, self.world.faults.job_plan(self.name, usual), ready)
+        plan = self.world.faults.job_plan(self.name, usual)
+        return Job(self.world.clock, plan, ready, lambda: self._turn)
 
     def recognised(self, request: Request) -> str | None:
         """Return the name of the header that carries the right key, None when there is none."""

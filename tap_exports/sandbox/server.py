@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         speed, body = response.wire.bytes_per_second, response.body
         if speed:
             self.connection.sendall(head)
-            self._send_slowly(body, size, max(1, int(speed / _STEPS_PER_SECOND)))
+            self._send_slowly(body, size, speed)
         elif isinstance(body, Part):
             self.connection.sendall(head)
             self._send_file(body, size)
@@ -172,12 +172,13 @@ class _Handler(BaseHTTPRequestHandler):
             with part.path.open("rb") as file:
                 self.connection.sendfile(file, part.start, size)
 
-    def _send_slowly(self, body: bytes | Part, size: int, step: int) -> None:
+    def _send_slowly(self, body: bytes | Part, size: int, speed: float) -> None:
+        step = max(1, int(speed / _STEPS_PER_SECOND))
         data = body.read() if isinstance(body, Part) else body
         stopping = cast("Listener", self.server).stopping
         for start in range(0, size, step):
             self.connection.sendall(data[start : min(start + step, size)])
-            if stopping.wait(1 / _STEPS_PER_SECOND):
+            if stopping.wait(step / speed):
                 return
 
 

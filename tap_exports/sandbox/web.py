@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tap_exports.sandbox.lists import HONEST, Listing
+
 Headers = tuple[tuple[str, str], ...]
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -21,7 +23,8 @@ class Request:
     """One request as a provider sees it.
 
     `path` starts after the provider's prefix and is percent-decoded. Header names are lower case. `content` and
-    `etag_salt` are set by faults: how the files origin has to distort the file before it cuts a range out of it.
+    `etag_salt` are set by faults: how the files origin has to distort the file before it cuts a range out of it. So is
+    `listing`: how a list moves.
     """
 
     origin: str
@@ -33,6 +36,7 @@ class Request:
     body: bytes = b""
     content: tuple[Callable[[bytes], bytes], ...] = ()
     etag_salt: str = ""
+    listing: Listing = HONEST
 
     def json(self) -> object:
         """Return the parsed body.

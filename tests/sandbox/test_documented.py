@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from tap_exports.sandbox.effects import CONTENT, INSTEAD, NAMES, REPLY, Effect
+from tap_exports.sandbox.effects import CONTENT, INSTEAD, LISTS, NAMES, REPLY, Effect
 from tap_exports.sandbox.faults import Faults
 from tests.sandbox.client import Client, Clients
 
@@ -55,6 +55,16 @@ def test_each_fault_of_a_list_shows(clients: Clients, name: str) -> None:
     assert client.get("/v1/exports") != plain
 
 
+@pytest.mark.parametrize("name", LISTS)
+def test_each_way_of_a_list_to_move_shows(clients: Clients, name: str) -> None:
+    """The documented example changes what two pages of a list show."""
+    client = clients("exelensia")
+    plain = [client.get("/v1/results", limit=4, page=page) for page in (1, 2)]
+    rule = {"match": {"path": "/v1/results"}, "action": {name: LISTS[name].example}}
+    client.box.set_faults({"faults": [rule]})
+    assert [client.get("/v1/results", limit=4, page=page) for page in (1, 2)] != plain
+
+
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
 def test_each_option_of_a_fault_shows(clients: Clients, name: str, option: str) -> None:
     """The documented example of an option changes what its fault shows."""
@@ -83,7 +93,7 @@ def test_plans_of_the_page_are_accepted() -> None:
     plans = blocks("yaml")
     assert plans
     for plan in plans:
-        Faults.from_yaml(plan)
+        Faults().set_yaml(plan)
 
 
 def test_python_of_the_page_runs() -> None:

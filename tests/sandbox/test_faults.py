@@ -115,6 +115,14 @@ def test_lost_reply_does_the_work(clients: Clients) -> None:
     assert (client.box.requests()[0]["status"], client.box.requests()[0]["fault"]) == (None, "lose_reply")
 
 
+@pytest.mark.parametrize(("status", "body"), [(202, True), (302, False), (409, False), (502, False)])
+def test_odd_status_does_the_work(clients: Clients, status: int, body: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    client = clients("exelensia", faults={"faults": [{"match": {"method": "POST"}, "action": {"odd_status": status}}]})
+    reply = client.ask("POST", "/v1/exports", json=BODY, allow_redirects=False)
+    assert (reply.status_code, "createdAt" in reply.text) == (status, body)
+    assert client.box.spend()["exelensia"] == {"jobs_created": 1}
+
+
 def test_cut_body(clients: Clients) -> None:
     """The body ends in the middle although its length was told; a range goes on from there."""
     client = clients("exelensia")
@@ -154,6 +162,14 @@ def test_slow(clients: Clients) -> None:
     size = len(file(client, {"slow": {"bytes_per_second": 8000}}).content)
     assert time.monotonic() - started >= 0.8 * size / 8000
     assert len(api(client, {"slow": {"bytes_per_second": 5000}}).json()["data"]) == 3
+
+
+def test_a_byte_at_a_time(clients: Clients) -> None:
+    """Speeds below one byte for each step hold too."""
+    client = clients("exelensia")
+    started = time.monotonic()
+    sent = file(client, {"truncate": 3, "slow": {"bytes_per_second": 4}}).content
+    assert (len(sent), time.monotonic() - started >= 0.5) == (3, True)
 
 
 def test_slower_than_the_client_waits(clients: Clients) -> None:
@@ -301,13 +317,14 @@ def test_random_faults_repeat(clients: Clients) -> None:
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        ({"fault": []}, "fault plan: unknown fault; known: faults, jobs, random"),
+        ({"fault": []}, "fault plan: unknown fault; known: clocks, faults, jobs, random"),
         (["faults"], "fault plan must be a mapping, not list"),
         ({"faults": [{"action": {"explode": 1}}]}, "action: unknown explode"),
         ({"faults": [{"match": {"verb": "GET"}, "action": {}}]}, "match: unknown verb"),
         ({"faults": [{"match": {}}]}, "action must be a mapping, not NoneType"),
         ({"jobs": [{"provider": "x", "outcome": "explode"}]}, "job: unknown outcome 'explode'"),
         ({"jobs": [{"provider": "x", "when": 1}]}, "job: unknown when"),
+        ({"clocks": {"x": {"pace": 1}}}, "clock: unknown pace"),
     ],
 )
 def test_bad_plans_are_refused(plan: Any, message: str) -> None:  # noqa: ANN401 - also what is no plan

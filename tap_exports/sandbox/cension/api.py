@@ -10,6 +10,7 @@ from tap_exports.sandbox.cension import seed
 from tap_exports.sandbox.cension.dataset import Dataset, Item
 from tap_exports.sandbox.cension.organization import Organization
 from tap_exports.sandbox.jobs import Job, JobPlan
+from tap_exports.sandbox.lists import paged, totals
 from tap_exports.sandbox.params import Params
 from tap_exports.sandbox.provider import Provider
 from tap_exports.sandbox.web import Refusal, Request, Response, json_response, route, truth
@@ -73,10 +74,11 @@ class Cension(Provider):
         page, limit = params.integer("page", 1), min(params.integer("limit", 100), self._knobs.limit_cap)
         dataset, indices = self._selected(params, export_id)
         params.done()
-        items = [dataset.items[index] for index in indices[(page - 1) * limit : page * limit]]
+        shown = paged(request.listing, indices, (page - 1) * limit, limit, key=int)
+        items = [dataset.items[index] for index in shown.rows]
         if self._knobs.envelope == "list":
             return json_response(items)
-        return json_response({"success": True, "data": {"items": items, "total_count": len(indices)}})
+        return json_response({"success": True, "data": {"items": items, **totals(total_count=shown.total)}})
 
     @route("GET", "/api/operations/{operation_id}")
     def operation(self, _request: Request, operation_id: str) -> Response:
@@ -98,10 +100,10 @@ class Cension(Provider):
         page, limit = params.integer("page", 1), params.integer("limit", 100, high=_MAX_LIMIT)
         params.done()
         rows = self._query_rows(query_id)
-        totals = {"total_count": len(rows), "total_pages": -(-len(rows) // limit)}
-        page_rows = rows[(page - 1) * limit : page * limit]
+        shown = paged(request.listing, rows, (page - 1) * limit, limit, key=lambda row: str(row["id"]))
+        said = totals(total_count=shown.total, total_pages=shown.pages(limit))
         return json_response(
-            {"success": True, "data": page_rows, "pagination": {"page": page, "limit": limit, **totals}}
+            {"success": True, "data": shown.rows, "pagination": {"page": page, "limit": limit, **said}}
         )
 
     @route("POST", "/api/horizontal/upload")

@@ -9,7 +9,7 @@ from typing import Any
 from tap_exports.sandbox.cension import seed
 from tap_exports.sandbox.cension.dataset import Dataset, Item, Operation
 from tap_exports.sandbox.clock import iso_ms
-from tap_exports.sandbox.jobs import CANCELLED, COMPLETED, VANISHED, Ended, Life, Phase
+from tap_exports.sandbox.jobs import CANCELLED, COMPLETED, Ended, Life, Phase, is_known
 from tap_exports.sandbox.provider import World
 from tap_exports.sandbox.web import Refusal
 
@@ -58,7 +58,7 @@ class Organization:
             Refusal: 404.
         """
         operation = self._operations.get(operation_id)
-        if operation is None or operation.life.phase().name == VANISHED:
+        if operation is None or not is_known(operation.life):
             raise Refusal(404, "Operation not found")
         return operation
 

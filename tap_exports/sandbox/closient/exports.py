@@ -8,7 +8,7 @@ from tap_exports.sandbox.clock import iso_s
 from tap_exports.sandbox.closient.archive import MEDIA_TYPES, Archive
 from tap_exports.sandbox.closient.seed import Record
 from tap_exports.sandbox.files import Content, FileStore
-from tap_exports.sandbox.jobs import COMPLETED, FAILED, QUEUED, VANISHED, Life
+from tap_exports.sandbox.jobs import COMPLETED, FAILED, QUEUED, Life, is_known
 from tap_exports.sandbox.web import Refusal
 
 FORMAT_VERSION = "1.0"
@@ -78,7 +78,7 @@ class Exports:
     def known(self, organization: str | None = None) -> list[Export]:
         """Return the jobs that have not vanished, of one organization or of all."""
         jobs = (job for job in self._jobs.values() if organization in {None, job.organization})
-        return [job for job in jobs if job.life.phase().name != VANISHED]
+        return [job for job in jobs if is_known(job.life)]
 
     def find(self, organization: str, job_id: str) -> Export:
         """Return a job of an organization.

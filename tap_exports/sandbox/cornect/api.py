@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from tap_exports.sandbox.clock import iso_s
@@ -16,6 +17,7 @@ from tap_exports.sandbox.cornect.exports import Order
 from tap_exports.sandbox.cornect.filters import Filters, invalid
 from tap_exports.sandbox.cornect.workspace import EXPORT_ID, LIST_ID, WORKSPACE_ID, Shape, Workspace
 from tap_exports.sandbox.jobs import COMPLETED, at_work
+from tap_exports.sandbox.lists import paged, totals
 from tap_exports.sandbox.params import Params
 from tap_exports.sandbox.provider import Provider
 from tap_exports.sandbox.web import Refusal, Request, Response, json_response, route, truth
@@ -105,12 +107,11 @@ class Cornect(Provider):
         filters = Filters.of(body, ("body",), strict=self._knobs.strict)
         found = self._workspace.directory.find(filters)
         start = offset_of(cursor, filters) if cursor is not None else 0
-        end = start + self._knobs.page_size
-        items = [self._workspace.directory.shown(position) for position in found[start:end]]
-        following = cursor_at(end, filters) if end < len(found) else None
-        return json_response(
-            {"items": items, "total": len(found), "aggregations": _aggregated(items), "next_cursor": following}
-        )
+        page = paged(request.listing, found, start, self._knobs.page_size, key=int)
+        items = [self._workspace.directory.shown(position) for position in page.rows]
+        following = cursor_at(page.end, filters) if page.more else None
+        more = {"aggregations": _aggregated(items), "next_cursor": following}
+        return json_response({"items": items, **totals(total=page.total), **more})
 
     @route("GET", "/api/v1/companies/{company_id}")
     def company(self, _request: Request, company_id: str) -> Response:
@@ -124,9 +125,10 @@ class Cornect(Provider):
     def credits(self, request: Request) -> Response:
         """Return the balance and the youngest transactions, the youngest first."""
         Params(request, status=422, strict=self._knobs.strict).done()
-        shown = self._workspace.transactions[::-1][: self._knobs.transactions_shown]
+        newest, size = self._workspace.booked()[::-1], self._knobs.transactions_shown
+        page = paged(request.listing, newest, 0, size, key=itemgetter("id"), tie=itemgetter("created_at"))
         balance = self._workspace.balance
-        return json_response({"workspace_id": WORKSPACE_ID, "balance": balance, "recent_transactions": shown})
+        return json_response({"workspace_id": WORKSPACE_ID, "balance": balance, "recent_transactions": page.rows})
 
     @route("POST", "/api/v1/exports")
     def create_export(self, request: Request) -> Response:

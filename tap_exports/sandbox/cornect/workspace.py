@@ -12,7 +12,7 @@ from tap_exports.sandbox.cornect.directory import Directory, Row
 from tap_exports.sandbox.cornect.exports import MEDIA_TYPES, Export, Order, writer
 from tap_exports.sandbox.cornect.filters import Filters
 from tap_exports.sandbox.ids import named_uuid
-from tap_exports.sandbox.jobs import COMPLETED, FAILED, VANISHED, Ended, Life, Phase
+from tap_exports.sandbox.jobs import COMPLETED, FAILED, Ended, Life, Phase, is_known
 from tap_exports.sandbox.provider import World
 from tap_exports.sandbox.web import Refusal
 
@@ -103,7 +103,12 @@ class Workspace:
 
     def exports(self) -> list[Export]:
         """Return all jobs that have not vanished, in the order of their addition."""
-        return [export for export in self._exports.values() if export.life.phase().name != VANISHED]
+        return [export for export in self._exports.values() if is_known(export.life)]
+
+    def booked(self) -> list[Row]:
+        """Return the transactions, the oldest first, without those of jobs that have not arrived yet."""
+        late = {f"export:{export.id}:create" for export in self._exports.values() if not export.life.arrived()}
+        return [transaction for transaction in self.transactions if transaction["reference"] not in late]
 
     def find(self, export_id: str) -> Export:
         """Return a job.

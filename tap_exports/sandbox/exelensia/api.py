@@ -120,8 +120,9 @@ class Exelensia(Provider):
         rows: Sequence[Row] = self._results.between(schema_id, query.after, query.before)
         if query.search or not self._knobs.inclusive:
             rows = [row for row in rows if query.selects(row, inclusive=self._knobs.inclusive)]
-        page = [row if wanted else _bare(row) for row in query.page_of(rows)]
-        return _page(query.shown(page), query.meta(len(rows), self._knobs.pages_of_none))
+        page = query.page_of(rows, request.listing)
+        shown = [row if wanted else _bare(row) for row in page.rows]
+        return _page(query.shown(shown), query.meta(page, self._knobs.pages_of_none))
 
     @route("GET", "/v1/results/{result_id}")
     def result(self, _request: Request, result_id: str) -> Response:
@@ -150,8 +151,9 @@ class Exelensia(Provider):
         """List the jobs; a job on the page counts as read."""
         query = Query.of(request, strict=self._knobs.strict)
         jobs = [export.record() for export in self._exports.known()]
-        self._exports.observe(query.page_of(self._selected(query, jobs)))
-        return self._list(request, [export.record() for export in self._exports.known()])
+        page = query.page_of(self._selected(query, jobs), request.listing)
+        shown = [self._exports.observed(row["id"]).record() for row in page.rows]
+        return _page(query.shown(shown), query.meta(page, self._knobs.pages_of_none))
 
     @route("GET", "/v1/exports/{export_id}/download")
     def download(self, _request: Request, export_id: str) -> Response:
@@ -214,8 +216,8 @@ class Exelensia(Provider):
 
     def _list(self, request: Request, rows: Sequence[Row], *extra: str) -> Response:
         query = Query.of(request, *extra, strict=self._knobs.strict)
-        selected = self._selected(query, rows)
-        return _page(query.shown(query.page_of(selected)), query.meta(len(selected), self._knobs.pages_of_none))
+        page = query.page_of(self._selected(query, rows), request.listing)
+        return _page(query.shown(page.rows), query.meta(page, self._knobs.pages_of_none))
 
     def _selected(self, query: Query, rows: Sequence[Row]) -> Sequence[Row]:
         return [row for row in rows if query.selects(row, inclusive=self._knobs.inclusive)]

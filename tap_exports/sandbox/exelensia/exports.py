@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from tap_exports.sandbox.clock import iso_ms, parse_iso
 from tap_exports.sandbox.exelensia import seed
@@ -11,7 +10,7 @@ from tap_exports.sandbox.exelensia.results import Row, Selection
 from tap_exports.sandbox.exelensia.table import Table
 from tap_exports.sandbox.files import Content, FileStore
 from tap_exports.sandbox.ids import uuids
-from tap_exports.sandbox.jobs import COMPLETED, FAILED, PROCESSING, QUEUED, VANISHED, Ended, Life, Phase
+from tap_exports.sandbox.jobs import COMPLETED, FAILED, PROCESSING, QUEUED, Ended, Life, Phase, is_known
 from tap_exports.sandbox.web import Refusal
 
 _STATUSES = {QUEUED: "PENDING", PROCESSING: "PROCESSING", COMPLETED: "COMPLETED", FAILED: "FAILED"}
@@ -88,7 +87,7 @@ class Exports:
 
     def known(self) -> list[Export]:
         """Return the jobs that have not vanished."""
-        return [export for export in self._jobs.values() if export.life.phase().name != VANISHED]
+        return [export for export in self._jobs.values() if is_known(export.life)]
 
     def find(self, export_id: str) -> Export:
         """Return a job.
@@ -101,10 +100,10 @@ class Exports:
                 return export
         raise Refusal(404, "Export not found")
 
-    def observe(self, rows: list[dict[str, Any]]) -> None:
-        """Count a status read of the jobs among these records."""
-        for row in rows:
-            self._jobs[row["id"]].life.observe()
+    def observed(self, export_id: str) -> Export:
+        """Return a job, its status read once more."""
+        self._jobs[export_id].life.observe()
+        return self._jobs[export_id]
 
     def download_url(self, export: Export) -> str:
         """Return a signed URL; asking counts as a status read.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tap_exports.sandbox.clock import iso_ms
 from tap_exports.sandbox.exelensia.results import Row
+from tap_exports.sandbox.lists import Listing, Page, paged, totals
 from tap_exports.sandbox.params import Params
 from tap_exports.sandbox.web import Request
 
@@ -59,21 +60,25 @@ class Query:
         texts = (row[name] for name in ("name", "filename", "id", "status") if name in row)
         return in_time and (not self.search or any(self.search in text.lower() for text in texts))
 
-    def page_of(self, rows: Sequence[Row]) -> list[Row]:
+    def page_of(self, rows: Sequence[Row], listing: Listing) -> Page[Row]:
         """Return one page of rows that stand in the order of creation, in the order that is asked for."""
         if self.sort_by != "createdAt":
             rows = sorted(rows, key=lambda row: (str(row.get(self.sort_by)), row["id"]))
         places = range(len(rows))[:: -1 if self.descending else 1]
-        return [rows[place] for place in places[(self.page - 1) * self.limit : self.page * self.limit]]
+        start = (self.page - 1) * self.limit
+        tie = lambda place: rows[place].get(self.sort_by)  # noqa: E731 - as `key`
+        page = paged(listing, places, start, self.limit, key=lambda place: rows[place]["id"], tie=tie)
+        return Page([rows[place] for place in page.rows], page.total, page.end, page.more)
 
-    def shown(self, page: list[Row]) -> list[Row]:
+    def shown(self, page: Sequence[Row]) -> Sequence[Row]:
         """Return the page with the fields that are asked for."""
         return [{name: row[name] for name in self.fields if name in row} for row in page] if self.fields else page
 
-    def meta(self, total: int, pages_of_none: int) -> dict[str, int]:
+    def meta(self, page: Page[Row], pages_of_none: int) -> dict[str, int]:
         """Return the `meta` object; how many pages an empty list has is not documented."""
-        pages = -(-total // self.limit) or pages_of_none
-        return {"page": self.page, "limit": self.limit, "total": total, "totalPages": pages}
+        pages = page.pages(self.limit)
+        said = totals(total=page.total, totalPages=pages_of_none if pages == 0 else pages)
+        return {"page": self.page, "limit": self.limit, **said}
 
 
 def _bound(params: Params, name: str) -> str:

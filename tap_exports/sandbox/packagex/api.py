@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from tap_exports.sandbox.clock import iso_ms, parse_iso
 from tap_exports.sandbox.ids import named_uuid, short
 from tap_exports.sandbox.jobs import Ended, Life, Phase, at_work
+from tap_exports.sandbox.lists import paged, totals
 from tap_exports.sandbox.packagex import seed
 from tap_exports.sandbox.packagex.exports import Export, Exports, Order, Shape, written
 from tap_exports.sandbox.packagex.options import Options, Selection
@@ -123,12 +124,13 @@ class PackageX(Provider):
         page, limit = params.integer("page", 1), min(params.integer("limit", 10), self._knobs.limit_cap)
         jobs = self._listed(params)
         params.done()
-        shown_jobs = jobs[(page - 1) * limit : page * limit]
-        for job in shown_jobs:
+        sorted_by = params.text("order_by") or "created_at"
+        tie = lambda job: self._record(job)[sorted_by]  # noqa: E731 - as `key`
+        shown = paged(request.listing, jobs, (page - 1) * limit, limit, key=lambda job: job.id, tie=tie)
+        for job in shown.rows:
             job.life.observe()
-        more = page * limit < len(jobs)
-        pagination = {"page": page, "limit": limit, "has_more": more, "total_count": len(jobs)}
-        return json_response(self._enveloped(request, [self._record(job) for job in shown_jobs], 200, pagination))
+        pagination = {"page": page, "limit": limit, "has_more": shown.more, **totals(total_count=shown.total)}
+        return json_response(self._enveloped(request, [self._record(job) for job in shown.rows], 200, pagination))
 
     @truth("/{resource}")
     def rows_of(self, _request: Request, resource: str) -> list[Row]:

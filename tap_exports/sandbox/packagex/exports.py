@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from tap_exports.sandbox.files import Content, FileStore
-from tap_exports.sandbox.jobs import COMPLETED, VANISHED, Life
+from tap_exports.sandbox.jobs import COMPLETED, Life, is_known
 from tap_exports.sandbox.packagex import seed
 from tap_exports.sandbox.packagex.options import Selection
 from tap_exports.sandbox.packagex.seed import Row
@@ -113,7 +113,7 @@ class Exports:
 
     def known(self, *, removed: bool = False) -> list[Export]:
         """Return the jobs that have not vanished, those that were removed after their time only when asked."""
-        jobs = [job for job in self._jobs.values() if job.life.phase().name != VANISHED]
+        jobs = [job for job in self._jobs.values() if is_known(job.life)]
         return sorted(
             (job for job in jobs if removed or not self._past(job.life)),
             key=lambda job: job.life.created,
