@@ -11,7 +11,8 @@ A plan is a mapping (or its YAML) with up to four parts::
 
 A match names any of provider, origin (`api` or `files`), method, path and query (shell patterns), and header (name to
 pattern, null for "not sent"). `nth` is the first matching request that goes wrong (from 1); `times` says how many do:
-one when `nth` is given, else all of them (`.inf` for all from `nth` on). Per request the first fault that applies wins.
+one when `nth` is given, else all of them (`.inf` for all from `nth` on). Per request the first fault that applies wins;
+an action that only moves a list goes along with another one.
 The actions are in `effects.py`; docs/sandbox.md has examples of all of this.
 """
 
@@ -169,7 +170,8 @@ class Faults:
         """Return what goes wrong with this request; an empty action when nothing does."""
         with self._lock:
             due = [action for index, (match, action) in enumerate(self._rules) if self._due(index, match, request)]
-            return due[0] if due else self._drawn(request) or {}
+            moves, others = (list(filter(is_wanted, due)) for is_wanted in (_only_moves, _does_more))
+            return {**(moves or [{}])[0], **(others[0] if others else self._drawn(request) or {})}
 
     def job_plan(self, provider: str, default: JobPlan) -> JobPlan:
         """Return how the provider's next job goes: `default` with what the plan says about it."""
@@ -190,6 +192,15 @@ class Faults:
     def _count(self, key: object) -> int:
         self._seen[key] += 1
         return self._seen[key]
+
+
+def _only_moves(action: Action) -> bool:
+    """Return whether an action is about lists only; it goes along with what else a request meets."""
+    return effects.LISTS.keys() >= action.keys()
+
+
+def _does_more(action: Action) -> bool:
+    return not _only_moves(action)
 
 
 def _rule(entry: object) -> tuple[Match, Action]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from tests.crash.scenarios import FIRST_BEGUN, Scenario
 from tests.crash.target import Target
 from tests.crash.victim import Nursery, Victim
 from tests.crash.watched import Garble, Watched
+from tests.crash.worlds import LAG_SECONDS, World
 from tests.tap.harness import Json, Ran, arguments_of
 
 HELPS = 3  # a person is asked once for each crash, at most
@@ -78,7 +80,12 @@ def ledger_entries(state: Json | None) -> list[Json]:
 
 
 def tell(
-    scenario: Scenario, strikes: Sequence[Strike], nursery: Nursery, garble: Garble | None = None, **changes: object
+    scenario: Scenario,
+    strikes: Sequence[Strike],
+    nursery: Nursery,
+    garble: Garble | None = None,
+    world: World | None = None,
+    **changes: object,
 ) -> Story:
     """Run the tap into each strike, one after the other, then to its end.
 
@@ -87,11 +94,12 @@ def tell(
         strikes: The crashes; what is left of them is skipped once a run reached its end.
         nursery: Starts the taps.
         garble: What becomes of the answers of the first run.
+        world: How the provider misbehaves throughout.
         changes: To the configuration.
     """
-    story = Story(scenario)
-    with scenario.sandbox() as box:
-        config = {**scenario.config(box), **changes}
+    story, world = Story(scenario), world or World()
+    with scenario.sandbox(world.plan(scenario.provider), knobs=world.knobs(scenario.provider)) as box:
+        config = {**scenario.config(box), **world.settings(), **changes}
         box.garble = garble
         for strike in strikes:
             _run(story, box, config, nursery, strike)
@@ -148,6 +156,7 @@ def _helped(story: Story, box: Watched, config: Json) -> Json:
         return config
     if story.scenario.provider != "cension":
         return dict(config)  # the next run looks again, and knows once the grace has passed
+    time.sleep(LAG_SECONDS)  # what a person sees at the dashboard is there for all by now
     state = deepcopy(story.target.state or {})
     proven = state["bookmarks"]["cension_export_companies"].get("replication_key_value", 0)
     known = [o["operationId"] for o in box.truth("cension/operations")]

@@ -19,6 +19,7 @@ Rows = dict[str, Counter[str]]
 LOAD = "019760a0-0001-7000-8000-000000000009"
 BEGIN, STEP = parse_iso("2025-01-15T00:00:00Z"), timedelta(milliseconds=5)
 ROWS_PER_WINDOW = 10
+LAG_SECONDS = 0.03
 OPERATIONS = (4801, 4836, 4840)
 SOFTWARE = {"countries": ["United States"], "industries": ["Application Software"]}
 OF_THE_JOB = ("job_id", "created_at", "updated_at")
@@ -37,6 +38,8 @@ class Part:
         rounds_per_growth: After how many rounds there is new data.
         forgets: Whether each round begins without STATE: it would say that the configured runs are done.
         knobs: Of the sandbox.
+        lags: Whether jobs are readable late: their absence then has to be borne for longer.
+        ties: Whether lists come in changing order. Not where a row's key is its place in the list.
     """
 
     provider: str
@@ -47,6 +50,19 @@ class Part:
     rounds_per_growth: int = 1
     forgets: bool = False
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    lags: bool = True
+    ties: bool = True
+
+    def world(self) -> Json:
+        """Return the parts of a fault plan that say how the provider misbehaves throughout."""
+        jobs = [{"provider": self.provider, "lag_seconds": LAG_SECONDS}] if self.lags else []
+        clocks = {self.provider: {"skew_seconds": 20, "drift": 0.001}}
+        moves = [{"match": {"origin": "api"}, "action": {"ties": True}}] if self.ties else []
+        return {"faults": moves, "jobs": jobs, "clocks": clocks}
+
+    def patience(self) -> Json:
+        """Return the settings that jobs which lag need, in seconds of the hastened clock."""
+        return {"lost_reply_search_seconds": 60, "job_grace_seconds": 60} if self.lags else {}
 
 
 def as_text(rows: list[Json]) -> Counter[str]:
@@ -115,8 +131,9 @@ def _archives(box: Sandbox, config: Json) -> Rows:
 
 PARTS = (
     Part("exelensia", 0.15, None, _windows, _load),
-    Part("cension", 0.40, 90, _runs, _companies, forgets=True),
-    Part("cornect", 0.21, 70, _searches, _software, knobs={"limit_scale": 0, "balance": 1_000_000}),
+    Part("cension", 0.40, 90, _runs, _companies, forgets=True, ties=False),
+    # An absence of what costs is certain only once the grace has passed on a clock that nobody hastens.
+    Part("cornect", 0.21, 70, _searches, _software, knobs={"limit_scale": 0, "balance": 1_000_000}, lags=False),
     Part("packagex", 0.20, 50, _resources, _shipments),
     Part(  # 2 MB more in an archive with each growth
         "closient", 0.04, 2, _organizations, _archives, 20, knobs={"per_minute": 10**6, "per_day": 10**9}
