@@ -48,7 +48,17 @@ class LostReplyError(TapError):
 
 
 class UrlExpiredError(TapError):
-    """A signed URL answered 401, 403, 404 or 410: ask the provider for a new one."""
+    """A signed URL answered 401, 403, 404 or 410: ask the provider for a new one.
+
+    Args:
+        message: See `TapError`.
+        is_gone: Whether it said that the file is not there.
+    """
+
+    def __init__(self, message: str, *, is_gone: bool = False) -> None:
+        """Keep whether the file is gone."""
+        super().__init__(message)
+        self.is_gone = is_gone
 
 
 # Submit again ----------------------------------------------------------------------------------------------------
@@ -153,6 +163,10 @@ class BadContentError(StopError):
     """The bytes are not what was asked for: an HTML page, a cut archive, a file without rows where rows are due."""
 
 
+class UrlRefusedError(BadContentError):
+    """A signed URL stayed refused although it was renewed: its file cannot be had from this job."""
+
+
 class MisreadError(BadContentError):
     """Text that is not written as the `csv` block of its export says; the message proposes one that would read it."""
 
@@ -177,6 +191,14 @@ class CountError(StopError):
 
 class GuardError(StopError):
     """A guard of the configuration does not hold: columns, fewest rows, or age of an export."""
+
+
+class TooFewRowsError(GuardError):
+    """An export has fewer rows than `min_rows`; its rows were read to their end."""
+
+
+class TooOldError(GuardError):
+    """A job is older than `max_age_hours`, and only grows older; nothing of it was read."""
 
 
 class RejectLimitError(StopError):

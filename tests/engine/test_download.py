@@ -15,12 +15,14 @@ from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.model import RemoteFile
 from tap_exports.errors import (
     BadContentError,
+    FileGoneError,
     LimitError,
     RefusedError,
     StopError,
     TapError,
     TryAgainError,
     UnsafeUrlError,
+    UrlRefusedError,
 )
 from tests.engine.downloads import BROKEN, DATA, HALF, OTHER, QUERY, SETTINGS, WHOLE, Downloads, assert_is, part
 from tests.engine.servers import Handler, Step, Store, cut, hang, reply, reset
@@ -336,7 +338,7 @@ class TestBounds:
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
     def test_url_that_always_is_refused_ends_with_a_count(self, files: Downloads, status: int) -> None:
         server = files.server(reply(status))
-        message = self.fail(files, StopError)
+        message = self.fail(files, FileGoneError if status in {404, 410} else UrlRefusedError)
         assert message == f"127.0.0.1: export.csv: the URL answered {status}, also after 3 new ones"
         assert [seen.path.partition("?")[0] for seen in server.seen] == ["/export.csv", "/new-1", "/new-2", "/new-3"]
         assert len(files.clock.sleeps) == 2

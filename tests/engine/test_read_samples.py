@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ from tap_exports.engine.decode import Layout
 from tap_exports.engine.model import Column, Job, Kind, LocalFile, RemoteFile, Status
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.samples import sample_columns
-from tap_exports.errors import StopError
+from tap_exports.errors import AuthError, RefusedError, RunEndingError, StopError, TapError, TryAgainError
 
 
 @dataclass
@@ -48,3 +49,28 @@ def test_the_search_ends(tmp_path: Path, refused: int, asked: int, found: bool) 
     assert columns == ({"a": Column("a", Kind.INTEGER)} if found else {})
     assert len(source.asked) == asked
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [AuthError("no", 403), TryAgainError("down"), RefusedError("no", 400)])
+def test_a_list_that_fails_gives_no_sample(tmp_path: Path, error: TapError) -> None:
+    """What is optional stops no data; a job that was listed before is sampled."""
+
+    def jobs(*ids: str) -> Iterator[Job]:
+        yield from (Job(name, Status.COMPLETED, "done") for name in ids)
+        raise error
+
+    source = cast("FileReader", Source(tmp_path, 0))
+    assert sample_columns(source, jobs(), Layout()) == {}
+    assert sample_columns(source, jobs("j1"), Layout()) == {"a": Column("a", Kind.INTEGER)}
+
+
+@pytest.mark.parametrize("error", [AuthError("no", 401), RunEndingError("ending")])
+def test_a_key_that_is_refused_ends_the_search(tmp_path: Path, error: TapError) -> None:
+    """Nothing can be done with it, so the export cannot be discovered."""
+
+    def jobs() -> Iterator[Job]:
+        raise error
+        yield
+
+    with pytest.raises(type(error)):
+        sample_columns(cast("FileReader", Source(tmp_path, 0)), jobs(), Layout())

@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Job, Request, Status, Window
+from tap_exports.engine.model import Job, RemoteFile, Request, Status, Window
 from tap_exports.engine.read import files as files_module
 from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import Export
-from tap_exports.errors import BadContentError, CountError
+from tap_exports.errors import (
+    BadContentError,
+    CountError,
+    FileGoneError,
+    JobLostError,
+    TryAgainError,
+    UrlRefusedError,
+)
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import (
     NOW,
@@ -46,9 +53,10 @@ def collect(
     bookmark: dict[str, Any],
     contents: dict[str, Any] | None = None,
     stall: float = 10 * DAY,
+    opens: dict[str, Any] | None = None,
     **more: Any,  # noqa: ANN401 - of `Job` or `Export`
 ) -> tuple[Log, str, CollectingApi]:
-    api, clock = CollectingApi(jobs), FakeClock(NOW)
+    api, clock = CollectingApi(jobs, opens=opens), FakeClock(NOW)
     export = Export("exelensia", "s", {"schema_id": "x"}, **{"replication_key": "created_at", "start": START, **more})
     read = reader(api, Files(folder, contents or ROWS), clock)
     state = StreamState.detached("s", bookmark)
@@ -160,6 +168,54 @@ def test_failed_jobs_of_others_are_passed(tmp_path: Path, status: Status) -> Non
     assert (values(log), bookmarks(log)[-1], error) == (["2"], END, "")
 
 
+@pytest.mark.parametrize("error", [JobLostError("404"), FileGoneError("no file")])
+def test_a_job_of_others_that_is_gone_is_passed(tmp_path: Path, error: Exception) -> None:
+    """The run that meets it fails at its end, with a receipt; later jobs are read, and no later run meets it again."""
+    jobs, bookmark = [made("j1", 1), made("j2", 2), made("j3", 3)], dict[str, Any]()
+    log, failure, _ = collect(tmp_path, jobs, bookmark, {**ROWS, "j2": error})
+    assert (values(log), failure) == (["1", "3"], f"{type(error).__name__}: {error}")
+    assert receipts(log)[1] == ("receipt", "j2", "lost", 0)
+    assert bookmark == done(END)
+    assert [collect(tmp_path, jobs, bookmark, {**ROWS, "j2": error})[1] for _ in range(2)] == ["", ""]
+
+
+def test_a_job_that_is_not_found_once_is_read(tmp_path: Path) -> None:
+    """A replica that has not heard of it answers one request or two."""
+    api_opens = {"j1": [JobLostError("404"), JobLostError("404"), [RemoteFile("export.csv", "j1")]]}
+    log, failure, _ = collect(tmp_path, [made("j1", 1)], {}, opens=api_opens)
+    assert (values(log), failure, bookmarks(log)[-1]) == (["1"], "", END)
+
+
+def test_a_young_job_that_is_not_found_is_left_to_the_next_run(tmp_path: Path) -> None:
+    """It may not have arrived everywhere: the bookmark stays before it, and the next run reads it."""
+    young, bookmark = job("j1", created_at=NOW - timedelta(minutes=4)), dict[str, Any]()
+    log, failure, _ = collect(tmp_path, [young], bookmark, {"j1": JobLostError("404")}, settling_seconds=0)
+    assert (values(log), failure) == ([], "JobLostError: 404")
+    log, failure, _ = collect(tmp_path, [young], bookmark, settling_seconds=0)
+    assert (values(log), failure) == (["1"], "")
+
+
+@pytest.mark.parametrize("error", [BadContentError("HTML"), UrlRefusedError("403")])
+def test_a_job_of_others_that_is_broken_is_passed_in_a_second_run(tmp_path: Path, error: Exception) -> None:
+    """Bad contents may be a blip: the bookmark stays before the job once. The third run meets it no more."""
+    jobs, bookmark, contents = [made("j1", 1), made("j2", 2), made("j3", 3)], dict[str, Any](), {**ROWS, "j2": error}
+    log, failure, _ = collect(tmp_path, jobs, bookmark, contents)
+    assert (values(log), failure) == (["1"], f"{type(error).__name__}: {error}")
+    log, failure, _ = collect(tmp_path, jobs[1:], bookmark, contents)
+    assert (values(log), failure) == (["3"], f"{type(error).__name__}: {error}")
+    assert receipts(log)[0] == ("receipt", "j2", "failed", 0)
+    assert bookmark == done(END)
+    assert collect(tmp_path, [], bookmark, contents)[:2] == ([], "")
+
+
+def test_an_outage_passes_no_job(tmp_path: Path) -> None:
+    """What may be otherwise tomorrow holds the bookmark in every run."""
+    bookmark, contents = dict[str, Any](), {**ROWS, "j1": TryAgainError("down")}
+    for _ in range(3):
+        assert collect(tmp_path, [made("j1", 1), made("j2", 2)], bookmark, contents)[1] == "TryAgainError: down"
+    assert bookmark["replication_key_value"] == "2026-07-01T00:59:59.999Z"
+
+
 def test_a_broken_read_goes_on_inside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger holds how far one job is read, and the next run skips what STATE covers."""
     monkeypatch.setattr(files_module, "ROWS_PER_CHECKPOINT", 1)
@@ -186,7 +242,8 @@ def test_the_ledger_keeps_one_job(tmp_path: Path) -> None:
     bookmark = done("2026-07-01T00:00:00.000Z", *old)
     log, _, _ = collect(tmp_path, [made("j1", 1)], bookmark, {"j1": BadContentError("HTML")})
     assert receipts(log) == [("receipt", "j1", "failed", 0)]
-    assert bookmark == done("2026-07-01T00:59:59.999Z", open_entry("j1", "2026-07-01T01:00:00.000Z"))
+    entry = {**open_entry("j1", "2026-07-01T01:00:00.000Z"), "bad_reads": 1}
+    assert bookmark == done("2026-07-01T00:59:59.999Z", entry)
     collect(tmp_path, [], bookmark)
     assert bookmark == done(END)
 

@@ -23,6 +23,7 @@ from tap_exports.engine.model import (
     Window,
 )
 from tap_exports.engine.read import files as files_module
+from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.created import Export, ExportRun
@@ -107,10 +108,11 @@ class Stage:
         bookmark: dict[str, Any],
         asked: Export | None = None,
         limits: Limits | None = None,
+        guards: Guards = Guards(),  # noqa: B008 - frozen
         **settings: Any,  # noqa: ANN401 - of `JobSettings`
     ) -> tuple[Log, str]:
         chased = lifecycle(self.api, self.clock, **settings)
-        read = reader(self.api, self.files, self.clock, limits)
+        read = GuardedReader(reader(self.api, self.files, self.clock, limits), guards, self.clock)
         run = ExportRun(asked or export(), chased, read, StreamState.detached("s", bookmark), self.clock)
         log, error = play(run, bookmark, self.proofs)
         assert list(self.folder.iterdir()) == []
@@ -606,17 +608,63 @@ def test_nothing_is_deleted_once_the_setting_is_off(tmp_path: Path) -> None:
     assert stage.api.calls == []
 
 
-def test_a_refused_deletion_stops_the_stream(tmp_path: Path) -> None:
-    """The job stays on the list, and no job that waits is read."""
+@pytest.mark.parametrize("refusal", [AuthError("no", 403), RefusedError("no", 404), TryAgainError("no")])
+def test_a_refused_deletion_stops_no_data(tmp_path: Path, refusal: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """Three runs: the job stays on the list with a warning, what is due is read; once it is allowed it is deleted."""
 
     class Refusing(FindingApi):
-        def delete(self, job_id: str) -> None:
-            raise RefusedError("no")
+        refusals = 2
 
-    bookmark = proven(delete=["j0"], jobs=[raw("j2", JULY_2)])
-    log, error = Stage(tmp_path, Refusing()).play(bookmark, export(until=JULY_2.end, delete_after_load=True))
-    assert (log, error) == ([], "RefusedError: no")
-    assert bookmark["ledger"]["delete"] == ["j0"]
+        def delete(self, job_id: str) -> None:
+            super().delete(job_id)
+            self.refusals -= 1
+            if self.refusals >= 0:
+                raise refusal
+
+    api = Refusing([job("j2", Status.PENDING)])
+    stage, asked = Stage(tmp_path, api, {"j2": ROWS}), export(until=JULY_2.end, delete_after_load=True)
+    bookmark = proven(delete=["j0", "j1"])
+    log, error = stage.play(bookmark, asked)
+    assert (values(log), error, bookmark["ledger"]["delete"]) == (["1", "2", "3"], "", ["j0", "j1", "j2"])
+    assert "s: no; the next run tries to delete job j0" in caplog.text
+    assert stage.play(bookmark, asked) == ([], "")
+    assert stage.play(bookmark, asked)[1] == ""
+    assert (bookmark["ledger"]["delete"], api.calls.count("delete j2")) == ([], 1)
+
+
+# Guards that cannot heal ----------------------------------------------------------------------------------------------
+
+
+def test_a_quiet_window_stops_no_later_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Three runs: the first fails by `min_rows`, the second believes another export, the third is done."""
+    api = FindingApi([job("j1", Status.PENDING), job("j2", Status.PENDING)])
+    stage = Stage(tmp_path, api, {"j1": ROWS, "j2": ROWS})
+    bookmark: dict[str, Any] = {}
+    log, error = stage.play(bookmark, guards=Guards(min_rows=4))
+    assert (error.partition(": ")[0], receipts(log)) == ("TooFewRowsError", [("receipt", "j1", "failed", 3)])
+    log, error = stage.play(bookmark, guards=Guards(min_rows=4))
+    assert (error, bookmark) == ("", proven())
+    assert receipts(log) == [("receipt", "j1", "failed", 3), ("receipt", "j2", "completed", 3)]
+    assert "3 rows, min_rows is 4; the window stays open; a second read shows the same" in caplog.text
+    assert (stage.play(bookmark, guards=Guards(min_rows=4)), api.calls.count("submit")) == (([], ""), 2)
+
+
+def test_an_old_job_is_asked_for_anew(tmp_path: Path) -> None:
+    """A job only grows older: where `max_age_hours` refuses it, another one takes its place in the same run."""
+    old = job("j1", created_at=at("2026-07-01"))
+    api = FindingApi([job("j2", Status.PENDING)], {"j1": [old], "j2": [job("j2", created_at=NOW)]})
+    stage, bookmark = Stage(tmp_path, api, {"j2": ROWS}), left(raw("j1"))
+    log, error = stage.play(bookmark, guards=Guards(max_age_hours=24))
+    assert (values(log), error, bookmark) == (["1", "2", "3"], "", proven())
+    assert receipts(log) == [("receipt", "j1", "failed", 0), ("receipt", "j2", "completed", 3)]
+
+
+def test_a_new_job_that_is_too_old_is_not_asked_for_for_ever(tmp_path: Path) -> None:
+    """The provider dates it wrongly: one more is created in a run, then the stream stops with the setting's name."""
+    old = [job(name, created_at=at("2026-07-01")) for name in ("j1", "j2")]
+    api = FindingApi([job("j1", Status.PENDING), job("j2", Status.PENDING)], {"j1": old[:1], "j2": old[1:]})
+    log, error = Stage(tmp_path, api).play({}, guards=Guards(max_age_hours=24))
+    assert (len(receipts(log)), api.calls.count("submit"), "max_age_hours is 24" in error) == (2, 2, True)
 
 
 # Signals --------------------------------------------------------------------------------------------------------------

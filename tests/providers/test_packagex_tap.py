@@ -227,3 +227,46 @@ def test_columns_and_filters_are_sent(tmp_path: Path) -> None:
         ran = tap(tmp_path, config(box, **changes)).succeeded()
     assert {tuple(r) for r in without_lineage(ran.records[SHIPMENTS])} >= {("id", "status")}
     assert {r["status"] for r in ran.records[SHIPMENTS]} == {"delivered"}
+
+
+def three_runs(tmp_path: Path, configured: Json) -> list[Ran]:
+    runs: list[Ran] = []
+    for _ in range(3):
+        runs.append(tap(tmp_path, configured, state=runs[-1].states[-1] if runs and runs[-1].states else None))
+    return runs
+
+
+def test_exports_that_outlive_their_files_are_passed_once(tmp_path: Path) -> None:
+    """The list may show exports of more than 24 hours: each gets a receipt, the run fails, and the next ones go on."""
+    with sandbox(knobs={"removed": "listed"}) as box:
+        box.set_faults({"clocks": {"packagex": {"skew_seconds": 26 * 3600}}})
+        box.grow()
+        runs = three_runs(tmp_path, {**config(box, mode="collect"), "settling_seconds": 0})
+    assert [ran.code for ran in runs] == [1, 0, 0], runs[0].stderr
+    lost = [record for record in runs[0].records["export_jobs"] if record["status"] == "lost"]
+    assert "is older than 24 hours, its files are gone" in runs[0].errors[0]
+    assert (len(lost) > 0, [ran.records["export_jobs"] for ran in runs[1:]]) == (True, [[], []])
+
+
+def test_error_files_that_are_bad_stop_no_later_run(tmp_path: Path) -> None:
+    """They are read in two runs and then dropped; the rows are not held up in any."""
+    broken = {"match": {"origin": "files", "path": "*_csv_error*"}, "action": {"replace": {"text": "%PDF-1.7 sorry"}}}
+    with sandbox(faults={"faults": [broken]}) as box:
+        runs = three_runs(tmp_path, config(box))
+        assert sorted(ids(runs[0], SHIPMENTS)) == sorted(row["id"] for row in truth(box)["rows"])
+    assert [ran.code for ran in runs] == [1, 1, 0], runs[2].stderr
+    assert "a PDF document where text is due" in runs[1].errors[0]
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_list_that_is_refused_costs_no_rows(tmp_path: Path, status: int) -> None:
+    """Samples are optional: where exports cannot be listed, the first file shows the columns."""
+    refused = {"match": {"method": "GET", "path": "/v1/exports"}, "action": {"status": status}}
+    with sandbox(faults={"faults": [refused]}) as box:
+        configured = {**config(box), "max_attempts": 2}
+        catalog = json.loads(b"".join(tap(tmp_path, configured, "--discover").succeeded().lines))
+        for entry in catalog["streams"]:
+            selected = entry["tap_stream_id"] == SHIPMENTS
+            entry["metadata"] = [{"breadcrumb": [], "metadata": {"selected": selected}}]
+        ran = tap(tmp_path, configured, catalog=catalog).succeeded()
+        assert sorted(ids(ran, SHIPMENTS)) == sorted(row["id"] for row in truth(box)["rows"])

@@ -16,6 +16,7 @@ WHOLE, PARTIAL, RANGE_NOT_SATISFIABLE = 200, 206, 416
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # 400 beside the four of the design: Google's store answers it, with the code ExpiredToken, once a signature is too old.
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
+_GONE = frozenset({404, 410})
 _PASSING = frozenset({408, 425, 429, *range(500, 600)})
 _SHOWN_BYTES = 80
 
@@ -61,7 +62,7 @@ def check_status(answer: Answer, now: datetime) -> None:
     """
     status = answer.status
     if status in _EXPIRED:
-        raise UrlExpiredError(str(status))
+        raise UrlExpiredError(str(status), is_gone=status in _GONE)
     if status in _PASSING:
         raise PassingError(status, retry_after(answer.headers, now))
     if status not in {WHOLE, PARTIAL, RANGE_NOT_SATISFIABLE}:

@@ -28,7 +28,14 @@ from tap_exports.engine.http.retry import Attempts
 from tap_exports.engine.http.transport import Answer, HttpSettings, OpensUrls
 from tap_exports.engine.model import LocalFile, RemoteFile
 from tap_exports.engine.spool import Spool
-from tap_exports.errors import BadContentError, StopError, TryAgainError, UrlExpiredError
+from tap_exports.errors import (
+    BadContentError,
+    FileGoneError,
+    StopError,
+    TryAgainError,
+    UrlExpiredError,
+    UrlRefusedError,
+)
 
 LOGGER = logging.getLogger("tap-exports.download")
 MAX_RENEWALS = 3
@@ -56,7 +63,9 @@ def download(
 
     Raises:
         TryAgainError: No progress in `max_attempts` attempts, or the file kept changing.
-        StopError: The URL stayed refused after three new ones, or the disk is full.
+        FileGoneError: The file is not there (404, 410), also behind three new URLs.
+        UrlRefusedError: The URL stayed refused after three new ones.
+        StopError: The disk is full.
         UnsafeUrlError: A hop leads to another scheme or a private address, or there are too many.
         BadContentError: Pages came where a file is due, or the end of the file cannot be proven.
         LimitError: The file is larger than the spool allows.
@@ -215,7 +224,8 @@ class _Transfer:
     def _expired(self, error: UrlExpiredError) -> None:
         """Get a new URL; from the second one in a row on, wait before."""
         if self._renewals == MAX_RENEWALS:
-            raise StopError(f"{self._where}: the URL answered {error}, also after {MAX_RENEWALS} new ones")
+            msg = f"{self._where}: the URL answered {error}, also after {MAX_RENEWALS} new ones"
+            raise FileGoneError(msg) if error.is_gone else UrlRefusedError(msg)
         if self._renewals:
             self._wait(f"a new URL answered {error}", None)
         self._renewals += 1

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 from tap_exports.engine.clock import Clock
+from tap_exports.errors import TapError
 
 LOGGER = logging.getLogger("tap-exports.http")
 NOTICEABLE = timedelta(seconds=5)  # `Date` counts whole seconds, and a reply is on its way for a while
@@ -67,7 +68,11 @@ class ProviderClock:
         """
         if self._skew is None and self.ask is not None:
             ask, self.ask = self.ask, None
-            ask()
+            try:
+                ask()
+            except TapError:
+                if self._skew is None:  # a refusal tells the time too
+                    raise
         return self._clock.now() + min(ZERO, self._skew or ZERO)
 
     def monotonic(self) -> float:

@@ -26,6 +26,7 @@ class Entry:
         credits: What the creation was charged, where the provider said so.
         stalls: Runs that found the job stalled.
         adopted: Whether it was there before this stream had STATE: nobody knows who created it, so it is never deleted.
+        bad_reads: Reads that found bad contents.
     """
 
     id: str | None
@@ -35,6 +36,7 @@ class Entry:
     credits: int | None = None
     stalls: int = 0
     adopted: bool = False
+    bad_reads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def entry_of(raw: Mapping[str, Any]) -> Entry:
         raw.get("credits"),
         raw.get("stalls", 0),
         bool(raw.get("adopted")),
+        raw.get("bad_reads", 0),
     )
 
 

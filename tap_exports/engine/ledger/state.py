@@ -29,6 +29,7 @@ from tap_exports.errors import StateError
 
 CLOSED_KEPT = 5  # enough where creation instants differ: `closed_created_at` rules out older jobs
 CLOSED_AT_ONE_INSTANT = 100  # a provider with whole seconds may give many jobs the same instant
+DELETIONS_KEPT = 1000  # that the provider refuses
 PROVEN_KEPT = 1000  # what is proven beyond it is read again once the gap is closed
 
 
@@ -286,8 +287,9 @@ class StreamState:
         return list(self._bookmark.get("ledger", {}).get("delete", ()))
 
     def delete_later(self, job_id: str) -> None:
-        """Schedule a job for deletion in the next run."""
-        self._ledger().setdefault("delete", []).append(job_id)
+        """Schedule a job for deletion in the next run; of those that the provider refuses the last ones are kept."""
+        ledger = self._ledger()
+        ledger["delete"] = [*ledger.get("delete", ()), job_id][-DELETIONS_KEPT:]
 
     def deleted(self, job_id: str) -> None:
         """Remove a job from the scheduled deletions."""

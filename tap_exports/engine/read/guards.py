@@ -13,7 +13,7 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Event, Rows
 from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.tally import Tally
-from tap_exports.errors import ColumnsError, GuardError
+from tap_exports.errors import ColumnsError, GuardError, TooFewRowsError, TooOldError
 
 SECONDS_PER_HOUR = 3600
 
@@ -69,7 +69,9 @@ class GuardedReader:
         if missing and tally.rows:
             raise _lacking(where, missing)
         if self.guards.min_rows is not None and tally.rows < self.guards.min_rows:
-            raise GuardError(f"{where}: {tally.rows} rows, min_rows is {self.guards.min_rows}; the window stays open")
+            raise TooFewRowsError(
+                f"{where}: {tally.rows} rows, min_rows is {self.guards.min_rows}; the window stays open"
+            )
 
     def run_ahead(self, outcome: Outcome) -> None:
         """Pass on to the wrapped reader, if it can run ahead."""
@@ -85,7 +87,7 @@ class GuardedReader:
         limit, created = self.guards.max_age_hours, outcome.job.created_at or outcome.requested_at
         hours = (self.clock.now() - created).total_seconds() / SECONDS_PER_HOUR
         if limit is not None and hours > limit:
-            raise GuardError(f"{where}: {hours:.1f} hours old, max_age_hours is {limit}; the window stays open")
+            raise TooOldError(f"{where}: {hours:.1f} hours old, max_age_hours is {limit}; the window stays open")
 
 
 def _names(rows: Rows) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 
 from tap_exports.engine import decode
 from tap_exports.engine.jobs import Outcome
@@ -11,7 +12,7 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Column, Event, Job, LocalFile, NewColumns, RemoteFile
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.tally import Tally
-from tap_exports.errors import StopError, TapError
+from tap_exports.errors import AuthError, RunEndingError, StopError, TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
 MOST_FAILURES = 2  # jobs whose files cannot be read, before sampling ends without columns
@@ -42,14 +43,19 @@ def sample_columns(reader: FileReader, jobs: Iterable[Job], layout: decode.Layou
         jobs: Completed jobs, in order of preference.
         layout: Encoding, delimiter, aliases; its columns are ignored.
 
+    A job whose file cannot be read is skipped; after `MOST_FAILURES` of them sampling ends, because each used all
+    attempts of a download. Where jobs cannot be listed there is no sample: what is optional stops no data.
+
     Raises:
-        TapError: The jobs cannot be listed. A job whose file cannot be read is skipped; after `MOST_FAILURES` of them
-            sampling ends, because each used all attempts of a download.
+        AuthError: The key is refused altogether.
+        RunEndingError: The run was asked to end.
     """
     failures = 0
-    for job in jobs:
+    for job in _listed(jobs):
         try:
             columns = _columns(reader, job, layout)
+        except RunEndingError:
+            raise
         except TapError as error:
             LOGGER.info("job %s gives no sample: %s", job.id, error)
             failures += 1
@@ -59,6 +65,18 @@ def sample_columns(reader: FileReader, jobs: Iterable[Job], layout: decode.Layou
         if columns:
             return columns
     return {}
+
+
+def _listed(jobs: Iterable[Job]) -> Iterator[Job]:
+    """Yield the jobs up to where the list fails."""
+    try:
+        yield from jobs
+    except RunEndingError:
+        raise
+    except TapError as error:
+        if isinstance(error, AuthError) and error.status == HTTPStatus.UNAUTHORIZED:
+            raise
+        LOGGER.warning("exports cannot be listed for a sample of their columns: %s; the first file shows them", error)
 
 
 def _columns(reader: FileReader, job: Job, layout: decode.Layout) -> dict[str, Column]:

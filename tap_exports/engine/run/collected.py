@@ -10,17 +10,29 @@ from datetime import datetime, timedelta, timezone
 from tap_exports.engine import windows
 from tap_exports.engine.api import Collects
 from tap_exports.engine.clock import MILLISECOND, Clock, to_text
-from tap_exports.engine.jobs import STALLED, Outcome, Statuses, describe
+from tap_exports.engine.jobs import LOST, STALLED, Outcome, Statuses, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Receipt, Request, Status, Window
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, receipt
-from tap_exports.engine.run.created import Export
+from tap_exports.engine.run.created import READS_OF_ONE_JOB, Export
+from tap_exports.engine.run.failures import Failures
 from tap_exports.engine.run.listed import LONGEST_OPEN
-from tap_exports.errors import TapError
+from tap_exports.errors import (
+    BadContentError,
+    CountError,
+    FileGoneError,
+    JobLostError,
+    RejectLimitError,
+    TapError,
+    TooFewRowsError,
+    TooOldError,
+)
 
 LOGGER = logging.getLogger("tap-exports.run")
+LOOKS = 3  # at a job that the list shows and that is not found
+_FAILED = Status.FAILED.value
 
 
 @dataclass(slots=True)
@@ -30,6 +42,7 @@ class CollectRun:
     Attributes:
         statuses: Status words that the configuration explains.
         stall_seconds: A job without any change for so long is passed (`job_stall_timeout_seconds`).
+        grace_seconds: A job that is younger and not found is left to the next run (`job_grace_seconds`).
     """
 
     export: Export
@@ -39,6 +52,7 @@ class CollectRun:
     clock: Clock
     statuses: Statuses = field(default_factory=Statuses)
     stall_seconds: float = 3600
+    grace_seconds: float = 300
 
     def start(self) -> None:
         """Do nothing: this run creates no job."""
@@ -49,13 +63,14 @@ class CollectRun:
         No job is read before the list of all jobs is: the api raises where it is not proven whole.
 
         Raises:
-            TapError: What stopped the stream; the bookmark stands at the last job that was proven.
+            TapError: What stopped the stream: the bookmark stands at the last job that was proven. Or the first job
+                that is gone, too old or bad in a second run: it is passed, and the bookmark stands behind it.
         """
         window = self._due()
         if window is None:
             return
         request = Request(self.export.provider, self.export.stream, self.export.params)
-        is_whole = True
+        is_whole, failures = True, Failures(self.export.stream)
         for job in sorted(map(self.statuses.applied, self.api.completed(request, window)), key=_age):
             if job.created_at:
                 yield from self._advance(windows.floor_millisecond(job.created_at) - MILLISECOND)
@@ -66,9 +81,10 @@ class CollectRun:
             if not job.status.is_terminal:
                 LOGGER.info("%s: job %s is %s; the next run reads it", self.export.stream, job.id, job.raw_status)
                 return
-            is_whole = (yield from self._read(request, job)) and is_whole
+            is_whole = (yield from self._read(request, job, failures)) and is_whole
         self._keep_only(None)
         yield from self._advance(window.end)
+        failures.end()
         yield Proven(is_whole)
 
     def _due(self) -> Window | None:
@@ -94,8 +110,8 @@ class CollectRun:
         request = Request(request.provider, request.stream, {**request.params, "job_id": job.id})
         return receipt(Outcome(request, job, job.created_at or self.clock.now(), 0.0, 0), Tally(), STALLED, reason)
 
-    def _read(self, request: Request, job: Job) -> Generator[Event, None, bool]:
-        """Yield the rows of a job; return whether they are all."""
+    def _read(self, request: Request, job: Job, failures: Failures) -> Generator[Event, None, bool]:
+        """Yield the rows of a job; return whether they are all. The failure of a job that is passed is kept."""
         params = {**request.params, "job_id": job.id}
         request = Request(request.provider, request.stream, params)
         outcome = Outcome(request, job, job.created_at or self.clock.now(), 0.0, 0)
@@ -108,13 +124,49 @@ class CollectRun:
         if self.state.entry(request.fingerprint) is None:
             self.state.opened(request, job, outcome.requested_at)
         try:
-            yield from proof.watched(self.reader.read(outcome, self.state, tally))
+            yield from proof.watched(self._patiently(outcome, tally))
             is_whole = proof.required(describe(self.export.stream, job, None))
         except TapError as error:
-            yield receipt(outcome, tally, Status.FAILED.value, error.message)
-            raise
+            yield receipt(outcome, tally, LOST if isinstance(error, JobLostError) else _FAILED, error.message)
+            if not (yield from self._may_pass(request, job, error)):
+                raise
+            LOGGER.warning("%s: %s; job %s of others is passed", self.export.stream, error, job.id)
+            failures.add(error, more=False)
+            return False
         yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
         return is_whole
+
+    def _patiently(self, outcome: Outcome, tally: Tally) -> Iterator[Event]:
+        """Yield the rows of a job; begin again where it is not found, since the list may be ahead of a replica."""
+        look = 1
+        while True:
+            try:
+                yield from self.reader.read(outcome, self.state, tally)
+            except JobLostError as error:  # noqa: PERF203 - the next look is due only because this one failed
+                if isinstance(error, FileGoneError) or tally.rows or look == LOOKS:
+                    raise
+                self.clock.sleep(look)
+                look += 1
+            else:
+                return
+
+    def _may_pass(self, request: Request, job: Job, error: TapError) -> Generator[Event, None, bool]:
+        """Return whether the stream goes on behind a job of others that cannot be read.
+
+        One that is gone or too old will not come back, unless it is so young that it may not have arrived everywhere.
+        One with bad contents is read once more by the next run.
+        """
+        if isinstance(error, (JobLostError, TooOldError)):
+            age = self.clock.now() - (job.created_at or self.clock.now())
+            return isinstance(error, TooOldError) or age >= timedelta(seconds=self.grace_seconds)
+        if not isinstance(error, (BadContentError, CountError, TooFewRowsError, RejectLimitError)):
+            return False
+        entry = self.state.entry(request.fingerprint)
+        if entry and entry.bad_reads:
+            return True
+        self.state.note_bad_read(request.fingerprint, READS_OF_ONE_JOB)
+        yield Checkpoint()
+        return False
 
     def _keep_only(self, fingerprint: str | None) -> None:
         """Drop all ledger entries but one: the ledger holds the read position of one job, and jobs are read in turn."""

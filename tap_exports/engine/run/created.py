@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from tap_exports.engine.api import Deletes
+from tap_exports.engine.api import Deletes, creation_costs
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import LOST, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
@@ -28,6 +28,8 @@ from tap_exports.errors import (
     JobLostError,
     RunEndingError,
     TapError,
+    TooFewRowsError,
+    TooOldError,
 )
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -168,6 +170,10 @@ class ExportRun:
             is_whole = proof.required(describe(self.export.stream, outcome.job, outcome.request.window))
         except JobLostError as error:
             yield from self._ask_again(outcome, tally, error)
+        except TooOldError as error:
+            yield from self._replace(outcome, tally, error, Status.FAILED.value)
+        except TooFewRowsError as error:
+            yield from self._bear_few_rows(outcome, tally, error)
         except TapError as error:
             yield receipt(outcome, tally, Status.FAILED.value, error.message)
             yield from self._note_failed_read(outcome, error)
@@ -195,17 +201,49 @@ class ExportRun:
             JobLostError: It was submitted again already, or another job would cost money.
         """
         request = outcome.request
-        gone = isinstance(error, FileGoneError) or request.fingerprint in self._renewed
-        if gone:
-            yield receipt(outcome, tally, LOST, error.message)
-            if outcome.resubmitted:
-                raise error
-            self.lifecycle.refuse_to_pay_again(error)
-            LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
-            self.state.close(request, outcome.job)
-            yield Checkpoint()
+        if isinstance(error, FileGoneError) or request.fingerprint in self._renewed:
+            yield from self._replace(outcome, tally, error, LOST)
+            return
         self._renewed.add(request.fingerprint)
-        self._running.appendleft(self.lifecycle.start(request, self.state, resubmitted=gone or outcome.resubmitted))
+        self._running.appendleft(self.lifecycle.start(request, self.state, resubmitted=outcome.resubmitted))
+
+    def _replace(self, outcome: Outcome, tally: Tally, error: TapError, status: str) -> Iterator[Event]:
+        """Discard a job with a receipt and submit its window again, once.
+
+        Raises:
+            TapError: It was submitted again already, the configuration names the job, or another would cost money.
+        """
+        request = outcome.request
+        yield receipt(outcome, tally, status, error.message)
+        if outcome.resubmitted or outcome.job.given:
+            raise error
+        self.lifecycle.refuse_to_pay_again(error)
+        LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
+        self.state.close(request, outcome.job)
+        yield Checkpoint()
+        self._renewed.add(request.fingerprint)
+        self._running.appendleft(self.lifecycle.start(request, self.state, resubmitted=True))
+
+    def _bear_few_rows(self, outcome: Outcome, tally: Tally, error: TooFewRowsError) -> Iterator[Event]:
+        """Fail in the first run, request another export in the second, and believe what that one says.
+
+        A window in which little happened would stop its stream for ever. Another export is not bought for that.
+
+        Raises:
+            TooFewRowsError: In the first run.
+        """
+        entry = self.state.entry(outcome.request.fingerprint)
+        if not outcome.resubmitted and not (entry and entry.bad_reads):
+            self.state.note_bad_read(outcome.request.fingerprint, READS_OF_ONE_JOB)
+            yield Checkpoint()
+            yield receipt(outcome, tally, Status.FAILED.value, error.message)
+            raise error
+        if not outcome.resubmitted and not creation_costs(self.lifecycle.api):
+            yield from self._replace(outcome, tally, error, Status.FAILED.value)
+            return
+        LOGGER.warning("%s; a second read shows the same, so the window is taken for proven", error)
+        self._left.discard(outcome.request.fingerprint)
+        yield from self._prove(outcome, tally)
 
     def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
         job = outcome.job
@@ -253,10 +291,20 @@ class ExportRun:
         return entry is not None and entry.adopted
 
     def _delete_loaded(self) -> Iterator[Checkpoint]:
-        """Delete the jobs that the previous run proved: the incoming STATE shows that the target has their rows."""
+        """Delete the jobs that the previous run proved: the incoming STATE shows that the target has their rows.
+
+        A refused deletion stops no data: what is left of the list is kept for the next run.
+        """
+        api = self.lifecycle.api
         for job_id in self.state.deletions:
-            if isinstance(self.lifecycle.api, Deletes) and self.export.delete_after_load:
-                self.lifecycle.api.delete(job_id)
+            if isinstance(api, Deletes) and self.export.delete_after_load:
+                try:
+                    api.delete(job_id)
+                except RunEndingError:
+                    raise
+                except TapError as error:
+                    LOGGER.warning("%s: %s; the next run tries to delete job %s", self.export.stream, error, job_id)
+                    return
                 LOGGER.info("%s: job %s deleted, its rows are loaded", self.export.stream, job_id)
             self.state.deleted(job_id)
             yield Checkpoint()

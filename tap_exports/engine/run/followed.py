@@ -22,8 +22,9 @@ from tap_exports.engine.model import Checkpoint, Event, Job, Receipt, Request, S
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally
+from tap_exports.engine.run.created import READS_OF_ONE_JOB
 from tap_exports.engine.run.failures import Failures
-from tap_exports.errors import JobLostError
+from tap_exports.errors import BadContentError, CountError, JobLostError, RejectLimitError
 
 LOGGER = logging.getLogger("tap-exports.run")
 
@@ -87,7 +88,8 @@ class FollowRun:
     def events(self) -> Iterator[Event]:
         """Yield the rows of each job that the leader is done with, in the order of their windows.
 
-        A job that the leader still holds is left to the next run, one that is gone is dropped; later ones are read.
+        A job that the leader still holds is left to the next run, one that is gone is dropped, and so is one whose file
+        is bad in a second run; later ones are read.
 
         Raises:
             TapError: The first job whose rows are lost, after all jobs; or what stopped the stream.
@@ -104,6 +106,11 @@ class FollowRun:
                 yield from self._let_go(entry)
                 if self._was_proven(entry):
                     failures.add(JobLostError(self._loss(entry, error)), more=False)
+            except (BadContentError, CountError, RejectLimitError) as error:
+                self.state.note_bad_read(entry.fingerprint, READS_OF_ONE_JOB)
+                yield Checkpoint()
+                failures.add(error, more=True)
+                has_gap = has_gap or not entry.bad_reads
         failures.end()
 
     def _collect(self, entry: Entry, *, has_gap: bool) -> Iterator[Event]:

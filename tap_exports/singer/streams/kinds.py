@@ -265,7 +265,8 @@ class ExportStream(EntryStream):
         if self.entry.get("mode") == "collect" and isinstance(self.api, Collects):
             stall = self.config["job_stall_timeout_seconds"]
             statuses = self.lifecycle.statuses
-            return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses, stall)
+            grace = self.config["job_grace_seconds"]
+            return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses, stall, grace)
         return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time)
 
     @property
