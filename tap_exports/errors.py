@@ -213,6 +213,10 @@ class LimitError(StopError):
     """A limit of size, ratio or disk was reached (P8)."""
 
 
+class NoRoomError(LimitError):
+    """The spool has no room for a file ahead of its turn; it is downloaded when its reader comes."""
+
+
 class RunEndingError(StopError):
     """The run was asked to end; a worker thread stops where it is."""
 

@@ -60,6 +60,8 @@ def http_settings(config: Mapping[str, Any]) -> HttpSettings:
         max_attempts=config["max_attempts"],
         max_concurrent_requests=config["max_concurrent_requests"],
         allow_private_hosts=config["allow_private_hosts"],
+        archive_max_mb=config["archive_max_mb"],
+        archive_max_ratio=config["archive_max_ratio"],
     )
 
 

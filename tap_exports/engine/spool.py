@@ -15,10 +15,13 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tap_exports.engine.appender import Appender
-from tap_exports.errors import ConfigError, LimitError, StopError
+from tap_exports.errors import ConfigError, LimitError, NoRoomError, StopError
 
 if sys.platform != "win32":
     import fcntl
@@ -38,10 +41,13 @@ class SpoolFile:
         path: Path of the file, mode 0600.
     """
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        """Create the file; it must not exist."""
+    def __init__(
+        self, path: Path, max_bytes: int, claim: Callable[[Path, int], None] = lambda _path, _size: None
+    ) -> None:
+        """Create the file; it must not exist. `claim` is told the size that it will have, and 0 once it is complete."""
         self.path = path
         self._max_bytes = max_bytes
+        self._claim = claim
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._raw = io.FileIO(descriptor, "wb")
         self._file = io.BufferedWriter(self._raw)
@@ -58,13 +64,15 @@ class SpoolFile:
         return self._content.sha256
 
     def expect(self, size: int) -> None:
-        """Refuse a size before its first byte arrives.
+        """Refuse a size before its first byte arrives, and reserve it.
 
         Raises:
             LimitError: The file would outgrow `spool_max_mb`.
+            NoRoomError: It is downloaded ahead of its turn, and the files in the spool leave no room for it.
         """
         if size > self._max_bytes:
             raise LimitError(f"{size} bytes are more than `spool_max_mb` ({self._max_bytes // MEBIBYTE} MiB) allows")
+        self._claim(self.path, size)
 
     def write(self, data: bytes) -> None:
         """Append bytes.
@@ -102,6 +110,7 @@ class SpoolFile:
             self._file.close()
         except OSError as error:
             raise self._failed(error) from error
+        self._claim(self.path, 0)
 
     def discard(self) -> None:
         """Remove the file, whatever its state."""
@@ -109,6 +118,7 @@ class SpoolFile:
         with contextlib.suppress(OSError):
             self._raw.close()  # not through the buffer: a full disk would fail again
         self.path.unlink(missing_ok=True)
+        self._claim(self.path, 0)
 
     def _failed(self, error: OSError) -> StopError:
         if error.errno in _FULL:
@@ -123,7 +133,7 @@ class Spool:
 
     Args:
         directory: The setting `spool_dir`; None or empty means the system's directory for temporary files.
-        max_mb: The setting `spool_max_mb`: no file may be larger, and `has_room` turns false beyond it.
+        max_mb: The setting `spool_max_mb`: no file may be larger, and none that nobody waits for takes all beyond it.
 
     Raises:
         ConfigError: The directory cannot be used.
@@ -142,19 +152,48 @@ class Spool:
         self._numbers = itertools.count(1)
         self._is_full = False
         self._answers_left = 0
+        self._claims: dict[Path, int] = {}
+        self._most = 0  # what the spool holds at most: files that were removed are subtracted only by a look
+        self._guard = threading.Lock()
 
-    def create(self, name: str) -> SpoolFile:
-        """Return a new empty file; its name on disk is a number and the safe characters of `name`."""
+    def create(self, name: str, *, ahead: bool = False) -> SpoolFile:
+        """Return a new empty file; its name on disk is a number and the safe characters of `name`.
+
+        Args:
+            name: Of the file.
+            ahead: Whether nobody waits for it: it must not take the spool beyond its budget.
+        """
         slug = re.sub(r"[^a-z0-9.]+", "_", name.lower()).strip("._")[-_SLUG_CHARACTERS:]
-        return SpoolFile(self.directory / f"{next(self._numbers):06d}-{slug or 'file'}", self._max_bytes)
+        path = self.directory / f"{next(self._numbers):06d}-{slug or 'file'}"
+        return SpoolFile(path, self._max_bytes, partial(self._claim, ahead=ahead))
+
+    def _claim(self, path: Path, size: int, *, ahead: bool) -> None:
+        """Reserve the bytes that a file is going to have; 0 ends the reservation, its bytes then count themselves.
+
+        Raises:
+            NoRoomError: There is no room for a file ahead of its turn.
+        """
+        with self._guard:
+            known = self._claims.get(path, 0)
+            if not size:
+                self._claims.pop(path, None)
+            elif size > known:
+                if ahead and self._most + size - known > self._max_bytes:
+                    self._most = sum(self._sizes())
+                if ahead and self._most + size - known > self._max_bytes:
+                    msg = f"the spool has no room for {size} bytes ahead of their turn (`spool_max_mb`)"
+                    raise NoRoomError(msg)
+                self._claims[path] = size
+                self._most += size - known
 
     @property
     def used(self) -> int:
-        """Return the bytes on disk; a file counts until it is removed."""
+        """Return the bytes on disk or announced; a file counts until it is removed."""
         return sum(self._sizes())
 
     def _sizes(self) -> list[int]:
-        return [_size(entry) for entry in os.scandir(self.directory)]
+        claims = dict(self._claims)
+        return [max(_size(entry), claims.get(self.directory / entry.name, 0)) for entry in os.scandir(self.directory)]
 
     @property
     def has_room(self) -> bool:

@@ -27,10 +27,10 @@ QUERY = "?token=SECRET&expires=1"
 class Downloads:
     """One server, one spool, and downloads between them."""
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, folder: Path, max_mb: int = 1) -> None:
         self.clock = FakeClock()
         self.renewed = 0
-        self.spool = stack.enter_context(closing(Spool(str(folder), max_mb=1)))
+        self.spool = stack.enter_context(closing(Spool(str(folder), max_mb=max_mb)))
         self._stack = stack
 
     def server(self, *steps: Step, tls: ssl.SSLContext | None = None) -> Server:

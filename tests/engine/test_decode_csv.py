@@ -24,7 +24,7 @@ from tap_exports.engine.decode.parse import Form, parse
 from tap_exports.engine.decode.records import Grammar, exact_cut, guessed_cut, spans
 from tap_exports.engine.decode.records import cells as cells_of
 from tap_exports.engine.model import Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows
-from tap_exports.errors import BadContentError, ConfigError, StopError
+from tap_exports.errors import BadContentError, ConfigError, LimitError, StopError
 
 Write = Callable[[bytes], LocalFile]
 
@@ -412,6 +412,19 @@ def test_an_unknown_encoding_is_an_error_of_the_configuration(write: Write) -> N
     with pytest.raises(ConfigError) as caught:
         list(read_csv(write(b"a\n"), Layout(csv=CsvDialect(encoding="klingon"))))
     assert caught.value.message == '"klingon" is not a known text encoding'
+
+
+@pytest.mark.parametrize("packed", ["gzip", "zip"])
+@pytest.mark.parametrize(
+    ("limits", "setting"),
+    [({"max_ratio": 100}, "archive_max_ratio"), ({"max_mb": 2, "max_ratio": 10_000}, "archive_max_mb")],
+)
+def test_a_file_that_unpacks_to_too_much_is_refused(write: Write, packed: str, limits: Any, setting: str) -> None:
+    """Plain files in a gzip or a zip have the limits of an archive (P8); the message names file and setting."""
+    text = b"a,b\n" + b"1,x\n" * (5 * 2**18)
+    file = replace(write(gzip.compress(text) if packed == "gzip" else zipped(csv=text)), **limits)
+    with pytest.raises(LimitError, match=rf"^{file.name}: it unpacks to more than .* \({setting}\)$"):
+        list(read(file, "csv", Layout()))
 
 
 def test_gzip_of_several_members(write: Write, tiny_chunks: None) -> None:

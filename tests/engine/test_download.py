@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -93,6 +94,21 @@ class TestEncoding:
     def test_rest_in_another_encoding_starts_over(self, files: Downloads) -> None:
         files.server(cut(gzip.compress(DATA)[:1000], 5000, ETag='"v1"', Content_Encoding="gzip"), WHOLE)
         assert_is(files.run(), DATA)
+
+    @pytest.mark.parametrize(
+        ("limits", "setting"),
+        [
+            ({"archive_max_ratio": 100}, "archive_max_ratio"),
+            ({"archive_max_mb": 2, "archive_max_ratio": 10_000}, "archive_max_mb"),
+        ],
+    )
+    def test_a_body_that_unpacks_to_too_much_is_refused(self, tmp_path: Path, limits: Any, setting: str) -> None:  # noqa: ANN401 - of `HttpSettings`
+        """A `Content-Encoding` has the limits of an archive (P8), whatever the spool would take."""
+        with ExitStack() as stack:
+            files = Downloads(stack, tmp_path, max_mb=100)
+            files.server(reply(200, gzip.compress(bytes(20 * 2**20)), Content_Encoding="gzip"))
+            with pytest.raises(LimitError, match=setting):
+                files.run(replace(SETTINGS, **limits))
 
     def test_truncated_gzip_of_the_announced_length_is_bad_content(self, files: Downloads) -> None:
         files.server(reply(200, gzip.compress(DATA)[:-5], Content_Encoding="gzip"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import pytest
 
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Job, RemoteFile, Request, Rows
+from tap_exports.engine.model import Job, LocalFile, RemoteFile, Request, Rows
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.prefetch import DOWNLOADS, Prefetch, workers
 from tap_exports.engine.read.tally import Tally
 from tap_exports.engine.run.created import Export, ExportRun
-from tap_exports.errors import BadContentError
+from tap_exports.errors import BadContentError, NoRoomError
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import NOW, Files, Log, ScriptedApi, at, job, lifecycle, message, play, reader, values
 
@@ -136,3 +137,18 @@ def test_streams_share_the_threads(tmp_path: Path) -> None:
     for number, chosen in enumerate(readers):
         chosen.run_ahead(of(number))
     assert threading.active_count() - before <= DOWNLOADS
+
+
+def test_what_finds_no_room_is_downloaded_in_its_turn(tmp_path: Path) -> None:
+    """A full spool costs time, no rows and no order."""
+
+    class Full(Files):
+        def download(self, remote: RemoteFile, again: Callable[[], RemoteFile]) -> LocalFile:
+            if remote.ahead and remote.url in {"j2", "j3"}:
+                raise NoRoomError("full")
+            return super().download(remote, again)
+
+    files = Full(tmp_path, CONTENTS)
+    run, bookmark = run_of(files, Prefetch(lambda: True, workers()))
+    log, error = play(run, bookmark)
+    assert (values(log), error, sorted(files.downloads)) == (["1", "2", "3", "4"], None, ["j1", "j2", "j3", "j4"])

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tap_exports.engine.spool import MARKER, PREFIX, Spool, SpoolFile
-from tap_exports.errors import ConfigError, LimitError, StopError
+from tap_exports.errors import ConfigError, LimitError, NoRoomError, StopError
 
 HOLD = """
 import sys, time
@@ -165,6 +165,36 @@ class TestBudget:
             assert (spool.used, spool.has_room) == (2 * 2**20, False)
             files[0].path.unlink()
             assert (spool.used, spool.has_room) == (2**20, True)
+
+    def test_what_is_announced_is_reserved(self, tmp_path: Path) -> None:
+        """Before its bytes come; a file that nobody waits for gives way, one that is waited for does not."""
+        with closing(Spool(str(tmp_path), max_mb=2)) as spool:
+            first, second = (spool.create(name, ahead=True) for name in "ab")
+            first.expect(3 * 2**19)
+            assert spool.used == 3 * 2**19
+            with pytest.raises(NoRoomError, match=r"no room for 1048576 bytes ahead of their turn \(`spool_max_mb`\)"):
+                second.expect(2**20)
+            waited_for = spool.create("c")
+            waited_for.expect(2**20)
+            first.discard()
+            with pytest.raises(NoRoomError):
+                second.expect(3 * 2**19)
+            second.expect(2**20)
+            second.discard()
+            waited_for.discard()
+
+    def test_what_is_not_announced_gives_way_when_it_comes(self, tmp_path: Path) -> None:
+        with closing(Spool(str(tmp_path), max_mb=2)) as spool:
+            file = spool.create("a", ahead=True)
+            write_all(file, 2**20)
+            other = spool.create("b", ahead=True)
+            other.write(bytes(2**19))
+            with pytest.raises(NoRoomError):
+                other.write(bytes(2**20))
+            file.path.unlink()  # by its reader
+            other.write(bytes(2**20))
+            other.close()
+            assert spool.used == 3 * 2**19
 
     def test_many_files_are_not_looked_at_for_every_answer(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -24,6 +24,21 @@ class ArchiveLimits:
     max_ratio: int = 200
     max_members: int = 1_000_000
 
+    def check(self, size: int, packed_bytes: int) -> None:
+        """Refuse what unpacks to too much.
+
+        Args:
+            size: Unpacked bytes so far.
+            packed_bytes: Bytes that hold them.
+
+        Raises:
+            LimitError: There are more than allowed.
+        """
+        if size > self.max_mb * MEBIBYTE:
+            raise LimitError(f"it unpacks to more than {self.max_mb} MiB (archive_max_mb)")
+        if size > max(FREE_BYTES, packed_bytes * self.max_ratio):
+            raise LimitError(f"it unpacks to more than {self.max_ratio} times its size (archive_max_ratio)")
+
 
 class Meter:
     """Counts what one pass over an archive unpacks.
@@ -35,9 +50,7 @@ class Meter:
 
     def __init__(self, limits: ArchiveLimits, packed_bytes: int) -> None:
         """Start at zero."""
-        self._limits = limits
-        self._by_size = limits.max_mb * MEBIBYTE
-        self._by_ratio = max(FREE_BYTES, packed_bytes * limits.max_ratio)
+        self._limits, self._packed_bytes = limits, packed_bytes
         self._bytes = self._members = 0
 
     def add(self, size: int) -> None:
@@ -47,10 +60,7 @@ class Meter:
             LimitError: There are more than the limits allow.
         """
         self._bytes += size
-        if self._bytes > self._by_size:
-            raise LimitError(f"it unpacks to more than {self._limits.max_mb} MiB (archive_max_mb)")
-        if self._bytes > self._by_ratio:
-            raise LimitError(f"it unpacks to more than {self._limits.max_ratio} times its size (archive_max_ratio)")
+        self._limits.check(self._bytes, self._packed_bytes)
 
     def member(self) -> None:
         """Count a member.

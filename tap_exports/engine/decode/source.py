@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import re
-import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -15,7 +14,7 @@ from isal import igzip, isal_zlib
 
 from tap_exports.engine.decode.layout import excerpt
 from tap_exports.engine.model import LocalFile
-from tap_exports.errors import BadContentError, ConfigError
+from tap_exports.errors import BadContentError, ConfigError, LimitError
 
 if TYPE_CHECKING:
     from tap_exports.engine.archive import Member
@@ -145,14 +144,21 @@ def _pieces(raw: BinaryIO, file: LocalFile) -> Generator[bytes, None, None]:
 
 
 def _ungzipped(text: BinaryIO, file: LocalFile) -> Iterator[bytes]:
+    from tap_exports.engine.archive import ArchiveLimits  # noqa: PLC0415 - as below
+
+    limits, size = ArchiveLimits(file.max_mb, file.max_ratio), 0
     try:
-        yield from iter(lambda: text.read(CHUNK), b"")
+        for block in iter(lambda: text.read(CHUNK), b""):
+            size += len(block)
+            with _named(file):
+                limits.check(size, file.size)
+            yield block
     except (EOFError, igzip.BadGzipFile, isal_zlib.error) as error:  # type: ignore[misc] # its stub says no class
         raise BadContentError(f"{file.name}: the gzip data is cut or damaged: {error}") from error
 
 
 def _unzipped(file: LocalFile) -> Iterator[bytes]:
-    """Yield one file of a zip; no size bounds it, as nothing ever holds it whole."""
+    """Yield one file of a zip."""
     path = file.member or parts(file)[0].member
     with _named(file), closing(_members(file)) as members:
         pieces = next(member for member in members if member.path == path).chunks()
@@ -164,7 +170,7 @@ def _members(file: LocalFile) -> Generator[Member, None, None]:
     """Yield the files of a zip without the litter beside them."""
     from tap_exports.engine.archive import ArchiveLimits, read_members  # noqa: PLC0415 - most runs never see a zip
 
-    limits = ArchiveLimits(max_mb=sys.maxsize, max_ratio=sys.maxsize)
+    limits = ArchiveLimits(file.max_mb, file.max_ratio)
     with closing(read_members(file.path, limits)) as members:
         yield from (member for member in members if not _LITTER.search(member.path))
 
@@ -174,8 +180,8 @@ def _named(file: LocalFile) -> Iterator[None]:
     """Put the file's name before errors of an archive."""
     try:
         yield
-    except BadContentError as error:
-        raise BadContentError(f"{file.name}: {error.message}") from error
+    except (BadContentError, LimitError) as error:
+        raise type(error)(f"{file.name}: {error.message}") from error
 
 
 def _natural(path: str) -> list[tuple[int, str]]:

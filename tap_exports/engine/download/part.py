@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from tap_exports.engine.archive.limits import ArchiveLimits
 from tap_exports.engine.download.digests import Digests, Sum, differ, of_reply, of_whole
 from tap_exports.engine.http.encoding import Decoding, codings
 from tap_exports.engine.spool import SpoolFile
@@ -46,9 +47,16 @@ class Part:
         framed: Whether the reply that brings the bytes tells where they end.
     """
 
-    def __init__(self, file: SpoolFile, *, verify: bool = True) -> None:
-        """Start with nothing; `verify` holds the bytes against the digests that replies give."""
+    def __init__(self, file: SpoolFile, *, verify: bool = True, limits: ArchiveLimits = ArchiveLimits()) -> None:  # noqa: B008 - frozen
+        """Start with nothing.
+
+        Args:
+            file: Takes the bytes.
+            verify: Whether the bytes are held against the digests that replies give.
+            limits: What a packed body may unpack to.
+        """
         self._file = file
+        self._limits = limits
         self._verify = verify
         self.reset()
 
@@ -121,7 +129,17 @@ class Part:
         for total in (self._whole, self._reply):
             if total:
                 total.update(data)
-        for piece in self._decoding.decode(data):
+        self._take(self._decoding.decode(data))
+
+    def _take(self, pieces: Iterable[bytes]) -> None:
+        """Write what came, unpacked.
+
+        Raises:
+            LimitError: It is more than an archive of so many bytes may hold.
+        """
+        for piece in pieces:
+            if self._codings:
+                self._limits.check(self._file.size + len(piece), max(self.received, self.total or 0))
             self._file.write(piece)
 
     @property
@@ -155,8 +173,7 @@ class Part:
         Raises:
             BadContentError: A gzip layer ends in the middle.
         """
-        for piece in self._decoding.finish():
-            self._file.write(piece)
+        self._take(self._decoding.finish())
         self._file.close()
 
     def _is_same(self, headers: Mapping[str, str]) -> bool:

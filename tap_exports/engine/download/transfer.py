@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
+from tap_exports.engine.archive.limits import ArchiveLimits
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.download.ends import End, find_end
 from tap_exports.engine.download.fetch import (
@@ -68,16 +69,27 @@ def download(
         StopError: The disk is full.
         UnsafeUrlError: A hop leads to another scheme or a private address, or there are too many.
         BadContentError: Pages came where a file is due, or the end of the file cannot be proven.
-        LimitError: The file is larger than the spool allows.
+        LimitError: The file is larger than the spool allows, or unpacks to more than `archive_max_mb` and
+            `archive_max_ratio` allow.
+        NoRoomError: It is not waited for, and the spool has no room.
     """
-    file = spool.create(remote.name)
-    part = Part(file, verify=settings.verify_digests)
+    file = spool.create(remote.name, ahead=remote.ahead)
+    limits = ArchiveLimits(settings.archive_max_mb, settings.archive_max_ratio)
+    part = Part(file, verify=settings.verify_digests, limits=limits)
     try:
         _Transfer(remote, renew, transport, part, settings, clock).run()
     except BaseException:
         file.discard()
         raise
-    return LocalFile(remote.name, file.path, file.size, file.sha256, part.etag)
+    return LocalFile(
+        remote.name,
+        file.path,
+        file.size,
+        file.sha256,
+        part.etag,
+        max_mb=settings.archive_max_mb,
+        max_ratio=settings.archive_max_ratio,
+    )
 
 
 class _Transfer:

@@ -33,6 +33,8 @@ class HttpSettings:
         allow_private_hosts: Whether private addresses and plain http are allowed.
         retry_wait_max_seconds: Ceiling of the growing waits.
         retry_after_cap_seconds: Longest wait that a server may ask for.
+        archive_max_mb: What a file may unpack to, in MiB.
+        archive_max_ratio: The same, per packed byte.
     """
 
     request_timeout_seconds: float = 60
@@ -45,6 +47,8 @@ class HttpSettings:
     allow_private_hosts: bool = False
     retry_wait_max_seconds: float = 60
     retry_after_cap_seconds: float = 300
+    archive_max_mb: int = 4096
+    archive_max_ratio: int = 200
 
     @property
     def floor(self) -> Floor:

@@ -115,12 +115,14 @@ class RemoteFile:
         url: The signed URL: a secret, never printed.
         format: `csv`, `json` or `archive`; a gzip layer is recognised by its first bytes.
         rows: The provider's own count of rows in this file, or None.
+        ahead: Whether it is downloaded before its reader needs it, so that it must not fill the spool.
     """
 
     name: str
     url: str = field(repr=False)
     format: str = "csv"
     rows: int | None = None
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class LocalFile:
         sha256: Hex digest of the bytes: what makes a resume inside the file provably safe.
         etag: The strong ETag of the bytes, or None.
         member: The part that is read, where the download is a zip of several.
+        max_mb: What the bytes may unpack to, in MiB (`archive_max_mb`).
+        max_ratio: The same, per packed byte (`archive_max_ratio`).
     """
 
     name: str
@@ -142,3 +146,5 @@ class LocalFile:
     sha256: str
     etag: str | None = None
     member: str | None = None
+    max_mb: int = 4096
+    max_ratio: int = 200

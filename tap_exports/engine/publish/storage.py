@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,9 @@ from fsspec.core import url_to_fs
 from fsspec.utils import get_protocol
 
 from tap_exports.engine.appender import Appender
+from tap_exports.engine.publish.drafts import remove_stale, temporary_name
 from tap_exports.errors import ConfigError, StopError
 
-TEMPORARY = ".tmp"
 _DIGEST_DIGITS = 16
 
 
@@ -38,6 +37,10 @@ class Storage:
             msg = f'config: batch_config.storage.root: cannot use "{get_protocol(root)}": {type(error).__name__}'
             raise ConfigError(f"{msg}; an extra such as tap-exports[s3] may be missing") from error
         self._stem = f"{folder.rstrip('/')}/{prefix}"
+
+    def clear(self) -> None:
+        """Remove the drafts that killed runs left behind."""
+        remove_stale(self._fs, self._stem)
 
     def draft(self, name: str, extension: str) -> Draft:
         """Begin an object.
@@ -64,14 +67,14 @@ class _Names:
 class Draft:
     """A file for one writer; it gets its final name when it is complete.
 
-    The temporary name is `<stem>.<16 random hex digits>.tmp`: two runs never share one, and the extension
-    tells leftovers of a crash from parts. A thread writes, so a later call may raise the error of an earlier one.
+    Its temporary name tells leftovers of a crash from parts; see `drafts`. A thread writes, so a later call may raise
+    the error of an earlier one.
     """
 
     def __init__(self, fs: Any, stem: str, extension: str) -> None:  # noqa: ANN401 - fsspec ships no types
         """Create the temporary object."""
         self._fs = fs
-        self._names = _Names(stem, extension, f"{stem}.{secrets.token_hex(8)}{TEMPORARY}")
+        self._names = _Names(stem, extension, temporary_name(stem))
         self._discarded = False
         with self._explained():
             self._file = self._opened()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -108,7 +108,7 @@ class FileReader:
         here: list[tuple[RemoteFile, LocalFile]] = []
         try:
             for remote in self.api.open(outcome.job):
-                here.append((remote, self._download(outcome, remote)))  # noqa: PERF401 - an error removes them
+                here.append((remote, self._download(outcome, replace(remote, ahead=True))))  # noqa: PERF401 - an error removes them
         except BaseException:
             remove(here)
             raise

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 from tap_exports.engine.model import LocalFile, RemoteFile
 from tap_exports.engine.workers import Workers
+from tap_exports.errors import NoRoomError
 
 DOWNLOADS = 2  # at once, over all streams, besides the download of the file that is being read
 
@@ -44,7 +45,7 @@ class Prefetch:
                 self._jobs[job_id] = self._workers.submit(fetch)
 
     def take(self, job_id: str) -> Files | None:
-        """Return the files of a job, waiting for the download; None if it did not start. The caller must remove them.
+        """Return the files of a job, waiting for the download; None if there was no room. The caller must remove them.
 
         Raises:
             TapError: The download failed.
@@ -53,7 +54,10 @@ class Prefetch:
             future = self._jobs.pop(job_id, None)
             if future is None:
                 self._taken.add(job_id)
-        return None if future is None or future.cancel() else future.result()
+        try:
+            return None if future is None or future.cancel() else future.result()
+        except NoRoomError:
+            return None
 
     def close(self) -> None:
         """Discard files that nobody took; a download that is running removes its files when it ends."""

@@ -115,6 +115,7 @@ class PartWriter(MessageWriter):
         super().__init__()
         self._settings, self._announce, self._opening, self._versioned = settings, announce, opening, versioned
         self._storage = Storage(settings.root, settings.prefix, settings.options)
+        self._storage.clear()
         self._parts: dict[str, Part] = {}
         self._numbers: dict[tuple[str, str], int] = {}
         self._version: int | None = None
