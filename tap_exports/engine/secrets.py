@@ -41,16 +41,12 @@ _HEADER = re.compile(
 # C0, DEL, C1, line and paragraph separators, marks that reorder text, halves of surrogate pairs
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SIGNED = re.compile(
-    r"[?&#;](?:x-(?:amz|goog|oss|cos|bz)-[a-z-]+|[a-z_-]*(?:signature|token|api_?key|credential)|sig|hmac|expires|policy"
+    r"(?:[?&#;]|%(?:3f|26|23|3b))(?:x-(?:amz|goog|oss|cos|bz)-[a-z-]+|[a-z_-]*(?:signature|token|api_?key|credential)|sig|hmac|expires|policy"
     r"|key-pair-id|(?:aws|google|oss)accesskeyid)(?:=|%3d)",
     re.IGNORECASE,
 )
-_RULES = (
-    (_QUERY_OF_PATH, f"?{MASK}"),
-    (_USER_OF_URL, rf"\1{MASK}@"),
-    (_PARAMETER, rf"\1{MASK}"),
-    (_HEADER, rf"\1\2{MASK}"),
-)
+_NAMED = ((_USER_OF_URL, rf"\1{MASK}@"), (_PARAMETER, rf"\1{MASK}"), (_HEADER, rf"\1\2{MASK}"))
+_RULES = ((_QUERY_OF_PATH, f"?{MASK}"), *_NAMED)
 
 
 class Redactor:
@@ -94,14 +90,17 @@ class Redactor:
     def cut_signed(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Return a record's value without secrets: known ones as `***`, of signed URLs the query, at any depth.
 
-        All else stays as it came; an URL without a signature keeps its query.
+        So are values that their names tell to be credentials, and the nested names themselves are cleaned. All else
+        stays as it came; an URL without a signature keeps its query, and text its control characters.
         """
         if isinstance(value, str):
             text = self._known.sub(MASK, value) if self._known else value
             text = _WORD.sub(_cut_signature, text) if "=" in text or "%3" in text else text
-            return _USER_OF_URL.sub(rf"\1{MASK}@", text)
+            for pattern, replacement in _NAMED:
+                text = pattern.sub(replacement, text)
+            return text
         if isinstance(value, Mapping):
-            return {name: self.cut_signed(each) for name, each in value.items()}
+            return {self.cut_signed(name): self.cut_signed(each) for name, each in value.items()}
         return [self.cut_signed(each) for each in value] if isinstance(value, list) else value
 
     def clean_record(self, record: logging.LogRecord) -> logging.LogRecord:

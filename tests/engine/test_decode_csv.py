@@ -419,7 +419,7 @@ def test_an_unknown_encoding_is_an_error_of_the_configuration(write: Write) -> N
     ("limits", "setting"),
     [({"max_ratio": 100}, "archive_max_ratio"), ({"max_mb": 2, "max_ratio": 10_000}, "archive_max_mb")],
 )
-def test_a_file_that_unpacks_to_too_much_is_refused(write: Write, packed: str, limits: Any, setting: str) -> None:
+def test_a_file_that_unpacks_to_too_much_is_refused(write: Write, packed: str, limits: Any, setting: str) -> None:  # noqa: ANN401 - of `LocalFile`
     """Plain files in a gzip or a zip have the limits of an archive (P8); the message names file and setting."""
     text = b"a,b\n" + b"1,x\n" * (5 * 2**18)
     file = replace(write(gzip.compress(text) if packed == "gzip" else zipped(csv=text)), **limits)

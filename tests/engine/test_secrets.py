@@ -170,6 +170,12 @@ SIGNED = {
     "/download?token=ab": "/download?***",
     f"the key {KEY}": "the key ***",
     "https://u:p4ss@h.test/a": "https://***@h.test/a",
+    "failed with api_key=ab, retry": "failed with api_key=***, retry",
+    "Authorization: Bearer ab": "Authorization: ***",
+    "https://b.blob.test/a?sv=2024&se=2026&sig=ab": "https://b.blob.test/a?***",
+    "https://g.test/a?X-Goog-Credential=c&X-Goog-Signature=ab": "https://g.test/a?***",
+    "https://h.test/r?to=https%3A%2F%2Fs.test%2Fa%3FSignature%3Dab": "https://h.test/r?***",
+    "tab\there, bell\x07, escape \x1b[31m": "tab\there, bell\x07, escape \x1b[31m",
     "https://h.test/search?page=2&q=signature": "https://h.test/search?page=2&q=signature",
     "a = b?\r\n\u2028\u202e": "a = b?\r\n\u2028\u202e",
 }
@@ -179,9 +185,9 @@ class TestRecords:
     @pytest.mark.parametrize("text", SIGNED)
     def test_signatures_and_keys_are_cut_and_nothing_else(self, redactor: Redactor, text: str) -> None:
         """At any depth; an URL without a signature keeps its query, and text its control characters."""
-        record = {"a": text, "n": 1, "deep": [{"url": text}, None, True]}
+        record = {"a": text, "n": 1, "deep": [{"url": text, text: 0}, None, True]}
         shown = SIGNED[text]
-        assert redactor.cut_signed(record) == {"a": shown, "n": 1, "deep": [{"url": shown}, None, True]}
+        assert redactor.cut_signed(record) == {"a": shown, "n": 1, "deep": [{"url": shown, shown: 0}, None, True]}
 
 
 class TestLogging:

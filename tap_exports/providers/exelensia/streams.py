@@ -108,6 +108,7 @@ class Results(ListStream):
     primary_keys = ("id",)
     replication_key = "createdAt"
     ordered = True
+    user_fields = frozenset({"extraction"})
     api: ExelensiaApi
 
     def discover_columns(self) -> dict[str, Column]:

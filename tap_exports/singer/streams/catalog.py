@@ -34,6 +34,7 @@ class CatalogStream(Stream):
         free_texts: Fields with messages of the provider, which may quote an API key or a signed URL: redacted.
         is_user_data: Whether rows are the user's own data and stay as they came. From all other records, which tell of
             jobs and lists, known secrets and the signatures of URLs are cut.
+        user_fields: Fields of other records that hold the user's own data and stay as they came.
     """
 
     lineage: Sequence[str] = ()
@@ -41,6 +42,7 @@ class CatalogStream(Stream):
     free_texts: frozenset[str] = frozenset()
     is_user_data = False
     converts_elsewhere = True
+    user_fields: frozenset[str] = frozenset()
 
     def __init__(self, tap: Services, name: str | None = None) -> None:
         """Make no request: columns are discovered at the first access to `columns` or `schema`."""

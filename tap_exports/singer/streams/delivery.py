@@ -114,7 +114,8 @@ class Delivery:
     def _clean(self, row: Row) -> Row:
         redactor = self.stream.tap.redactor
         said = {name: row[name] for name in self.stream.free_texts if isinstance(row.get(name), str)}
-        return {**redactor.cut_signed(row), **{name: redactor.cut(text) for name, text in said.items()}}
+        kept = {name: row[name] for name in self.stream.user_fields if name in row}
+        return {**redactor.cut_signed(row), **{name: redactor.cut(text) for name, text in said.items()}, **kept}
 
     def _cleaned(self, rejected: Rejected) -> Rejected:
         """Return a reject whose texts are as clean as the record would have been."""
