@@ -24,6 +24,7 @@ TIMEOUT_SECONDS = 3
 LOSSES: dict[str, Callable[[Response], Response]] = {
     "dropped": lambda reply: replace(reply, wire=Wire(drop="close")),
     "timeout": lambda reply: replace(reply, wire=Wire(delay_seconds=2 * TIMEOUT_SECONDS)),
+    "moved": lambda _reply: Response(302, b"", (("Location", "/elsewhere"),)),
     "502": lambda _reply: Response(502, b"<html>Bad Gateway</html>", (("Content-Type", "text/html"),)),
 }
 
