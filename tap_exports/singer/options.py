@@ -227,8 +227,8 @@ SHARED = (
         th.StringType(pattern=r"^[^\x00]*$"),
         description="Where downloads wait; default: the system's temporary folder",
     ),
-    th.Property("spool_max_mb", MEBIBYTES, default=4096, description="Budget of the spool in MB"),
-    th.Property("archive_max_mb", MEBIBYTES, default=4096, description="Largest unpacked archive in MB"),
+    th.Property("spool_max_mb", MEBIBYTES, default=4096, description="Budget of the spool in MB, and the largest file"),
+    th.Property("archive_max_mb", MEBIBYTES, default=4096, description="Largest unpacked archive or file in MB"),
     th.Property(
         "archive_max_ratio",
         th.IntegerType(minimum=1, maximum=1_000_000),
