@@ -42,6 +42,7 @@ ATTRIBUTES = [
     "ordered",
     "statuses",
     "free_texts",
+    "user_fields",
     "verify_counts",
     "max_window_days",
     "instants",

@@ -81,15 +81,7 @@ def download(
     except BaseException:
         file.discard()
         raise
-    return LocalFile(
-        remote.name,
-        file.path,
-        file.size,
-        file.sha256,
-        part.etag,
-        max_mb=settings.archive_max_mb,
-        max_ratio=settings.archive_max_ratio,
-    )
+    return LocalFile(remote.name, file.path, file.size, file.sha256, part.etag, None, limits.max_mb, limits.max_ratio)
 
 
 class _Transfer:
