@@ -82,10 +82,39 @@ def test_a_list_is_read_to_its_end(sizes: list[int], counts: dict[str, int], ask
 
 
 def test_a_limit_that_the_server_caps_is_no_end() -> None:
-    """A short page ends nothing where a count says otherwise: the server's own page size counts."""
+    """A short page ends nothing whatever a count says: the last page may be a full one."""
     server = Server([2, 2, 2], total=6)
     assert read(server, limit=100) == [0, 1, 2, 3, 4, 5]
-    assert server.asked == [1, 2, 3]
+    assert server.asked == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("counts", "asked"),
+    [
+        ({"total": 2}, 4),
+        ({"total": 2, "pages": 1}, 4),
+        ({"pages": 1}, 3),
+        ({"total": 2, "size": 2}, 4),
+        ({"total": 5}, 3),
+        ({"total": 5, "size": 2}, 3),
+    ],
+)
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_capped_page_under_a_total_that_is_too_low_is_no_end(
+    counts: dict[str, int], asked: int, concurrency: int
+) -> None:
+    """Whether a page is full is not known by what was asked for: content ends a list, not a count."""
+    server = Server([2, 2, 1], **counts)
+    assert read(server, limit=100, concurrency=concurrency) == [0, 1, 2, 3, 4]
+    assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize(("counts", "asked"), [({"total": 2}, 2), ({"total": 2, "size": 100}, 1)])
+def test_the_size_of_a_full_page_spares_a_request(counts: dict[str, int], asked: int) -> None:
+    """Where the provider tells it, the only page is known to be short."""
+    server = Server([2], **counts)
+    assert read(server, limit=100) == [0, 1]
+    assert len(server.asked) == asked
 
 
 def test_a_limit_that_the_server_caps_is_no_end_without_a_count() -> None:

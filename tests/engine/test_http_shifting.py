@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -39,6 +40,19 @@ def read(source: Shrinking) -> list[int]:
 def test_every_record_comes_once_in_order(size: int, cap: int) -> None:
     """A list that keeps still is read whole, also where the server caps its pages without a word."""
     assert read(Shrinking(size, cap, [])) == list(range(size))
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 20, 100])
+def test_without_a_word_of_the_end_the_content_ends_a_list(size: int, *, told: bool) -> None:
+    """A page that is shorter than asked for may be a full one: only one that shows nothing new ends the list."""
+    source = Shrinking(size, 7, [])
+
+    def page(number: int, asked: int) -> Page:
+        return replace(source.page(number, asked), last=None, size=min(asked, 7) if told else None)
+
+    assert [int(row["id"]) for page in read_shifting(page, 100, "here") for row in page.items] == list(range(size))
+    assert [int(row["id"]) for row in newest_first(page, 100, "here")] == list(range(size))
 
 
 def test_vanishing_records_leave_no_gap() -> None:

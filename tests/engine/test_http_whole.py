@@ -139,6 +139,20 @@ def test_ties_in_another_order_each_time(seed: int, key: Sequence[str]) -> None:
     assert key or len(shown) == 24  # a row that comes twice is held back
 
 
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_a_total_that_repeated_records_reach_proves_nothing(key: Sequence[str]) -> None:
+    """Four rows of three records under a total of three: it is too low, and the fourth record is yet to come."""
+    reads = iter(["aba b", "aba c", "ab c", "ab c"])
+
+    def pages() -> Iterator[Page]:
+        for text in next(reads).split():
+            yield Page([{"id": letter} for letter in text], total=2)
+
+    found = WholeList(pages, key, "here")
+    got = [row["id"] for page in found.pages() for row in page.items]
+    assert (set(got), found.proof) == ({"a", "b", "c"}, "B")
+
+
 def test_a_list_that_grows_at_its_end_is_read_once() -> None:
     """The count of the last page holds; a list that is never at rest would else never be proven."""
     server = Server(numbered(3))

@@ -76,6 +76,7 @@ class _Course:
         number: Number of the current page.
         seen: Items of all pages so far.
         total: The last count of the whole list that a page declared, or None.
+        size: Items of a full page, as the first page shows or tells.
         before: The page before the next one.
     """
 
@@ -117,24 +118,23 @@ class _Course:
         """Return whether a page is the last one.
 
         The provider's word on this very page counts first. A full page never ends a list, whatever is counted: one more
-        request shows whether the count is too low. A short page ends it where the count agrees, or, without a count,
-        where it is shorter than the first one, since servers cap `limit` silently. An empty page always does.
+        request shows whether the count is too low. A short page ends it where the count agrees, or where there is none.
+        Servers cap `limit` silently, so a page is short only where the provider tells the size of a full one, or where
+        the first page was longer. An empty page always ends the list.
 
         Raises:
             BadContentError: It is empty although the provider declares more.
         """
         self.number, self.seen, self.before = self.number + 1, self.seen + len(page.items), page
-        self.size = self.size or min(self.limit, len(page.items))
+        self.size = self.size or min(self.limit, page.size or len(page.items))
         self.total = page.total if page.total is not None else self.total
         if not page.items:
             return self._ends_empty(page)
         if page.last is not None:
             return page.last
-        if len(page.items) >= self.limit or (page.pages is not None and self.number < page.pages):
+        if len(page.items) >= self.size or (page.pages is not None and self.number < page.pages):
             return False
-        if page.total is not None:
-            return self.seen == page.total
-        return page.pages is not None or len(page.items) < self.size
+        return page.total is None or self.seen == page.total
 
     def _ends_empty(self, page: Page) -> bool:
         if page.last is False or (page.pages is not None and self.number < page.pages):

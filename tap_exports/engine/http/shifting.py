@@ -44,10 +44,11 @@ def read_shifting(fetch: Callable[[int, int], Page], limit: int, where: str, key
         if has_gap:
             offset = max(0, begin - limit)
             continue
+        last = ends(page, size, is_new=bool(fresh))
         if fresh:
             seen.update(str(row[key]) for row in fresh)
-            yield Page(fresh, page.total, last=ends(page, size))
-        if ends(page, size):
+            yield Page(fresh, page.total, last=last)
+        if last:
             return
         if len(page.items) < size:
             limit = max(SMALLEST_PAGE, min(limit, len(page.items)))
@@ -74,9 +75,18 @@ def _reach(fetch: Callable[[int, int], Page], offset: int, limit: int) -> tuple[
     return Page([*earlier.items, *later.items], total=later.total, last=later.last), begin, 2 * size
 
 
-def ends(page: Page, size: int) -> bool:
-    """Return whether a page is the last one: as the provider declares, else if it is shorter than `size`."""
-    return page.last if page.last is not None else len(page.items) < size
+def ends(page: Page, size: int, *, is_new: bool) -> bool:
+    """Return whether a page is the last one: as the provider declares, else if it is short.
+
+    Args:
+        page: The page.
+        size: Items requested. Where the provider does not tell the size of a full page, it may be smaller than that, so
+            only a page that shows nothing new is short.
+        is_new: Whether the page shows a record that no page before it showed.
+    """
+    if page.last is not None:
+        return page.last
+    return len(page.items) < min(size, page.size or size) and (page.size is not None or not is_new)
 
 
 def newest_first(fetch: Callable[[int, int], Page], limit: int, where: str, key: str = "id") -> Iterator[Row]:
@@ -105,4 +115,4 @@ def newest_first(fetch: Callable[[int, int], Page], limit: int, where: str, key:
             raise StopError(msg)
         seen.update(str(row[key]) for row in fresh)
         yield from fresh
-        last = not page.items or ends(page, limit)
+        last = not page.items or ends(page, limit, is_new=bool(fresh))

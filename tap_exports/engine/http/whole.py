@@ -72,10 +72,14 @@ class _Read:
         self.is_one_reply = bool(not self.count and only)
         self.count += 1
 
+    @property
+    def exceeds(self) -> bool:
+        """Return whether more rows came than the total counts: it is too low, and proves nothing."""
+        return self.total is not None and self.rows > self.total
+
     def is_counted(self) -> bool:
         """Return whether its distinct records are as many as the total, which may have grown, but never fell."""
-        grows = len(self.totals) > 1
-        return self.distinct == self.total and not self.shrinks and not (grows and self.rows > self.distinct)
+        return self.distinct == self.total and not self.shrinks and not self.exceeds
 
     def confirms(self, before: _Read) -> bool:
         """Return whether it shows all that the read before showed: then none of that read's records was deleted.
@@ -110,6 +114,7 @@ class WholeList:
     total: int | None = None
     _known: set[bytes] = field(default_factory=set, repr=False)
     _totals: set[int | None] = field(default_factory=set, repr=False)
+    _exceeded: bool = False
     _repeated: dict[bytes, Row] = field(default_factory=dict, repr=False)
     _now: _Read | None = None
 
@@ -139,6 +144,7 @@ class WholeList:
             self._now = now
             yield from self._pages(now, before)
             self._totals |= now.totals
+            self._exceeded = self._exceeded or now.exceeds
             self.proof = self._proof_of(now, before)
             if self.proof != UNPROVEN:
                 break
@@ -226,7 +232,7 @@ class WholeList:
         self.total, self.distinct = now.total, now.distinct
         if now.is_counted():
             return COUNTED
-        if len(self._totals) == 1 and now.total == len(self._known):
+        if len(self._totals) == 1 and now.total == len(self._known) and not self._exceeded:
             self.distinct = len(self._known)
             return COUNTED
         is_one = now.is_one_reply and now.count == 1 and now.total is None

@@ -40,12 +40,14 @@ class Page:
         total: The provider's own count of the whole list, or None.
         pages: The provider's own count of pages, or None.
         last: Whether the provider says that nothing follows; None when it does not say.
+        size: How many records a full page has, as the provider says; None when it does not say.
     """
 
     items: Sequence[Row]
     total: int | None = None
     pages: int | None = None
     last: bool | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,8 +166,8 @@ def parse_page(body: Any, path: str) -> Page:  # noqa: ANN401 - `Any` stops here
     if data is not None and not isinstance(data, list):
         msg = f"cension {path}: neither data.items nor an array of rows"
         raise BadContentError(msg)
-    total, pages = fields.number(counts.get("total_count")), fields.number(counts.get("total_pages"))
-    return Page(data or [], total=total, pages=pages, last=None)
+    total, pages, size = (fields.number(counts.get(name)) for name in ("total_count", "total_pages", "limit"))
+    return Page(data or [], total=total, pages=pages, size=size)
 
 
 def parse_error(reply: Reply) -> tuple[str, str]:

@@ -246,7 +246,7 @@ def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
 
 
 def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
-    """Return a page of a list: `{"data": […], "meta": {"total", "totalPages"}}`; an empty body is an empty list.
+    """Return a page of a list: `{"data": […], "meta": {"total", "totalPages", "limit"}}`; no body is an empty list.
 
     Raises:
         BadContentError: It has no array of records.
@@ -254,7 +254,8 @@ def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
     outer = body if isinstance(body, dict) else {"data": body}
     meta = fields.mapping(outer.get("meta"))
     items = fields.records(outer.get("data", {}), "exelensia: `data` of a list")
-    return Page(items, total=fields.number(meta.get("total")), pages=fields.number(meta.get("totalPages")))
+    total, pages, size = (fields.number(meta.get(name)) for name in ("total", "totalPages", "limit"))
+    return Page(items, total=total, pages=pages, size=size)
 
 
 def parse_job(item: Row) -> Job:

@@ -15,7 +15,7 @@ from tap_exports.engine.http.shifting import newest_first, read_shifting
 from tap_exports.engine.http.whole import WholeList
 from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
-from tap_exports.errors import BadContentError, JobLostError, NotFoundError
+from tap_exports.errors import BadContentError, FileGoneError, JobLostError, NotFoundError
 
 API_URL = "https://api.packagex.io"
 PATH = "/v1/exports"
@@ -81,7 +81,8 @@ class PackagexApi:
         """Return the job as it stands.
 
         Raises:
-            JobLostError: It was removed, or its files were: 24 hours have passed.
+            JobLostError: It was removed.
+            FileGoneError: Its files were: 24 hours have passed.
         """
         try:
             reply = self._client.get(f"{PATH}/{job.id}", {"include_csv": True, "include_json": True})
@@ -90,7 +91,7 @@ class PackagexApi:
         seen = parse_job(unwrap(reply.json()))
         if is_removed(seen, reply):
             msg = f"packagex: export {job.id} is older than 24 hours, its files are gone"
-            raise JobLostError(msg)
+            raise FileGoneError(msg)
         return seen
 
     def open(self, job: Job) -> Sequence[RemoteFile]:
@@ -188,7 +189,7 @@ def unwrap(body: Any) -> Row:  # noqa: ANN401 - `Any` stops here
 
 
 def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
-    """Return a page: `{"data": […], "pagination": {"has_more", "total_count"}}`; without pagination it is the last.
+    """Return a page: `{"data": […], "pagination": {"has_more", "total_count", "limit"}}`; without the latter the last.
 
     Raises:
         BadContentError: There is no array in it.
@@ -198,7 +199,8 @@ def parse_page(body: Any) -> Page:  # noqa: ANN401 - `Any` stops here
     turns = fields.mapping(outer.get("pagination"))
     more = fields.flag(turns.get("has_more"))
     last = None if turns and more is None else not more
-    return Page([parse_export(item) for item in items], total=fields.number(turns.get("total_count")), last=last)
+    total, size = fields.number(turns.get("total_count")), fields.number(turns.get("limit"))
+    return Page([parse_export(item) for item in items], total=total, last=last, size=size)
 
 
 def parse_export(item: Row) -> Row:
