@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_exports.engine.ledger import Closed, Entry, StreamState, check
+from tap_exports.engine.ledger import Closed, Entry, Progress, StreamState, check
 from tap_exports.engine.model import Job, LocalFile, Request, Status
 from tap_exports.errors import StateError
 from tests.engine.scripted import NOW, job, window
@@ -55,6 +55,37 @@ def test_a_job_goes_from_intent_to_open_to_forgotten() -> None:
     state.forget(request.fingerprint)
     assert bookmark == {"ledger": {"version": 2, "jobs": [], "delete": []}}
     assert state.entries == []
+
+
+@pytest.mark.parametrize("number", range(len(REQUESTS)))
+def test_an_entry_is_taken_over_with_all_that_is_known(number: int) -> None:
+    """Another copy of the state gets the same entry, and keeps how far the files of its job are read."""
+    request, live, held = REQUESTS[number], StreamState.detached("s", {}), StreamState.detached("s", {})
+    for state in (live, held):
+        state.opened(request, job("j1", credits=7), NOW)
+    held.note_rows("j1", file(), 5)
+    live.note_stall(request.fingerprint)
+    live.note_progress(request.fingerprint, Progress.of(job("j1", rows=3), NOW))
+    live.note_replaced(request.fingerprint, "j0")
+    (found,) = live.entries
+    held.copy_entry(found)
+    assert (held.entries, held.rows_done("j1", file())) == ([found], 5)
+    live.intend(request, NOW)
+    live.note_replaced(request.fingerprint, "j1")
+    (found,) = live.entries
+    held.copy_entry(found)
+    assert (held.entries, found.id, found.replaces) == ([found], None, "j1")
+
+
+def test_progress_tells_moves_only() -> None:
+    """Status and counts make the mark, not the time."""
+    later = NOW + timedelta(hours=1)
+    runs = job("j1", Status.RUNNING, progress=(1, None))
+    assert Progress.of(runs, NOW).mark == Progress.of(runs, later).mark
+    marks = {
+        Progress.of(j, NOW).mark for j in (runs, job(), job(rows=1), job("j1", Status.RUNNING, progress=(2, None)))
+    }
+    assert len(marks) == 4
 
 
 def test_forgetting_leaves_a_bookmark_without_ledger_alone() -> None:
@@ -252,6 +283,11 @@ MALFORMED = "is malformed: bookmarks.s.ledger holds an entry that cannot be read
         ({"ledger": {"version": 2, "proven": ["2026-07-01"]}}, MALFORMED),
         ({"ledger": {"version": 2, "proven": [["2026-07-01"]]}}, MALFORMED),
         ({"ledger": {"version": 2, "jobs": [{**ENTRY, "stalls": "x"}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "progress": "x"}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "progress": ["x"]}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "progress": ["x", "y"]}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "progress": {"x": "y"}}]}}, MALFORMED),
+        ({"ledger": {"version": 2, "jobs": [{**ENTRY, "replaces": 5}]}}, MALFORMED),
         ({"ledger": {"version": 2, "delete": [1]}}, MALFORMED),
     ],
 )

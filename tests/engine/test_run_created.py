@@ -84,6 +84,9 @@ def raw(job_id: str | None = None, asked: Window = JULY_1, **more: Any) -> dict[
     return {**({"id": job_id} if job_id else {}), **entry, **({"files": {}} if job_id else {}), **more}
 
 
+LATER = "2026-07-03T00:06:06.000Z"  # once a job that was just created may be lost
+
+
 def left(*jobs: dict[str, Any], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - of `Export`, or JSON
     """Return the bookmark that a run left behind with these jobs open."""
     return {"ledger": {"version": 2, "jobs": list(jobs), "delete": []}, **more}
@@ -296,7 +299,8 @@ def test_a_failed_window_keeps_the_bookmark_before_it(tmp_path: Path) -> None:
     log, error = stage.play(bookmark, days())
     assert error == (
         "JobFailedError: s 2026-07-01T23:59:59.999Z…2026-07-02T23:59:59.999Z, job j2: "
-        'ended as "failed": out of paper; the window stays open, the next run asks again'
+        'ended as "failed": out of paper; the window stays open, the next run asks again, '
+        "max_window_days makes windows smaller"
     )
     assert bookmarks(log) == ["2026-07-01T23:59:59.999Z"]
     assert receipts(log) == [
@@ -320,7 +324,7 @@ def test_a_job_that_ends_badly_leaves_the_ledger(tmp_path: Path, end: Status) ->
     assert log == [("receipt", "j1", end.value, 0), ("state", left())]
     assert error == (
         "JobFailedError: s 2026-07-01T00:00:00.000Z…2026-07-01T23:59:59.999Z, job j1: "
-        f'ended as "{end.value}"; the window stays open, the next run asks again'
+        f'ended as "{end.value}"; the window stays open, the next run asks again, max_window_days makes windows smaller'
     )
 
 
@@ -373,7 +377,7 @@ def test_a_detached_job_that_replaces_a_lost_one_is_not_a_failure(tmp_path: Path
     bookmark = left(raw("j1"))
     log, error = Stage(tmp_path, api).play(bookmark, detach=True)
     assert receipts(log) == [("receipt", "j1", "lost", 0)]
-    assert (error, bookmark) == ("", left(raw("j2")))
+    assert (error, bookmark) == ("", left(raw("j2", requested_at=LATER)))
 
 
 def test_detached_runs_keep_to_the_number_of_open_jobs(tmp_path: Path) -> None:
@@ -477,11 +481,29 @@ def test_a_job_lost_while_it_is_read_is_asked_for_again(tmp_path: Path) -> None:
     assert [event for event in log if event[0] != "rows"] == [
         ("receipt", "j1", "lost", 0),
         ("state", left()),
-        ("state", {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw()]}}),
-        ("state", left(raw("j2"))),
+        ("state", {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw(requested_at=LATER)]}}),
+        ("state", left(raw("j2", requested_at=LATER))),
         ("receipt", "j2", "completed", 3),
         ("state", proven()),
     ]
+    assert (values(log), error) == (["1", "2", "3"], "")
+
+
+def test_a_replica_that_lags_behind_the_download_loses_nothing(tmp_path: Path) -> None:
+    """A job that is completed and not found where it is opened is looked at again for its grace."""
+    api = ScriptedApi(opens={"j1": [*[GONE] * 9, [RemoteFile("export.csv", "j1")]]})
+    log, error = Stage(tmp_path, api, {"j1": ROWS}).play(left(raw("j1")))
+    assert (values(log), error, api.calls.count("submit")) == (["1", "2", "3"], "", 0)
+
+
+def test_the_receipt_of_a_job_that_has_no_successor(tmp_path: Path) -> None:
+    """A creation that is refused does not swallow what became of the job before; the next run creates one."""
+    api = ScriptedApi([RefusedError("no", 422), job("j2")], polls={"j1": [GONE]})
+    bookmark = left(raw("j1"))
+    log, error = Stage(tmp_path, api).play(bookmark, job_grace_seconds=0)
+    assert (receipts(log), error) == ([("receipt", "j1", "lost", 0)], "RefusedError: no")
+    assert bookmark == left()
+    log, error = Stage(tmp_path, api, {"j2": ROWS}).play(bookmark)
     assert (values(log), error) == (["1", "2", "3"], "")
 
 
@@ -561,10 +583,12 @@ def test_a_wrong_count_may_be_tolerated(tmp_path: Path, verify: str, caplog: pyt
 
 
 def test_a_job_that_is_not_ready_stays_open(tmp_path: Path) -> None:
-    """Any other error of a read counts against nothing: the next run reads the same job."""
+    """It is looked at again for a while, and counts as a bad read then: the next run reads the same job once more."""
     bookmark = left(raw("j1"))
     log, error = Stage(tmp_path, ScriptedApi(opens={"j1": [NotReadyError("409")]})).play(bookmark)
-    assert (log, error, bookmark) == ([("receipt", "j1", "failed", 0)], "NotReadyError: 409", left(raw("j1")))
+    twice = left(raw("j1", bad_reads=1))
+    assert (log, error) == ([("receipt", "j1", "failed", 0), ("state", twice)], "NotReadyError: 409")
+    assert bookmark == twice
 
 
 def test_rejects_count_against_the_limit_and_for_the_count(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tap_exports.engine.decode import Layout
-from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.jobs import Outcome, Statuses
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import OPERATION_ID, ROW, Column, Job, Kind, Page, Proven, Request, Row, Status
 from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.engine.run.numbered import GivenRun, PageReader, StatusRun
-from tap_exports.errors import AuthError, LostReplyError, StopError
+from tap_exports.errors import AuthError, LostReplyError, NotFoundError, StopError
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import (
     NOW,
@@ -34,6 +34,10 @@ from tests.engine.scripted import (
 BEGIN = Request("cension", "s", {"endpoint": "horizontal/create", "body": {"feedId": 1}})
 OTHER = Request("cension", "s", {"endpoint": "horizontal/create", "body": {"feedId": 2}})
 RUNNING = job("30", Status.RUNNING)
+
+
+def runs(number: str, **age: float) -> Job:
+    return job(number, Status.RUNNING, created_at=NOW - timedelta(**age))
 
 
 def rows_of(job: Job) -> Iterator[Page]:
@@ -89,13 +93,23 @@ def test_nothing_new_does_nothing() -> None:
 
 def test_the_bookmark_never_passes_a_run_that_goes_on() -> None:
     """With `detach` a run that is not terminal holds the bookmark, not the rows of those after it."""
-    stage, bookmark = Stage(ScriptedApi(polls={"10": [job("10", Status.RUNNING), job("10")]})), dict[str, Any]()
+    stage, bookmark = Stage(ScriptedApi(polls={"10": [runs("10"), job("10")]})), dict[str, Any]()
     log, error = stage.play([5, 10, 20], bookmark, detach=True)
     assert (values(log), bookmarks(log), error) == (["5a", "5b", "20a", "20b"], [5], "")
     assert bookmark == at(5, jobs=[], proven=[20])
     log, error = stage.play([5, 10, 20], bookmark, detach=True)
     assert (values(log), bookmarks(log), error) == (["10a", "10b"], [20], "")
     assert bookmark == at(20, jobs=[])
+
+
+@pytest.mark.parametrize(("hung", "seconds"), [(runs("10", hours=25), 0), (job("10", Status.RUNNING), 60)])
+def test_a_configured_run_that_hangs_is_named_with_detach_too(hung: Job, seconds: int) -> None:
+    """By its age, or, where nobody tells its age, after a wait in this very run; those behind it are read."""
+    stage, bookmark = Stage(ScriptedApi(polls={"10": [hung]})), dict[str, Any]()
+    log, error = stage.play([10, 20], bookmark, detach=True, job_stall_timeout_seconds=60)
+    assert (values(log), bookmark["ledger"]["proven"]) == (["20a", "20b"], [20])
+    assert error.startswith("JobStalledError: s, job 10: ")
+    assert sum(stage.clock.sleeps) == pytest.approx(seconds)
 
 
 def test_a_gap_that_nobody_asks_for_any_more_is_passed() -> None:
@@ -192,7 +206,7 @@ def test_a_begun_run_is_read_whatever_the_configuration_says_now(begin: Request 
 
 def test_a_detached_begin_is_submitted_behind_an_open_run() -> None:
     """A configured run that goes on holds back the rows, not the submission; the number gets into the ledger."""
-    stage = Stage(ScriptedApi([RUNNING], polls={"10": [job("10", Status.RUNNING)]}))
+    stage = Stage(ScriptedApi([RUNNING], polls={"10": [runs("10")]}))
     bookmark: dict[str, Any] = {}
     log, error = stage.play([10], bookmark, begin=BEGIN, detach=True)
     assert (values(log), error) == ([], "")
@@ -315,16 +329,23 @@ def test_rows_of_a_run_that_never_agree_are_not_proven() -> None:
         list(read.read(outcome, StreamState.detached("s", {}), Tally()))
 
 
-def records(jobs: dict[int, Job], bookmark: dict[str, Any], limits: Limits | None = None) -> tuple[Log, str]:
+def records(
+    jobs: Mapping[int, Job | Exception],
+    bookmark: dict[str, Any],
+    limits: Limits | None = None,
+    statuses: Statuses = Statuses(),  # noqa: B008 - frozen
+) -> tuple[Log, str]:
     def fetch(number: int) -> tuple[Row, Job]:
         found = jobs[number]
+        if isinstance(found, Exception):
+            raise found
         return {"operationId": number, "status": found.raw_status or None}, found
 
     def columns(skip_rows: int = 0) -> Layout:
         return Layout({"operationId": Column("operationId", Kind.INTEGER), "status": Column("status", Kind.STRING)})
 
     state = StreamState.detached("s", bookmark)
-    run = StatusRun("s", list(jobs), "operationId", fetch, columns, state, limits or Limits())
+    run = StatusRun("s", list(jobs), "operationId", fetch, columns, state, limits or Limits(), statuses)
     log, error = play(run, bookmark)
     return log, message(error) if error else ""
 
@@ -343,6 +364,21 @@ def test_records_of_runs_up_to_the_first_open_one() -> None:
     assert (error, bookmark) == ("", at(1))
     log, _ = records({n: job(str(n)) for n in jobs}, bookmark)
     assert bookmarks(log) == [2, 3]
+
+
+def test_a_record_that_is_missing_holds_the_bookmark_only() -> None:
+    """Those behind it come all the same; the error names it at the end, whatever the statuses of the others."""
+    bookmark: dict[str, Any] = {}
+    log, error = records({1: job("1"), 2: NotFoundError("no 2 (operation_ids)"), 3: job("3")}, bookmark)
+    assert [row["operationId"] for entry in log if entry[0] == "rows" for row in entry[1]] == [1, 3]
+    assert (bookmarks(log), error) == ([1], "NotFoundError: no 2 (operation_ids)")
+
+
+def test_a_configured_status_ends_a_record() -> None:
+    """The bookmark passes a run whose word the configuration explains."""
+    odd = job("1", Status.UNKNOWN, raw_status="Archived")
+    assert bookmarks(records({1: odd}, {}, statuses=Statuses.configured({"archived": "completed"}))[0]) == [1]
+    assert bookmarks(records({1: odd}, {})[0]) == []
 
 
 def test_a_record_that_does_not_fit_counts_against_the_limit() -> None:

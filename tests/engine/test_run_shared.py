@@ -19,7 +19,7 @@ from tap_exports.engine.read.members import AssetReader, JobReader, Reader, Reco
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.archived import ArchiveRun
 from tap_exports.engine.run.shared import SharedJobs
-from tap_exports.errors import JobFailedError, JobLostError, LostReplyError
+from tap_exports.errors import AuthError, JobFailedError, JobLostError, LostReplyError
 from tests.engine.archives import zipped
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import Files, Log, ScriptedApi, message, play, receipts
@@ -254,6 +254,38 @@ def test_a_job_lost_while_it_is_read_is_asked_for_again_once(tmp_path: Path) -> 
     log, error = stage.play("records")["records"]
     assert ({row["job_id"] for row in rows(log)}, error) == ({"j2"}, None)
     assert receipts(log) == [("receipt", "j1", "lost", 0), ("receipt", "j2", "completed", 3)]
+
+
+def test_a_detached_job_in_place_of_a_lost_one_is_left_to_the_next_run(tmp_path: Path) -> None:
+    """It runs, which is no failure: the next run reads it."""
+    jobs, opens = [Job("j1", Status.PENDING), Job("j2", Status.PENDING, "pending")], {"j1": [JobLostError("gone")]}
+    bookmark: dict[str, Any] = {}
+    api = ArchiveApi(jobs, opens=opens)
+    played = []
+    for _ in range(3):
+        stage = Stage(tmp_path, api, {"j2": zipped(YAML)}, bookmark=bookmark, detach=True)
+        played.append(stage.play("records")["records"])
+    assert [error for _, error in played] == [None] * 3
+    assert [receipts(log) for log, _ in played] == [
+        [],
+        [("receipt", "j1", "lost", 0)],
+        [("receipt", "j2", "completed", 3)],
+    ]
+    assert (len(rows(played[2][0])), open_jobs(bookmark)) == (3, [])
+
+
+@pytest.mark.parametrize(("poll", "status"), [(JobLostError("gone"), "lost"), (Job("j1", Status.RUNNING), "stalled")])
+def test_the_receipt_of_a_job_that_was_replaced_comes_once(tmp_path: Path, poll: Any, status: str) -> None:  # noqa: ANN401 - of `ScriptedApi`
+    """Whichever streams wait for it, and whatever becomes of the creation in its place."""
+    bookmark: dict[str, Any] = {}
+    told = []
+    api = ArchiveApi([Job("j1", Status.PENDING), AuthError("no"), Job("j2", Status.PENDING)], {"j1": [poll]})
+    for _ in range(3):
+        played = Stage(tmp_path, api, {"j2": zipped(YAML)}, bookmark=bookmark).play("exports", "sections")
+        told.append([entry for log, _ in played.values() for entry in receipts(log)])
+    assert [entry for run in told for entry in run if entry[1] == "j1"] == [("receipt", "j1", status, 0)]
+    assert told[2][0][1:3] == ("j2", "completed")
+    assert open_jobs(bookmark) == []
 
 
 @pytest.mark.parametrize("polls", [{}, {"j1": [JobLostError("gone")]}])

@@ -173,8 +173,8 @@ def test_a_job_that_fails_leaves_its_window_open(tmp_path: Path) -> None:
         failed = tap(tmp_path, config(box))
         second = tap(tmp_path, config(box), state=failed.states[-1]).succeeded()
         assert box.spend()["exelensia"] == {"jobs_created": 2}
-    message = f'{ROWS} {START}…{END}, job {OURS}: ended as "FAILED"; the window stays open, the next run asks again'
-    assert failed.errors[0] == message
+    message = f'{ROWS} {START}…{END}, job {OURS}: ended as "FAILED"; the window stays open, the next run asks again, '
+    assert failed.errors[0] == f"{message}max_window_days makes windows smaller"
     assert (failed.code, receipts(failed), failed.records[ROWS]) == (1, [(OURS, "failed", 0)], [])
     assert "replication_key_value" not in bookmark(failed)
     assert len(second.records[ROWS]) == 40
@@ -212,15 +212,24 @@ def test_a_configured_status_is_what_it_says(tmp_path: Path) -> None:
     assert 'ended as "ARCHIVED"; the window stays open, the next run asks again' in ran.errors[0]
 
 
-def test_409_on_a_completed_job_stops_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    """The list said completed, so this is not polled on; the same job is read later."""
+def test_409_on_a_completed_job_is_looked_at_again(tmp_path: Path) -> None:
+    """The list said completed, and another replica that it is not: the same job is read in the same run."""
     with sandbox(faults=fault({"status": 409}, path="*/download", nth=1)) as box:
-        ran = tap(tmp_path, config(box))
-        second = tap(tmp_path, config(box), state=ran.states[-1]).succeeded()
+        ran = tap(tmp_path, config(box)).succeeded()
         assert box.spend()["exelensia"] == {"jobs_created": 1}
-    assert (ran.code, open_jobs(ran), ran.records[ROWS]) == (1, [OURS], [])
-    assert "409 Conflict" in ran.errors[0]
-    assert job_ids(second) == [OURS]
+    assert job_ids(ran) == [OURS]
+
+
+def test_409_on_a_completed_job_for_ever_takes_another_job(tmp_path: Path) -> None:
+    """It is read twice, each time with a message; the third run reads the one in its place."""
+    with sandbox(faults=fault({"status": 409}, path=f"*/{OURS}/download")) as box:
+        given = {**config(box), "job_grace_seconds": 0}
+        first = tap(tmp_path, given)
+        second = tap(tmp_path, given, state=first.states[-1])
+        third = tap(tmp_path, given, state=second.states[-1]).succeeded()
+        assert box.spend()["exelensia"] == {"jobs_created": 2}
+    assert [(ran.code, "409 Conflict" in ran.errors[0]) for ran in (first, second)] == [(1, True)] * 2
+    assert len(third.records[ROWS]) == 40
 
 
 @pytest.mark.parametrize(("action", "found"), [({"lose_reply": True}, True), ({"reset": True}, False)])

@@ -137,7 +137,7 @@ def test_errors_that_vanished_unread_stop_their_stream_once(tmp_path: Path) -> N
     with sandbox() as box:
         _, proven, ended = crashed(tmp_path, box)
         box.clock.advance(25 * 3600)
-        lost = tap(tmp_path, ended, state=proven)
+        lost = tap(tmp_path, {**ended, "job_grace_seconds": 0}, state=proven)
         tap(tmp_path, ended, state=lost.states[-1]).succeeded()
     assert lost.code == 1
     assert "its rows are lost; to load them, set the bookmark of the leading stream back" in lost.errors[0]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tap_exports.engine.model import Job, Request
+from tap_exports.errors import TapError
 
 LOST = "lost"  # in a receipt: the provider no longer knew the job
 STALLED = "stalled"  # in a receipt: the job was discarded since it made no progress
+UNUSED = "unused"  # in a receipt: the job that it replaced completed first
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,9 @@ class Outcome:
         wait_seconds: From the start of its creation, or from re-attaching, to its end.
         attempts: Jobs that were created for this request in this run.
         lost: The job that was discarded while it was polled and that this one replaces, or None.
-        lost_as: The status of its receipt: `lost` or `stalled`.
+        lost_as: The status of its receipt: `lost`, `stalled` or `unused`.
         resubmitted: Whether this job replaces a discarded one; a second loss stops the window.
+        error: Why there is no job in place of the discarded one; `job` is that one then.
     """
 
     request: Request
@@ -51,6 +54,7 @@ class Outcome:
     lost: Job | None = None
     lost_as: str = LOST
     resubmitted: bool = False
+    error: TapError | None = None
 
 
 def describe(stream: str, job: Job, window: object) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from tap_exports.engine.jobs.outcome import LOST, Outcome
-from tap_exports.engine.ledger import Closed, Entry, StreamState
-from tap_exports.engine.model import Job, Request
+from tap_exports.engine.jobs.outcome import LOST, STALLED, UNUSED, Outcome
+from tap_exports.engine.ledger import Closed, Entry, Progress, StreamState
+from tap_exports.engine.model import Job, Request, Status
+from tap_exports.errors import JobStalledError, TapError
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Pursuit:
         resubmitted: As in `Outcome`.
         requested_at: When the creation of the current job began.
         closed: Closed full exports of earlier runs, which must not be adopted.
+        is_free: Whether jobs cost nothing: a discarded one is used if it completes before the one in its place.
         created: Jobs created for the request in this run.
         lost: As in `Outcome`.
         lost_as: As in `Outcome`.
@@ -32,6 +34,7 @@ class Pursuit:
     resubmitted: bool
     requested_at: datetime
     closed: Closed
+    is_free: bool
     created: int = 0
     lost: Job | None = None
     lost_as: str = LOST
@@ -41,16 +44,79 @@ class Pursuit:
         """Return how many earlier runs found the job stalled."""
         return self.entry.stalls if self.entry else 0
 
+    @property
+    def progress(self) -> Progress | None:
+        """Return what the job of the ledger showed in earlier runs; None for one that was created in this run."""
+        return self.entry.progress if self.entry and not self.created else None
+
+    @property
+    def replaced(self) -> Job | None:
+        """Return the discarded job that the current one replaces, and that may still complete first; or None.
+
+        One that was adopted is let be: nobody knows whose it is, so that it must not be taken for a job of this tap.
+        """
+        if not self.is_free or (self.lost and self.entry and self.entry.adopted):
+            return None
+        if self.lost:
+            return self.lost
+        named = self.entry.replaces if self.entry and not self.created else None
+        return Job(named, Status.PENDING, data=self.request.params) if named else None
+
     def forget(self) -> None:
         """Remove the request from the ledger; only the journal may call it."""
         self.state.forget(self.request.fingerprint)
+
+    @property
+    def closed_ids(self) -> frozenset[str]:
+        """Return the ids of jobs of the same request that must not be adopted: another one was due in their place."""
+        named = (self.lost.id if self.lost else None, self.entry.replaces if self.entry else None)
+        return self.closed.ids | {job_id for job_id in named if job_id}
+
+    def intended(self) -> None:
+        """Put the intent into the ledger, with the job that it replaces; only the journal may call it."""
+        replaced = self.replaced
+        self.state.intend(self.request, self.requested_at)
+        self._note(replaced)
+
+    def opened(self, job: Job) -> None:
+        """Put a job into the ledger, with the one that it replaces; only the journal may call it."""
+        replaced = self.replaced
+        self.state.opened(self.request, job, self.requested_at)
+        self._note(replaced if replaced and replaced.id != job.id else None)
+
+    def _note(self, replaced: Job | None) -> None:
+        if replaced:
+            self.state.note_replaced(self.request.fingerprint, replaced.id)
+
+    def note_progress(self, progress: Progress) -> None:
+        """Record what the job shows; only the journal may call it."""
+        self.state.note_progress(self.request.fingerprint, progress)
 
     def note_stall(self) -> None:
         """Count this run as one that found the job stalled; only the journal may call it."""
         self.state.note_stall(self.request.fingerprint)
 
-    def outcome(self, job: Job, waited: float) -> Outcome:
+    def discard(self, job: Job, error: TapError) -> None:
+        """Drop a job that is lost or stalled; only the journal may call it.
+
+        One that stalled may end later, so that of a full export must never be adopted.
+        """
+        if isinstance(error, JobStalledError):
+            self.state.close(self.request, job)
+        else:
+            self.forget()
+        self.lost, self.resubmitted = replace(job, reason=error.message), True
+        self.lost_as = STALLED if isinstance(error, JobStalledError) else LOST
+
+    def return_to(self, job: Job, unused: Job) -> None:
+        """Take a discarded job that completed before the one in its place; only the journal may call it."""
+        self.state.close(self.request, unused)
+        self.state.opened(self.request, job, self.requested_at)
+        self.lost = replace(unused, reason=f"job {job.id}, in whose place it was created, completed first")
+        self.lost_as = UNUSED
+
+    def outcome(self, job: Job, waited: float, error: TapError | None = None) -> Outcome:
         """Return the outcome with the job as last seen, and the seconds that it took."""
         return Outcome(
-            self.request, job, self.requested_at, waited, self.created, self.lost, self.lost_as, self.resubmitted
+            self.request, job, self.requested_at, waited, self.created, self.lost, self.lost_as, self.resubmitted, error
         )

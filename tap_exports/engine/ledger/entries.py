@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tap_exports.engine.clock import from_text, to_text
-from tap_exports.engine.model import Request, Window
+from tap_exports.engine.model import Job, Request, Window
 
 VERSION = 2
 FIRST_VERSION = 1  # has no `proven` and no `stalls`; everything else is the same, so it is read as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a job last showed of its progress.
+
+    Attributes:
+        mark: Digest of its status and counts; another one means that it has moved.
+        since: When it was first seen like this.
+    """
+
+    mark: str
+    since: datetime
+
+    @classmethod
+    def of(cls, job: Job, since: datetime) -> Progress:
+        """Return the progress that a job shows."""
+        shown = repr((job.raw_status, job.progress, job.rows))
+        return cls(hashlib.sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()[:16], since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +47,9 @@ class Entry:
         stalls: Runs that found the job stalled.
         adopted: Whether it was there before this stream had STATE: nobody knows who created it, so it is never deleted.
         bad_reads: Reads that found bad contents.
+        progress: What the job last showed, or None.
+        replaces: Id of the job in whose place it was created, since that one was lost or stalled; None where it
+            replaces none, or where jobs cost money.
     """
 
     id: str | None
@@ -37,6 +60,8 @@ class Entry:
     stalls: int = 0
     adopted: bool = False
     bad_reads: int = 0
+    progress: Progress | None = None
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +98,7 @@ def entry_of(raw: Mapping[str, Any]) -> Entry:
     """Parse an entry of STATE."""
     bounds: Sequence[str | None] | None = raw.get("window")
     window = window_of(bounds) if bounds else None
+    shown = raw.get("progress")
     return Entry(
         raw.get("id"),
         text(raw["fingerprint"]),
@@ -82,6 +108,8 @@ def entry_of(raw: Mapping[str, Any]) -> Entry:
         raw.get("stalls", 0),
         bool(raw.get("adopted")),
         raw.get("bad_reads", 0),
+        Progress(text(shown[0]), from_text(shown[1])) if shown else None,
+        text(raw["replaces"]) if raw.get("replaces") else None,
     )
 
 
@@ -99,3 +127,24 @@ def raw_entry(request: Request, at: datetime) -> dict[str, Any]:
     """Return a request as an entry of STATE, without its id."""
     bounds = bounds_of(request.window) if request.window else None
     return {"fingerprint": request.fingerprint, "window": bounds, "requested_at": to_text(at)}
+
+
+def raw_of(entry: Entry) -> dict[str, Any]:
+    """Return an entry as STATE holds it, without the files of its job."""
+    bounds = bounds_of(entry.window) if entry.window else None
+    raw = {"fingerprint": entry.fingerprint, "window": bounds, "requested_at": to_text(entry.requested_at)}
+    progress = raw_progress(entry.progress) if entry.progress else None
+    more = {
+        "credits": entry.credits,
+        "stalls": entry.stalls or None,
+        "progress": progress,
+        "replaces": entry.replaces,
+        "adopted": entry.adopted or None,
+    }
+    known = {**raw, **{name: value for name, value in more.items() if value is not None}}
+    return known if entry.id is None else {"id": entry.id, **known}
+
+
+def raw_progress(progress: Progress) -> list[str]:
+    """Return progress as STATE holds it."""
+    return [progress.mark, to_text(progress.since)]

@@ -18,10 +18,13 @@ from tap_exports.engine.ledger.entries import (
     VERSION,
     Closed,
     Entry,
+    Progress,
     bounds_of,
     entry_of,
     others,
     raw_entry,
+    raw_of,
+    raw_progress,
     window_of,
 )
 from tap_exports.engine.model import Job, LocalFile, Request, Window
@@ -263,21 +266,44 @@ class StreamState:
         """Record that the first `rows` rows of a file were written."""
         self._files(job_id)[file.name] = {"etag": file.etag, "sha256": file.sha256, "rows": rows}
 
-    def note_bad_read(self, fingerprint: str, allowed: int) -> None:
-        """Count a read of a job that found bad bytes; discard the job after `allowed` bad reads."""
-        for job in self._ledger()["jobs"]:
-            if job["fingerprint"] == fingerprint:
-                job["bad_reads"] = job.get("bad_reads", 0) + 1
-                if job["bad_reads"] >= allowed:
-                    self.forget(fingerprint)
-                    if job.get("window") is None:
-                        self._remember(job["id"])
+    def note_bad_read(self, fingerprint: str, allowed: int | None) -> None:
+        """Count a read of a job that found bad bytes; discard the job after `allowed` bad reads, None for never."""
+        for job in self._jobs(fingerprint):
+            job["bad_reads"] = job.get("bad_reads", 0) + 1
+            if allowed is not None and job["bad_reads"] >= allowed:
+                self.forget(fingerprint)
+                if job.get("window") is None:
+                    self._remember(job["id"])
 
     def note_stall(self, fingerprint: str) -> None:
         """Count a run that found the job of a request stalled."""
-        for job in self._ledger()["jobs"]:
-            if job["fingerprint"] == fingerprint:
-                job["stalls"] = job.get("stalls", 0) + 1
+        for job in self._jobs(fingerprint):
+            job["stalls"] = job.get("stalls", 0) + 1
+
+    def note_progress(self, fingerprint: str, progress: Progress) -> None:
+        """Record what the job of a request last showed, so that the next run knows for how long it has not moved."""
+        for job in self._jobs(fingerprint):
+            job["progress"] = raw_progress(progress)
+
+    def note_replaced(self, fingerprint: str, job_id: str) -> None:
+        """Record the job in whose place that of a request was created, or is about to be."""
+        intents = [raw for raw in self._ledger().get("intents", ()) if raw["fingerprint"] == fingerprint]
+        for raw in [*self._jobs(fingerprint), *intents]:
+            raw["replaces"] = job_id
+
+    def copy_entry(self, entry: Entry) -> None:
+        """Record an entry of another copy of this state in place of that of the same request."""
+        ledger = self._ledger()
+        known: dict[str, Any] = next((job for job in ledger["jobs"] if job["id"] == entry.id), {"files": {}})
+        self.forget(entry.fingerprint)
+        if entry.id is None:
+            ledger["intents"] = [*ledger.get("intents", ()), raw_of(entry)]
+        else:
+            ledger["jobs"] = [*ledger["jobs"], {**known, **raw_of(entry)}]
+
+    def _jobs(self, fingerprint: str) -> list[dict[str, Any]]:
+        """Return the jobs of a request for a change, which is recorded in `changes`."""
+        return [job for job in self._ledger()["jobs"] if job["fingerprint"] == fingerprint]
 
     # Deletion in two phases
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from tap_exports.engine import decode
@@ -12,7 +12,7 @@ from tap_exports.engine.clock import Clock
 from tap_exports.engine.http.whole import COUNTED, UNPROVEN, WholeList
 from tap_exports.engine.jobs import Outcome, describe
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import OPERATION_ID, Checkpoint, Event, Job, Page, Proven, Reject, Rejected, Row, Rows
+from tap_exports.engine.model import OPERATION_ID, Event, Job, Page, Proven, Reject, Rejected, Rows
 from tap_exports.engine.read.files import Layouts
 from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.errors import CountError
@@ -91,42 +91,3 @@ def check_list(found: WholeList, limits: Limits) -> bool:
     if limits.verify_counts != "off":
         LOGGER.warning("%s", message)
     return False
-
-
-@dataclass(slots=True)
-class StatusRun:
-    """One record per configured job; the bookmark never moves past a job that is not terminal."""
-
-    stream: str
-    job_ids: Sequence[int]
-    replication_key: str
-    fetch: Callable[[int], tuple[Row, Job]]
-    layout: Layouts
-    state: StreamState
-    limits: Limits = field(default_factory=Limits)
-
-    def start(self) -> None:
-        """Do nothing: no job is created, so nothing can be requested ahead."""
-
-    def events(self) -> Iterator[Event]:
-        """Yield one record per job above the bookmark, ascending.
-
-        Raises:
-            TapError: A record cannot be read; the bookmark stays at the last terminal record that was written.
-        """
-        bookmark, held, tally = self.state.number, False, Tally()
-        numbers = sorted({i for i in self.job_ids if bookmark is None or i > bookmark})
-        for row, number in enumerate(numbers, 1):
-            record, job = self.fetch(number)
-            for item in decode.conform([record], self.layout(), row, self.stream):
-                yield self._rejected(job, item, tally) if isinstance(item, Reject) else item
-            held = held or not job.status.is_terminal
-            if not held:
-                self.state.advance(self.replication_key, number)
-                yield Checkpoint()
-        if not held:
-            yield Proven()
-
-    def _rejected(self, job: Job, reject: Reject, tally: Tally) -> Rejected:
-        tally.reject(self.stream, reject, self.limits)
-        return Rejected(job.id, reject)

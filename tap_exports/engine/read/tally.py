@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.jobs import Outcome
@@ -142,6 +142,18 @@ def _too_many(stream: str, reject: Reject, count: int, limits: Limits) -> Reject
         f"{stream}: {where}: {reject.message}; {count} rows rejected, allowed are {limits.rejects_max_count} "
         f"(rejects_max_count) or a share of {limits.rejects_max_ratio} (rejects_max_ratio)"
     )
+
+
+def discarded(outcome: Outcome) -> Iterator[Receipt]:
+    """Yield the receipt of the job that was discarded while it was polled, if there is one.
+
+    Raises:
+        TapError: There is no job in its place.
+    """
+    if outcome.lost:
+        yield receipt(replace(outcome, job=outcome.lost), Tally(), outcome.lost_as)
+    if outcome.error:
+        raise outcome.error
 
 
 def receipt(

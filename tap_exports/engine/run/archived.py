@@ -59,19 +59,27 @@ class ArchiveRun:
 
     def _read(self, job: SharedJob) -> Generator[Event, None, bool]:
         """Yield the rows of a job; return whether they are all."""
-        outcome = yield from self.shared.wait(job)
-        if not outcome.job.status.is_terminal:
-            LOGGER.info("%s: job %s is left to the next run", self.stream, outcome.job.id)
+        yield from self.shared.wait(job)
+        if self._is_left(job):
             return False
         if not self.reader.takes_failed:
             self.shared.refuse_failed(job)
         began = self.shared.clock.monotonic()
         if self.reader.needs_archive(self.shared.inventory(job)):
             yield from self.shared.fetch(job)
+            if self._is_left(job):
+                return False
         is_whole = yield from self._rows(job)
         job.tally.read_seconds += self.shared.clock.monotonic() - began
         self.shared.refuse_failed(job)
         return is_whole and job.tally.agrees
+
+    def _is_left(self, job: SharedJob) -> bool:
+        """Return whether a job still runs, so that the next run reads it."""
+        ended = job.outcome.job
+        if not ended.status.is_terminal:
+            LOGGER.info("%s: job %s is left to the next run", self.stream, ended.id)
+        return not ended.status.is_terminal
 
     def _rows(self, job: SharedJob) -> Generator[Event, None, bool]:
         """Yield the rows of a job and count them; return whether they are all."""

@@ -16,19 +16,10 @@ from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Receipt, Re
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, receipt
-from tap_exports.engine.run.created import READS_OF_ONE_JOB, Export
-from tap_exports.engine.run.failures import Failures
+from tap_exports.engine.run.created import Export
+from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
 from tap_exports.engine.run.listed import LONGEST_OPEN
-from tap_exports.errors import (
-    BadContentError,
-    CountError,
-    FileGoneError,
-    JobLostError,
-    RejectLimitError,
-    TapError,
-    TooFewRowsError,
-    TooOldError,
-)
+from tap_exports.errors import FileGoneError, JobLostError, RejectLimitError, TapError, TooOldError
 
 LOGGER = logging.getLogger("tap-exports.run")
 LOOKS = 3  # at a job that the list shows and that is not found
@@ -159,7 +150,7 @@ class CollectRun:
         if isinstance(error, (JobLostError, TooOldError)):
             age = self.clock.now() - (job.created_at or self.clock.now())
             return isinstance(error, TooOldError) or age >= timedelta(seconds=self.grace_seconds)
-        if not isinstance(error, (BadContentError, CountError, TooFewRowsError, RejectLimitError)):
+        if not isinstance(error, (*BAD_READS, RejectLimitError)):
             return False
         entry = self.state.entry(request.fingerprint)
         if entry and entry.bad_reads:

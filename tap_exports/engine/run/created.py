@@ -6,26 +6,26 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tap_exports.engine.api import Deletes, creation_costs
 from tap_exports.engine.clock import Clock, to_text
-from tap_exports.engine.jobs import LOST, Lifecycle, Outcome, describe
+from tap_exports.engine.jobs import LOST, Absence, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Proven, Request, Status
 from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.proof import Proof
-from tap_exports.engine.read.tally import Tally, receipt
+from tap_exports.engine.read.tally import Tally, discarded, receipt
 from tap_exports.engine.run.export import Export
-from tap_exports.engine.run.failures import Failures
+from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
 from tap_exports.engine.run.frontier import Frontier
 from tap_exports.engine.run.recall import recall
 from tap_exports.errors import (
     BadContentError,
-    CountError,
     FileGoneError,
     JobFailedError,
     JobLostError,
+    NotReadyError,
     RunEndingError,
     TapError,
     TooFewRowsError,
@@ -33,7 +33,6 @@ from tap_exports.errors import (
 )
 
 LOGGER = logging.getLogger("tap-exports.run")
-READS_OF_ONE_JOB = 2
 
 __all__ = ["Export", "ExportRun"]
 
@@ -58,7 +57,7 @@ class ExportRun:
     _waiting: deque[Request] = field(default_factory=deque)
     _running: deque[Future[Outcome]] = field(default_factory=deque)
     _left: set[str] = field(default_factory=set)  # fingerprints of what is due and not read whole
-    _renewed: set[str] = field(default_factory=set)  # fingerprints whose job was polled again since its file was gone
+    _absent: dict[str, Absence] = field(default_factory=dict)  # by fingerprint: jobs that are polled again
     _failures: Failures = field(init=False)
     _frontier: Frontier | None = field(init=False)
 
@@ -111,8 +110,7 @@ class ExportRun:
         """Yield the events of a job that ended; a failure is kept until the other windows are read."""
         try:
             outcome = future.result()
-            if outcome.lost:
-                yield receipt(replace(outcome, job=outcome.lost), Tally(), outcome.lost_as)
+            yield from discarded(outcome)
             if outcome.job.status.is_terminal:
                 yield from self._collect(outcome)
             else:
@@ -168,16 +166,14 @@ class ExportRun:
             read = proof.watched(self.reader.read(outcome, self.state, tally))
             yield from self.lifecycle.journal.along(read)
             is_whole = proof.required(describe(self.export.stream, outcome.job, outcome.request.window))
-        except JobLostError as error:
+        except (JobLostError, NotReadyError) as error:
             yield from self._ask_again(outcome, tally, error)
         except TooOldError as error:
             yield from self._replace(outcome, tally, error, Status.FAILED.value)
         except TooFewRowsError as error:
             yield from self._bear_few_rows(outcome, tally, error)
         except TapError as error:
-            yield receipt(outcome, tally, Status.FAILED.value, error.message)
-            yield from self._note_failed_read(outcome, error)
-            raise
+            yield from self._note_failed_read(outcome, tally, error)
         else:
             if is_whole and not outcome.job.is_capped:
                 self._left.discard(outcome.request.fingerprint)
@@ -194,18 +190,23 @@ class ExportRun:
             msg = f"{where}: the job has another {differs} than was asked for; its file is not read"
             raise BadContentError(msg)
 
-    def _ask_again(self, outcome: Outcome, tally: Tally, error: JobLostError) -> Iterator[Event]:
-        """Poll a job once more whose file is gone; if it is gone again, submit its window again, once.
+    def _ask_again(self, outcome: Outcome, tally: Tally, error: JobLostError | NotReadyError) -> Iterator[Event]:
+        """Poll a job again that a reader did not find; if it or its file is gone, submit its window again, once.
 
         Raises:
             JobLostError: It was submitted again already, or another job would cost money.
+            NotReadyError: It is completed, and cannot be read all the same.
         """
         request = outcome.request
-        if isinstance(error, FileGoneError) or request.fingerprint in self._renewed:
+        absence = self._absent.setdefault(request.fingerprint, self.lifecycle.absence(outcome.requested_at))
+        if isinstance(error, FileGoneError) or absence.is_gone(self.clock.monotonic()):
+            if isinstance(error, NotReadyError):
+                yield from self._note_failed_read(outcome, tally, error)
             yield from self._replace(outcome, tally, error, LOST)
             return
-        self._renewed.add(request.fingerprint)
-        self._running.appendleft(self.lifecycle.start(request, self.state, resubmitted=outcome.resubmitted))
+        pause = self.lifecycle.pause(absence)
+        future = self.lifecycle.start(request, self.state, resubmitted=outcome.resubmitted, pause=pause)
+        self._running.appendleft(future)
 
     def _replace(self, outcome: Outcome, tally: Tally, error: TapError, status: str) -> Iterator[Event]:
         """Discard a job with a receipt and submit its window again, once.
@@ -221,7 +222,7 @@ class ExportRun:
         LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
         self.state.close(request, outcome.job)
         yield Checkpoint()
-        self._renewed.add(request.fingerprint)
+        self._absent.pop(request.fingerprint, None)
         self._running.appendleft(self.lifecycle.start(request, self.state, resubmitted=True))
 
     def _bear_few_rows(self, outcome: Outcome, tally: Tally, error: TooFewRowsError) -> Iterator[Event]:
@@ -252,14 +253,24 @@ class ExportRun:
         yield Checkpoint()
         where = describe(self.export.stream, job, outcome.request.window)
         reason = f": {job.reason}" if job.reason else ""
-        msg = f'{where}: ended as "{job.raw_status}"{reason}; the window stays open, the next run asks again'
+        smaller = ", max_window_days makes windows smaller" if outcome.request.window else ""
+        then = f"the window stays open, the next run asks again{smaller}"
+        msg = f'{where}: ended as "{job.raw_status}"{reason}; {then}'
         raise JobFailedError(msg)
 
-    def _note_failed_read(self, outcome: Outcome, error: TapError) -> Iterator[Event]:
-        """Count a failed read of a job; after two, the ledger drops the job and the next run creates a new one."""
-        if isinstance(error, (BadContentError, CountError)):
-            self.state.note_bad_read(outcome.request.fingerprint, READS_OF_ONE_JOB)
+    def _note_failed_read(self, outcome: Outcome, tally: Tally, error: TapError) -> Iterator[Event]:
+        """Count a failed read of a job; after two, the ledger drops the job and the next run creates a new one.
+
+        Raises:
+            TapError: The error; with the way out, where another job would cost money.
+        """
+        yield receipt(outcome, tally, Status.FAILED.value, error.message)
+        if isinstance(error, BAD_READS):
+            allowed = READS_OF_ONE_JOB if self.lifecycle.may_replace else None
+            self.state.note_bad_read(outcome.request.fingerprint, allowed)
             yield Checkpoint()
+            self.lifecycle.refuse_to_pay_again(error)
+        raise error
 
     def _prove(self, outcome: Outcome, tally: Tally) -> Iterator[Event]:
         """Move the bookmark over a window whose rows are all written, then close its job.

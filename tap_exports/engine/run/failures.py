@@ -5,9 +5,21 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from tap_exports.errors import AuthError, ConfigError, PaymentError, TapError, TryAgainError
+from tap_exports.errors import (
+    AuthError,
+    BadContentError,
+    ConfigError,
+    CountError,
+    GuardError,
+    NotReadyError,
+    PaymentError,
+    TapError,
+    TryAgainError,
+)
 
 LOGGER = logging.getLogger("tap-exports.run")
+READS_OF_ONE_JOB = 2  # a job whose bytes were bad is read once more before it is discarded
+BAD_READS = (BadContentError, CountError, GuardError, NotReadyError)  # another job may give what this one did not
 OUTAGE = 3  # parts in a row that got no reply of success from the provider
 STREAM_WIDE = (AuthError, ConfigError, PaymentError)  # whatever part is asked for next would fail alike
 

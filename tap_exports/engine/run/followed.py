@@ -12,19 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tap_exports.engine.api import Polls
 from tap_exports.engine.changes import Changes
-from tap_exports.engine.clock import to_text
-from tap_exports.engine.jobs import Outcome
+from tap_exports.engine.clock import Clock, to_text
+from tap_exports.engine.jobs import Lifecycle, Outcome
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.ledger.seconds import WholeSeconds
 from tap_exports.engine.model import Checkpoint, Event, Job, Receipt, Request, Status
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally
-from tap_exports.engine.run.created import READS_OF_ONE_JOB
-from tap_exports.engine.run.failures import Failures
-from tap_exports.errors import BadContentError, CountError, JobLostError, RejectLimitError
+from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
+from tap_exports.errors import (
+    BadContentError,
+    FileGoneError,
+    JobLostError,
+    NotReadyError,
+    RejectLimitError,
+    TapError,
+)
 
 LOGGER = logging.getLogger("tap-exports.run")
 
@@ -68,19 +73,21 @@ class FollowRun:
         provider: The provider's name.
         stream: The stream's name.
         replication_key: The bookmark's name.
-        api: Polls a job.
+        lifecycle: Polls a job, and knows the status words of the configuration.
         reader: Reads this stream's file of a job.
         state: Its bookmark and ledger; the leader adds the jobs.
         leader: The leader's state; read only.
+        clock: Time and waiting.
     """
 
     provider: str
     stream: str
     replication_key: str
-    api: Polls
+    lifecycle: Lifecycle
     reader: FileReader
     state: StreamState
     leader: StreamState
+    clock: Clock
 
     def start(self) -> None:
         """Do nothing: the leader creates the jobs."""
@@ -89,7 +96,7 @@ class FollowRun:
         """Yield the rows of each job that the leader is done with, in the order of their windows.
 
         A job that the leader still holds is left to the next run, one that is gone is dropped, and so is one whose file
-        is bad in a second run; later ones are read.
+        was bad in two runs; later ones are read.
 
         Raises:
             TapError: The first job whose rows are lost, after all jobs; or what stopped the stream.
@@ -101,20 +108,35 @@ class FollowRun:
                 has_gap = True
                 continue
             try:
-                yield from self._collect(entry, has_gap=has_gap)
+                yield from self._collect_or_retry(entry, has_gap=has_gap)
             except JobLostError as error:
                 yield from self._let_go(entry)
                 if self._was_proven(entry):
                     failures.add(JobLostError(self._loss(entry, error)), more=False)
-            except (BadContentError, CountError, RejectLimitError) as error:
+            except (*BAD_READS, RejectLimitError) as error:
                 self.state.note_bad_read(entry.fingerprint, READS_OF_ONE_JOB)
                 yield Checkpoint()
-                failures.add(error, more=True)
-                has_gap = has_gap or not entry.bad_reads
+                stays = self.state.entry(entry.fingerprint) is not None
+                has_gap = has_gap or stays
+                failures.add(error if stays else BadContentError(self._loss(entry, error)), more=False)
         failures.end()
 
+    def _collect_or_retry(self, entry: Entry, *, has_gap: bool) -> Iterator[Event]:
+        """Yield the rows of a job; if it is not found, look again for a while, since a 404 may pass."""
+        absence = self.lifecycle.absence(entry.requested_at)
+        while True:
+            try:
+                return (yield from self._collect(entry, has_gap=has_gap))
+            except (JobLostError, NotReadyError) as error:
+                if isinstance(error, FileGoneError) or absence.is_gone(self.clock.monotonic()):
+                    raise
+                LOGGER.info("%s: %s; looking again", self.stream, error)
+            self.clock.sleep(self.lifecycle.pause(absence))
+            yield from self.lifecycle.journal.pump()
+
     def _collect(self, entry: Entry, *, has_gap: bool) -> Iterator[Event]:
-        job = self.api.poll(Job(str(entry.id), Status.PENDING, created_at=entry.requested_at))
+        known = Job(str(entry.id), Status.PENDING, created_at=entry.requested_at)
+        job = self.lifecycle.statuses.applied(self.lifecycle.api.poll(known))
         if job.status is Status.COMPLETED:
             request = Request(self.provider, self.stream, {"job_id": job.id}, entry.window)
             outcome = Outcome(request, job, entry.requested_at, 0.0, 0)
@@ -144,7 +166,7 @@ class FollowRun:
         beyond = any(w.start and window.start and w.start <= window.start < w.end for w in self.leader.proven)
         return beyond or (proven is not None and proven >= window.end)
 
-    def _loss(self, entry: Entry, error: JobLostError) -> str:
+    def _loss(self, entry: Entry, error: TapError) -> str:
         where = f"{self.stream} {entry.window}, job {entry.id}"
         return f"{where}: {error.message}; its rows are lost; to load them, set the bookmark of the leading stream back"
 

@@ -6,17 +6,18 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tap_exports.engine.clock import Clock, to_text
-from tap_exports.engine.jobs import CLOCK_SKEW, Lifecycle, Outcome, describe
+from tap_exports.engine.jobs import Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Request, Status
 from tap_exports.engine.read.files import Reads
-from tap_exports.engine.read.pages import PageReader, StatusRun
+from tap_exports.engine.read.pages import PageReader
 from tap_exports.engine.read.proof import Proof
-from tap_exports.engine.read.tally import Tally, receipt
+from tap_exports.engine.read.tally import Tally, discarded, receipt
 from tap_exports.engine.run.failures import Failures
+from tap_exports.engine.run.records import StatusRun
 from tap_exports.errors import JobFailedError, RunEndingError, StateError, TapError
 
 __all__ = ["GivenRun", "PageReader", "Reads", "StatusRun"]
@@ -136,8 +137,7 @@ class GivenRun:
                 self._failures.add(error, more=bool(self._running))
 
     def _finish(self, outcome: Outcome) -> Iterator[Event]:
-        if outcome.lost:
-            yield receipt(replace(outcome, job=outcome.lost), Tally(), outcome.lost_as)
+        yield from discarded(outcome)
         if outcome.job.status.is_terminal:
             yield from self._collect(outcome)
             return
@@ -183,7 +183,7 @@ class GivenRun:
         self._advance(self.state.proven_numbers | {number})
         self._forget(job)
         if self._unanswered and job.created_at:
-            self._answered = self._answered or job.created_at >= self._unanswered.requested_at - CLOCK_SKEW
+            self._answered = self._answered or job.created_at >= self.lifecycle.earliest(self._unanswered.requested_at)
 
     def _advance(self, proven: set[int]) -> None:
         """Move the bookmark over the proven numbers below the first that is not, and keep those beyond it."""

@@ -21,9 +21,18 @@ from tap_exports.engine.jobs import LOST, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Event, Job, LocalFile, RemoteFile, Request, Row, Status
 from tap_exports.engine.read.files import Download
-from tap_exports.engine.read.tally import Limits, Tally, receipt
-from tap_exports.engine.run.created import READS_OF_ONE_JOB
-from tap_exports.errors import BadContentError, CountError, JobFailedError, JobLostError, LimitError, TapError
+from tap_exports.engine.read.tally import Limits, Tally, discarded, receipt
+from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB
+from tap_exports.errors import (
+    BadContentError,
+    CountError,
+    FileGoneError,
+    JobFailedError,
+    JobLostError,
+    LimitError,
+    NotReadyError,
+    TapError,
+)
 
 LOGGER = logging.getLogger("tap-exports.run")
 
@@ -53,6 +62,7 @@ class SharedJob:
         local: Its archive in the spool; None before the first fetch and after `release`.
         found: Result of the survey of the archive.
         error: The error of the first reader that failed.
+        told: Whether the receipt of a job that this one replaces was yielded.
     """
 
     request: Request
@@ -62,6 +72,7 @@ class SharedJob:
     local: LocalFile | None = None
     found: Survey | None = None
     error: TapError | None = None
+    told: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -122,8 +133,18 @@ class SharedJobs:
         return [SharedJob(request, self.lifecycle.start(request, state)) for request in self.requests]
 
     def wait(self, job: SharedJob) -> Generator[Event, None, Outcome]:
-        """Wait for a job's outcome and return it; yield the changes of STATE that other jobs make meanwhile."""
+        """Wait for a job's outcome and return it; yield the changes of STATE that other jobs make meanwhile.
+
+        The first stream that waits for a job yields the receipt of one that was lost or stalled, too.
+
+        Raises:
+            TapError: There is no job.
+        """
         yield from self.lifecycle.journal.until(job.future)
+        for each in discarded(job.outcome):
+            if not job.told:
+                job.told = True
+                yield each
         return job.outcome
 
     def inventory(self, job: SharedJob) -> Inventory:
@@ -136,25 +157,33 @@ class SharedJobs:
     def fetch(self, job: SharedJob) -> Iterator[Event]:
         """Download the archive unless it is in the spool; a job lost meanwhile is submitted again, once.
 
+        With `detach` the new job is left to the next run: then its outcome is not terminal.
+
         Raises:
             TapError: The download failed, or the archive breaks a limit or differs from what the job declares.
         """
         if job.local is not None:
             return
         try:
-            self._fetch_or_retry(job)
+            yield from self._fetch_or_retry(job)
         except JobLostError as error:
             yield from self._ask_again(job, error)
-            self._fetch(job)
+            if job.outcome.job.status.is_terminal:
+                self.refuse_failed(job)
+                self._fetch(job)
 
-    def _fetch_or_retry(self, job: SharedJob) -> None:
-        """Download the archive; if the job is not found, look once more, since a 404 may pass."""
-        try:
-            self._fetch(job)
-        except JobLostError as error:
-            LOGGER.info("%s: %s; looking again", job.where, error)
-            self.clock.sleep(self.lifecycle.settings.poll_interval_seconds)
-            self._fetch(job)
+    def _fetch_or_retry(self, job: SharedJob) -> Iterator[Event]:
+        """Download the archive; if the job is not found, look again for a while, since a 404 may pass."""
+        absence = self.lifecycle.absence(job.outcome.requested_at)
+        while True:
+            try:
+                return self._fetch(job)
+            except (JobLostError, NotReadyError) as error:
+                if isinstance(error, FileGoneError) or absence.is_gone(self.clock.monotonic()):
+                    raise
+                LOGGER.info("%s: %s; looking again", job.where, error)
+            self.clock.sleep(self.lifecycle.pause(absence))
+            yield from self.lifecycle.journal.pump()
 
     def _fetch(self, job: SharedJob) -> None:
         local = self.download(self._remote(job), lambda: self._remote(job))
@@ -211,8 +240,8 @@ class SharedJobs:
         self.state().forget(job.request.fingerprint)
         yield Checkpoint()
         job.future = self.lifecycle.start(job.request, self.state(), resubmitted=True)
+        job.told = False
         yield from self.wait(job)
-        self.refuse_failed(job)
 
     def refuse_failed(self, job: SharedJob) -> None:
         """Raise unless a job completed.
@@ -245,7 +274,7 @@ class SharedJobs:
         yield receipt(outcome, job.tally, status.value, error.message if error else None, done_at)
         if not error or outcome.job.status is not Status.COMPLETED:
             self.state().forget(job.request.fingerprint)
-        elif isinstance(error, (BadContentError, CountError)) and not self.given:
+        elif isinstance(error, BAD_READS) and not self.given:
             self.state().note_bad_read(job.request.fingerprint, READS_OF_ONE_JOB)
         yield Checkpoint()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tap_exports import settings
+from tap_exports.engine.jobs import Statuses
 from tap_exports.engine.model import ROW, Column, Kind, Page, Request, Window
 from tap_exports.engine.run.numbered import GivenRun, PageReader, StatusRun
 from tap_exports.providers.cension import schemas
@@ -43,7 +44,8 @@ class Operations(EventStream):
     def make_run(self) -> Run:
         """Return a run over the configured numbers."""
         limits, fetch = settings.limits(self.config), self.api.operation
-        return StatusRun(self.name, self.numbers, "operationId", fetch, self.layout, self.ledger, limits)
+        statuses = Statuses.configured(self.config["cension"].get("statuses"))
+        return StatusRun(self.name, self.numbers, "operationId", fetch, self.layout, self.ledger, limits, statuses)
 
     def check_connection(self) -> None:
         """Read one run."""

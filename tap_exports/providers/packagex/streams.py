@@ -139,7 +139,8 @@ class ExportErrors(ExportRows):
             return Quiet(super().make_run())
         leader = StreamState(self.leader.name, self.leader.stream_state, self.tap.changes)
         key = str(self.replication_key)
-        return FollowRun(self.provider, self.name, key, self.api, self.reader(), self.ledger, leader)
+        clock = self.tap.clock
+        return FollowRun(self.provider, self.name, key, self.lifecycle, self.reader(), self.ledger, leader, clock)
 
 
 class ExportSanitized(ExportErrors):

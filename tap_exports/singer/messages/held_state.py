@@ -8,9 +8,8 @@ from copy import deepcopy
 from typing import Any
 
 from tap_exports.engine.changes import Changes
-from tap_exports.engine.ledger import Entry, StreamState
+from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.ledger.basis import BASIS
-from tap_exports.engine.model import Job, Request, Status
 
 Bookmarks = dict[str, Any]
 
@@ -87,7 +86,7 @@ class HeldState:
         state, live = StreamState.detached(stream, held), StreamState.detached(stream, now).entries
         for entry in live:
             if state.entry(entry.fingerprint) != entry:
-                _note(state, stream, entry)
+                state.copy_entry(entry)
         for entry in state.entries:
             if entry.id is None and entry not in live:
                 state.forget(entry.fingerprint)
@@ -114,27 +113,6 @@ class HeldState:
             for key in [key for key in live if key not in held]:
                 del live[key]
             live.update(held)
-
-
-class _Known(Request):
-    """A request of which only the fingerprint is known."""
-
-    __slots__ = ()
-
-    @property
-    def fingerprint(self) -> str:
-        """Return the fingerprint that the ledger holds."""
-        return str(self.params["fingerprint"])
-
-
-def _note(state: StreamState, stream: str, entry: Entry) -> None:
-    request = _Known("", stream, {"fingerprint": entry.fingerprint}, entry.window)
-    if entry.id is None:
-        state.intend(request, entry.requested_at)
-    else:
-        job = Job(entry.id, Status.PENDING, credits=entry.credits)
-        note = state.adopt if entry.adopted else state.opened
-        note(request, job, entry.requested_at)
 
 
 def _job_ids(state: StreamState) -> set[str]:

@@ -1,0 +1,170 @@
+"""Creation of jobs: intent, POST, and what follows where its outcome is unknown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from tap_exports.engine.api import Echoes, Finds, FreeToRepeat, Polls, Submits, TellsTime, creation_costs
+from tap_exports.engine.clock import Clock
+from tap_exports.engine.jobs import busy
+from tap_exports.engine.jobs.journal import Journal
+from tap_exports.engine.jobs.outcome import JobSettings, describe
+from tap_exports.engine.jobs.pursuit import Pursuit
+from tap_exports.engine.jobs.search import find_job
+from tap_exports.engine.jobs.statuses import Statuses
+from tap_exports.engine.ledger import Entry
+from tap_exports.engine.model import Job, Request
+from tap_exports.errors import StopError, TapError, is_outcome_unknown
+
+LOGGER = logging.getLogger("tap-exports.jobs")
+CLOCK_SKEW = timedelta(minutes=5)  # beyond what replies show of the provider's clock
+CREATIONS_PER_REQUEST = 3
+PAY_AGAIN = "`recreate_paid_jobs: true` allows another one, at its price"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """Creates the jobs of one provider, or finds those that it created; called in workers.
+
+    Attributes:
+        api: The provider's verbs.
+        journal: Takes the changes of STATE.
+        clock: Time and waiting.
+        settings: Intervals and limits.
+        statuses: Status words that the configuration explains.
+    """
+
+    api: Polls
+    journal: Journal
+    clock: Clock
+    settings: JobSettings
+    statuses: Statuses
+    _owners: dict[str, str] = field(default_factory=dict)
+
+    def own(self, entries: Iterable[Entry]) -> None:
+        """Take note of the jobs in the ledger: none of them answers another request."""
+        self._owners.update({entry.id: entry.fingerprint for entry in entries if entry.id})
+
+    def create(self, pursuit: Pursuit) -> Job:
+        """Create the job of a request.
+
+        Raises:
+            StopError: A reply was lost and the provider cannot tell whether a job exists, or three creations left none.
+        """
+        for _ in range(CREATIONS_PER_REQUEST):
+            pursuit.requested_at = self.clock.now()
+            with self.journal.creation(pursuit.intended, pursuit.forget):
+                if job := self._submit(pursuit):
+                    pursuit.created += not job.given
+                    return job
+        msg = f"{pursuit.request.stream}: {CREATIONS_PER_REQUEST} creations got no reply and left no job"
+        raise StopError(f"{msg}; the next run asks again")
+
+    def _submit(self, pursuit: Pursuit) -> Job | None:
+        """Send the creating request. A refusal removes the intent; after an unknown outcome the job is looked for."""
+        request = pursuit.request
+        try:
+            patience = self.settings.job_stall_timeout_seconds
+            job = self.statuses.applied(busy.submit(self._submits(), request, self.clock, patience))
+        except TapError as error:
+            if not is_outcome_unknown(error):
+                self.journal.commit(pursuit.forget)
+                raise
+            LOGGER.warning("%s: %s; looking for the job", request.stream, error)
+            return self.find(pursuit)
+        if not job.given:
+            self._refuse_other(pursuit, job)
+        return self._adopt(pursuit, job, "given" if job.given else "created")
+
+    def _refuse_other(self, pursuit: Pursuit, job: Job) -> None:
+        """Refuse a job that answers another request; the intent stays, so that the next run looks for the own one.
+
+        Raises:
+            StopError: The ledger holds it for another request, it was read in an earlier run, or its echo differs.
+        """
+        request = pursuit.request
+        where = describe(request.stream, job, request.window)
+        if self._owners.setdefault(job.id, request.fingerprint) != request.fingerprint:
+            msg = f"{where}: the creation was answered with the job of another window; nothing of it is read"
+            raise StopError(msg)
+        if job.created_at and job.id in pursuit.closed.ids:
+            msg = f"{where}: the creation was answered with a job of an earlier run; nothing of it is read"
+            raise StopError(msg)
+        if differs := self.contradiction(request, job):
+            msg = f"{where}: the creation was answered with a job of another {differs}; nothing of it is read"
+            raise StopError(msg)
+
+    def contradiction(self, request: Request, job: Job) -> str:
+        """Return what a job shows that differs from its request, or an empty string."""
+        return self.api.contradiction(request, job) if isinstance(self.api, Echoes) and not job.given else ""
+
+    def earliest(self, requested_at: datetime) -> datetime:
+        """Return the earliest creation, by the provider's clock, of a job whose creation began at an instant of ours.
+
+        A clock that is ahead makes no difference: the replies' `Date` and the jobs' may come from different machines.
+        """
+        behind = 0.0
+        if isinstance(self.api, TellsTime):
+            self.api.time.now()  # asks for a reply where there was none
+            behind = min(0.0, self.api.time.skew_seconds or 0.0)
+        return requested_at + timedelta(seconds=behind) - CLOCK_SKEW
+
+    def _submits(self) -> Submits:
+        if isinstance(self.api, Submits):
+            return self.api
+        msg = f"{type(self.api).__name__} cannot create jobs"
+        raise StopError(msg)
+
+    def find(self, pursuit: Pursuit, *, earlier: bool = False) -> Job | None:
+        """Find and adopt the job whose creation got no reply; None when another one may be created.
+
+        Args:
+            pursuit: The request.
+            earlier: Whether an earlier run sent the creating request.
+
+        Raises:
+            StopError: The job may exist, and the provider offers no way to find it or another one would cost money.
+        """
+        request, at = pursuit.request, pursuit.requested_at
+        if isinstance(self.api, FreeToRepeat):
+            LOGGER.info("%s: a second job costs nothing at %s, so one is created", request.stream, request.provider)
+            return None
+        if isinstance(self.api, Finds):
+            since = self.earliest(at)
+            since = max(since, pursuit.closed.created_at or since)
+            seconds = self.settings.lost_reply_search_seconds
+            if job := find_job(self.api, self.clock, request, since, pursuit.closed_ids, seconds):
+                return self._adopt(pursuit, self.statuses.applied(job), "found")
+        if not self._may_create_again(pursuit, earlier=earlier):
+            raise StopError(self._unknown(pursuit))
+        LOGGER.info("%s: %s has no such job, so none was created", request.stream, request.provider)
+        return None
+
+    def _may_create_again(self, pursuit: Pursuit, *, earlier: bool) -> bool:
+        """Return whether a job that was not found may be created again.
+
+        Where a job costs money its absence is certain only in a later run, once `job_grace_seconds` have passed.
+        """
+        finds, costs = isinstance(self.api, Finds), creation_costs(self.api)
+        if not costs or self.settings.recreate_paid_jobs:
+            return finds or self.settings.recreate_paid_jobs
+        age = (self.clock.now() - pursuit.requested_at).total_seconds()
+        return finds and earlier and age >= self.settings.job_grace_seconds
+
+    def _unknown(self, pursuit: Pursuit) -> str:
+        request, at = pursuit.request, pursuit.requested_at
+        how = "does not show it" if isinstance(self.api, Finds) else "offers no way to find it"
+        return (
+            f"{request.stream}: a job may have been created at {at:%Y-%m-%d %H:%M:%S} UTC, its reply was lost and "
+            f"{request.provider} {how}: nothing is created again; {PAY_AGAIN}. See docs/state.md, “Lost replies”"
+        )
+
+    def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Job:
+        request = pursuit.request
+        LOGGER.info("%s: job %s %s for %s", request.stream, job.id, how, request.window or "the full export")
+        self.journal.commit(partial(pursuit.opened, job))
+        return job

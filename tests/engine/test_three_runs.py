@@ -1,0 +1,333 @@
+"""P11: whatever goes wrong for ever, the third run in a row goes on, or names the setting that lets it.
+
+Each knot is played three times, an hour apart, with the STATE of the run before; docs/state.md lists them for users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_exports.engine.jobs import JobSettings, Journal, Lifecycle, Statuses
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Job, Page, Request, Status, Window
+from tap_exports.engine.read.pages import PageReader
+from tap_exports.engine.read.tally import Limits
+from tap_exports.engine.run.collected import CollectRun
+from tap_exports.engine.run.created import Export, ExportRun
+from tap_exports.engine.run.followed import FollowRun
+from tap_exports.engine.run.numbered import GivenRun
+from tap_exports.errors import (
+    AuthError,
+    BadContentError,
+    GuardError,
+    JobLostError,
+    LostReplyError,
+    NotReadyError,
+    PaymentError,
+    RefusedError,
+    RejectLimitError,
+    TryAgainError,
+    UnsafeUrlError,
+)
+from tests.engine.fakes import FakeClock
+from tests.engine.scripted import (
+    CollectingApi,
+    Files,
+    FindingApi,
+    Log,
+    Run,
+    ScriptedApi,
+    at,
+    job,
+    layout,
+    lifecycle,
+    play,
+    reader,
+    receipts,
+    values,
+)
+
+GONE, LOST_REPLY, HTML = JobLostError("404"), LostReplyError("no reply"), BadContentError("HTML")
+PENDING, SECOND, THIRD = (job(f"j{number}", Status.PENDING) for number in (1, 2, 3))
+RUNNING, ODD = job(status=Status.RUNNING), job(status=Status.UNKNOWN, raw_status="archived")
+FILES: Mapping[str, bytes | Exception] = {f"j{number}": b"a\n1\n" for number in (1, 2, 3)}
+QUICK = {"job_grace_seconds": 60, "job_stall_timeout_seconds": 600}
+START, UNTIL = at("2026-07-01"), at("2026-07-01T23:59:59.999Z")
+AGAIN = {"recreate_paid_jobs": True}
+Ends = tuple[str, str, str]
+
+
+class EchoingApi(FindingApi):
+    """Shows what a job was asked for; its first creation is answered with another job."""
+
+    def contradiction(self, request: Request, job: Job) -> str:
+        return str(job.data.get("differs", ""))
+
+
+class PaidApi(FindingApi):
+    costs = True
+
+
+class UnlistedApi(ScriptedApi):
+    costs = True
+
+
+@dataclass(frozen=True)
+class Knot:
+    """What goes wrong, and how three runs in a row end.
+
+    Attributes:
+        api: The provider, new for each test.
+        ends: A part of each run's message; empty where it ends well.
+        asked: Creations in all.
+        files: By job.
+        third: Settings that a user changes before the third run.
+        told: Receipts, as job and status.
+    """
+
+    api: Callable[[], ScriptedApi]
+    ends: Ends
+    asked: int = 1
+    files: Mapping[str, bytes | Exception] = field(default_factory=dict)
+    third: Mapping[str, Any] = field(default_factory=dict)
+    told: Sequence[str] = ()
+
+
+CREATED = {
+    "not readable for a minute": Knot(lambda: FindingApi([PENDING], {"j1": [*[GONE] * 5, job()]}), ("", "", "")),
+    "gone after it was seen": Knot(
+        lambda: FindingApi([PENDING, SECOND], {"j1": [RUNNING, GONE]}),
+        ("", "", ""),
+        2,
+        told=["j1 lost", "j2 completed"],
+    ),
+    "gone, and the creation in its place is refused": Knot(
+        lambda: FindingApi([PENDING, AuthError("401"), SECOND], {"j1": [RUNNING, GONE]}),
+        ("401", "", ""),
+        3,
+        told=["j1 lost", "j2 completed"],
+    ),
+    "gone twice": Knot(lambda: FindingApi([PENDING, SECOND, THIRD], {"j1": [GONE], "j2": [GONE]}), ("404", "", ""), 3),
+    "its file is gone": Knot(
+        lambda: FindingApi([PENDING, SECOND], opens={"j1": [GONE]}), ("", "", ""), 2, told=["j1 lost", "j2 completed"]
+    ),
+    "completed, and not ready to be read": Knot(
+        lambda: FindingApi([PENDING, SECOND], opens={"j1": [NotReadyError("409")]}), ("409", "409", ""), 2
+    ),
+    "bad bytes": Knot(lambda: FindingApi([PENDING, SECOND]), ("HTML", "HTML", ""), 2, {"j1": HTML}),
+    "a wrong count": Knot(
+        lambda: FindingApi([PENDING, SECOND], {"j1": [job(rows=9)]}), ("verify_counts", "verify_counts", ""), 2
+    ),
+    "a guard refuses it": Knot(
+        lambda: FindingApi([PENDING, SECOND]), ("min_rows", "min_rows", ""), 2, {"j1": GuardError("min_rows is 5")}
+    ),
+    "too many rejects": Knot(
+        lambda: FindingApi([PENDING]), ("rejects_max_count",) * 3, 1, {"j1": RejectLimitError("(rejects_max_count)")}
+    ),
+    "an address that may not be followed": Knot(
+        lambda: FindingApi([PENDING]), ("allow_private_hosts",) * 3, 1, {"j1": UnsafeUrlError("allow_private_hosts")}
+    ),
+    "hangs": Knot(
+        lambda: FindingApi([PENDING, SECOND], {"j1": [RUNNING]}),
+        ("job_stall_timeout_seconds", "", ""),
+        2,
+        told=["j1 stalled", "j2 completed"],
+    ),
+    "hangs, and the one in its place too": Knot(
+        lambda: FindingApi([PENDING, SECOND, THIRD], {n: [job(n, Status.RUNNING)] for n in ("j1", "j2")}),
+        ("job_stall_timeout_seconds", "job_stall_timeout_seconds", ""),
+        3,
+    ),
+    "a status that nobody knows": Knot(
+        lambda: FindingApi([PENDING, SECOND], {"j1": [ODD]}), ("exelensia.statuses", "", ""), 2
+    ),
+    "failed": Knot(
+        lambda: FindingApi([PENDING, SECOND], {"j1": [job(status=Status.FAILED)]}), ("max_window_days", "", ""), 2
+    ),
+    "the outcome of each creation is unknown": Knot(
+        lambda: FindingApi([*[LOST_REPLY] * 3, PENDING]), ("3 creations got no reply", "", ""), 4
+    ),
+    "a creation is refused": Knot(lambda: FindingApi([RefusedError("422", 422), PENDING]), ("422", "", ""), 2),
+    "a creation is answered with another job": Knot(
+        lambda: EchoingApi([job("j9", data={"differs": "start_date"}), PENDING]), ("another start_date", "", ""), 2
+    ),
+    "an outage": Knot(lambda: FindingApi([PENDING], {"j1": [TryAgainError("503")] * 2 + [job()]}), ("503", "503", "")),
+    "a paid job is gone": Knot(
+        lambda: PaidApi([PENDING, SECOND], {"j1": [GONE]}), ("recreate_paid_jobs",) * 2 + ("",), 2, third=AGAIN
+    ),
+    "a paid job hangs": Knot(
+        lambda: PaidApi([PENDING, SECOND], {"j1": [RUNNING]}),
+        ("job_stall_timeout_seconds", "recreate_paid_jobs", ""),
+        2,
+        third=AGAIN,
+    ),
+    "a paid job has bad bytes": Knot(
+        lambda: PaidApi([PENDING, SECOND]), ("recreate_paid_jobs", "recreate_paid_jobs", "HTML"), 1, {"j1": HTML}, AGAIN
+    ),
+    "a paid job's creation got no reply": Knot(lambda: PaidApi([LOST_REPLY, SECOND]), ("docs/state.md", "", ""), 2),
+    "a paid job's creation got no reply, and nobody lists it": Knot(
+        lambda: UnlistedApi([LOST_REPLY, SECOND]), ("recreate_paid_jobs",) * 2 + ("",), 2, third=AGAIN
+    ),
+    "a credit limit": Knot(
+        lambda: PaidApi([PaymentError("max_credits is 0")] * 2 + [PENDING]), ("max_credits",) * 2 + ("",), 3
+    ),
+}
+
+
+def three(
+    make: Callable[[FakeClock, dict[str, Any], Mapping[str, Any]], Run], third: Mapping[str, Any]
+) -> Iterator[tuple[Log, str, dict[str, Any]]]:
+    """Yield events, message and STATE of each of three runs."""
+    bookmark: dict[str, Any] = {}
+    clock = FakeClock(at("2026-07-03"))
+    for number in range(3):
+        log, error = play(make(clock, bookmark, {**QUICK, **(third if number == 2 else {})}), bookmark)
+        yield log, str(error or ""), bookmark
+        clock.advance(3600)
+
+
+def held(ends: Sequence[str], messages: Sequence[str]) -> bool:
+    """Return whether each run ended as told."""
+    return all(end in said and bool(end) == bool(said) for end, said in zip(ends, messages, strict=True))
+
+
+@pytest.mark.parametrize("name", CREATED)
+def test_three_runs_of_an_export(tmp_path: Path, name: str) -> None:
+    """A window of a job that the tap creates."""
+    knot = CREATED[name]
+    api, files = knot.api(), Files(tmp_path, {**FILES, **knot.files})
+    asked = Export("exelensia", "s", {}, "created_at", start=START, until=UNTIL)
+
+    def run(clock: FakeClock, bookmark: dict[str, Any], settings: Mapping[str, Any]) -> ExportRun:
+        state = StreamState.detached("s", bookmark)
+        return ExportRun(asked, lifecycle(api, clock, **settings), reader(api, files, clock), state, clock)
+
+    played = list(three(run, knot.third))
+    messages = [error for _, error, _ in played]
+    assert held(knot.ends, messages), messages
+    assert api.calls.count("submit") == knot.asked
+    assert ("1" in [value for log, *_ in played for value in values(log)]) == (knot.ends[2] == "")
+    told = [f"{job_id} {status}" for log, *_ in played for _, job_id, status, _ in receipts(log)]
+    assert not knot.told or told == knot.told
+
+
+# Runs that the configuration names ------------------------------------------------------------------------------------
+
+
+def pages_of(run: Job) -> Iterator[Page]:
+    return iter([Page([{"a": run.id}], total=1)])
+
+
+@pytest.mark.parametrize(
+    ("polls", "says", "way_out"),
+    [
+        ([job("10", Status.FAILED)], "on_failed_run: skip", {"on_failed": "skip"}),
+        ([GONE], "404", {"numbers": [5, 20]}),
+        ([job("10", Status.RUNNING)], "job_stall_timeout_seconds", {"numbers": [5, 20]}),
+        ([job("10", Status.UNKNOWN, raw_status="odd")], "cension.statuses", {"numbers": [5, 20]}),
+    ],
+)
+def test_three_runs_over_numbers(polls: list[Job | Exception], says: str, way_out: dict[str, Any]) -> None:
+    """A run that cannot be read holds the bookmark, not the runs behind it, until the user says what to do."""
+    api = ScriptedApi(polls={"10": polls})
+
+    def run(clock: FakeClock, bookmark: dict[str, Any], settings: Mapping[str, Any]) -> GivenRun:
+        more = dict(settings)
+        numbers, on_failed = more.pop("numbers", [5, 10, 20]), more.pop("on_failed", "stop")
+        state, read = StreamState.detached("s", bookmark), PageReader(pages_of, layout, Limits(), clock)
+        chased = lifecycle(api, clock, **more)
+        return GivenRun("s", "cension", numbers, "operationId", on_failed, None, chased, read, state, clock)
+
+    played = list(three(run, way_out))
+    assert held((says, says, ""), [error for _, error, _ in played])
+    assert [values(log) for log, *_ in played] == [["5", "20"], [], []]
+    assert played[-1][2]["replication_key_value"] == 20
+
+
+def test_three_runs_of_a_begin_without_a_reply() -> None:
+    """Nothing is begun again; the number of the run that was begun settles it."""
+    begin, api = Request("cension", "s", {"endpoint": "x"}), UnlistedApi([LOST_REPLY])
+
+    def run(clock: FakeClock, bookmark: dict[str, Any], settings: Mapping[str, Any]) -> GivenRun:
+        more = dict(settings)
+        numbers = more.pop("numbers", [])
+        api._polls = {"30": [job("30", created_at=at("2026-07-03"))]}
+        state, read = StreamState.detached("s", bookmark), PageReader(pages_of, layout, Limits(), clock)
+        chased = lifecycle(api, clock, **more)
+        return GivenRun("s", "cension", numbers, "operationId", "stop", begin, chased, read, state, clock)
+
+    played = list(three(run, {"numbers": [30]}))
+    assert held(("recreate_paid_jobs", "recreate_paid_jobs", ""), [error for _, error, _ in played])
+    assert (api.calls.count("submit"), values(played[-1][0])) == (1, ["30"])
+
+
+# Jobs of others -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bad", "opens", "says"),
+    [(HTML, {}, "HTML"), (b"", {"j1": [GONE]}, "404"), (b"", {"j1": [NotReadyError("409")]}, "409")],
+)
+def test_three_runs_over_jobs_of_others(tmp_path: Path, bad: Any, opens: Any, says: str) -> None:  # noqa: ANN401 - of `ScriptedApi`
+    """A job that cannot be read is passed in the second run, which says so; those behind it are read."""
+    jobs = [job(f"j{hour}", created_at=START + timedelta(hours=hour)) for hour in (1, 2)]
+    api, files = CollectingApi(jobs, opens=opens), Files(tmp_path, {**FILES, "j1": bad})
+
+    def run(clock: FakeClock, bookmark: dict[str, Any], settings: Mapping[str, Any]) -> CollectRun:
+        del settings
+        asked, read = Export("exelensia", "s", {}, "created_at", start=START), reader(api, files, clock)
+        return CollectRun(asked, api, read, StreamState.detached("s", bookmark), clock)
+
+    def unread(bookmark: str) -> list[Job]:
+        return [each for each in jobs if each.created_at and each.created_at > at(bookmark)]
+
+    runs = three(run, {})
+    messages, read = [], []
+    for log, error, bookmark in runs:
+        messages.append(error)
+        read += values(log)
+        api.jobs = unread(bookmark["replication_key_value"])
+    assert held((says, "it is passed", ""), messages), messages
+    assert read == ["1"]
+
+
+def test_a_follower_knows_the_words_of_the_configuration(tmp_path: Path) -> None:
+    """A job whose status the configuration explains is read, and not left to the next run for ever."""
+    clock, state = FakeClock(at("2026-07-03")), StreamState.detached("e", {})
+    state.opened(Request("packagex", "s", {}, Window(START, UNTIL)), job("j1"), START)
+    api = ScriptedApi(polls={"j1": [ODD]})
+    known = Statuses.configured({"ARCHIVED": "completed"})
+    chased = Lifecycle(api, Journal(), clock, JobSettings(), known)
+    read = reader(api, Files(tmp_path, FILES), clock)
+    follows = StreamState.detached("s", {})
+    run = FollowRun("packagex", "e", "created_at", chased, read, state, follows, clock)
+    assert values(play(run, {})[0]) == ["1"]
+    assert state.entries == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "opens", "ends"),
+    [(HTML, {}, ("HTML", "its rows are lost", "")), (b"", {"j1": [GONE]}, ("its rows are lost", "", ""))],
+)
+def test_three_runs_of_a_follower(tmp_path: Path, bad: Any, opens: Any, ends: Ends) -> None:  # noqa: ANN401 - of `ScriptedApi`
+    """A file of errors that cannot be read is given up once, with a message; the one behind it is read."""
+    api, files = ScriptedApi(opens=opens), Files(tmp_path, {**FILES, "j1": bad})
+    leader: dict[str, Any] = {"replication_key_value": "2026-07-03T00:00:00.000Z"}
+
+    def run(clock: FakeClock, bookmark: dict[str, Any], settings: Mapping[str, Any]) -> FollowRun:
+        state = StreamState.detached("e", bookmark)
+        for number in () if bookmark else (1, 2):
+            state.opened(Request("packagex", "s", {"n": number}, Window(START, UNTIL)), job(f"j{number}"), START)
+        follows = StreamState.detached("s", leader)
+        chased, read = lifecycle(api, clock, **settings), reader(api, files, clock)
+        return FollowRun("packagex", "e", "created_at", chased, read, state, follows, clock)
+
+    played = list(three(run, {}))
+    assert held(ends, [error for _, error, _ in played]), [error for _, error, _ in played]
+    assert [value for log, *_ in played for value in values(log)] == ["1"]
