@@ -119,7 +119,7 @@ SHARED = (
         "job_stall_timeout_seconds",
         th.IntegerType(minimum=1, maximum=YEAR_SECONDS),
         default=3600,
-        description="A job whose status and counts do not change for so long is stalled: its window fails",
+        description="A job whose status and counts do not change for so long, over runs, is stalled: its window fails",
     ),
     th.Property(
         "job_stalls_max",
@@ -137,7 +137,7 @@ SHARED = (
         "job_grace_seconds",
         th.IntegerType(minimum=0, maximum=YEAR_SECONDS),
         default=300,
-        description="A job that was created so recently and is not readable yet is pending, not lost",
+        description="A job that is missing is lost once so much has passed since it was created or last seen",
     ),
     th.Property(
         "lost_reply_search_seconds",

@@ -24,7 +24,11 @@ JOB = th.PropertiesList(
     th.Property("job_id", th.StringType, description="The provider's id of the job or run"),
     th.Property("stream", th.StringType, description="Stream that its rows went to"),
     th.Property("fingerprint", th.StringType, description="Digest of what was asked for"),
-    th.Property("status", th.StringType, description="How it ended: completed, failed, cancelled or timed_out"),
+    th.Property(
+        "status",
+        th.StringType,
+        description="How it ended: completed, failed, cancelled, timed_out; if discarded lost, stalled, unused",
+    ),
     th.Property("window_start", th.DateTimeType, description="First instant of its window, inclusive"),
     th.Property("window_end", th.DateTimeType, description="Last instant of its window, inclusive"),
     th.Property("requested_at", th.DateTimeType, description="When its creation began"),
