@@ -122,7 +122,8 @@ class CollectRun:
             if not (yield from self._may_pass(request, job, error)):
                 raise
             LOGGER.warning("%s: %s; job %s of others is passed", self.export.stream, error, job.id)
-            failures.add(error, more=False)
+            way = "it is passed, to read it set the bookmark back (docs/state.md)"
+            failures.add(type(error)(f"{error.message}; {way}"), more=False)
             return False
         yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
         return is_whole
