@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 import pyarrow as pa
 
+from tap_exports.engine.ledger.places import NOWHERE
 from tap_exports.errors import ConfigError, Terminated
 from tap_exports.singer.tap import explain
 from tap_exports.tap import TapExports
@@ -19,6 +20,7 @@ from tap_exports.tap import TapExports
 LOGGER = logging.getLogger("tap-exports")
 FAILED = 1
 INTERRUPTED = 130
+PROVEN = "the last STATE written holds what was proven"
 
 
 def command() -> NoReturn:
@@ -42,7 +44,7 @@ def run() -> int:
     try:
         code = TapExports.cli(standalone_mode=False)
     except Terminated as ending:
-        LOGGER.info("ended by signal or closed pipe; STATE holds what was proven")
+        LOGGER.info("ended by signal or closed pipe; %s; %s", PROVEN, _kept())
         return ending.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -58,12 +60,19 @@ def run() -> int:
     return code or _failures()
 
 
+def _kept() -> str:
+    """Return where the next run finds its jobs if the loader does not give out that STATE."""
+    tap = TapExports.current
+    place = tap.durable.name if tap else NOWHERE
+    return "jobs stand in no other place" if place == NOWHERE else f"its jobs are also in the ledger {place}"
+
+
 def _failures() -> int:
     tap = TapExports.current
     if tap is None or not tap.failures:
         return 0
     names = ", ".join(tap.failures)
-    _complain(f"{len(tap.failures)} of {len(tap.streams)} streams failed: {names}; STATE holds what was proven")
+    _complain(f"{len(tap.failures)} of {len(tap.streams)} streams failed: {names}; {PROVEN}")
     return FAILED
 
 

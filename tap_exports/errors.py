@@ -87,6 +87,10 @@ class StateError(StopError):
     """A STATE that cannot be read: malformed, or written by a newer version."""
 
 
+class LedgerError(StopError):
+    """The durable ledger is another run's, or cannot be read or written: nothing may be created."""
+
+
 class AuthError(StopError):
     """401 or 403: the message names the key and the scope.
 

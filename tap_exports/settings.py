@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tap_exports.errors import ConfigError
 JsonSchema = Mapping[str, Any]
 FIRST_YEAR, LAST_YEAR = 1900, 2199
 LONGEST_ECHO = 12  # characters of a wrong value that a message may show; keys are longer
+KEY_ROUNDS, KEY_DIGITS = 100_000, 16  # about 30 ms; what is left fits many keys
 NEAR = 0.6  # likeness to a setting that makes an unknown key a misspelt one
 _WORDS = "[a-z]{1,12}(_[a-z]{1,12}){0,6}"  # no credential looks so
 
@@ -139,6 +141,13 @@ def check_slugs(streams: Iterable[tuple[str, str]]) -> None:
             msg = f"config: {both} both become the stream {stream}; give one another name"
             raise ConfigError(msg)
         seen[stream] = name
+
+
+def account(provider: str, block: Mapping[str, Any], schema: JsonSchema) -> str:
+    """Return a digest of a provider's address and keys; slow to compute, so that no weak key can be found from it."""
+    salt = f"{provider} {block.get('api_url') or ''}".encode()
+    keys = "\n".join(secret_values(block, schema)).encode()
+    return hashlib.pbkdf2_hmac("sha256", keys, salt, KEY_ROUNDS).hex()[:KEY_DIGITS]
 
 
 def unknown_keys(config: Mapping[str, Any], schema: JsonSchema, path: str = "") -> Iterator[str]:

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
 from tap_exports.singer.tap import BaseTap
 from tests.process.mark import MARK, Guard, starts_processes
+
+STATE = tempfile.TemporaryDirectory(prefix="tap-exports-state-", ignore_cleanup_errors=True)
+_NUMBERS = count()
+
+
+@pytest.fixture(autouse=True)
+def own_ledgers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the durable ledgers of each test in a place of its own, which is made if a tap uses it."""
+    monkeypatch.setenv("XDG_STATE_HOME", f"{STATE.name}/{next(_NUMBERS)}")
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +29,7 @@ def own_logs() -> Iterator[None]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hold tests that are not known to start processes to starting none."""
+    os.environ["XDG_STATE_HOME"] = f"{STATE.name}/session"
     config.addinivalue_line("markers", f"{MARK}: starts processes; given to tests by what they use")
     config.pluginmanager.register(Guard())
 

@@ -248,6 +248,12 @@ SHARED = (
         description="Who downloads and converts in batch mode: `threads:N`, `dask:ADDRESS` or `module:factory`",
     ),
     th.Property(
+        "ledger",
+        WORD,
+        description="Where open jobs are kept beside STATE, which loaders give out late: a path, a URL of any storage, "
+        "or `none`; default: a file in the user's state directory",
+    ),
+    th.Property(
         "progress",
         th.StringType,
         allowed_values=["auto", "always", "never"],

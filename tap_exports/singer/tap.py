@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -23,15 +23,17 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http import Client, Transport
 from tap_exports.engine.jobs import Journal, Lifecycle, Statuses
+from tap_exports.engine.ledger.durable import DurableLedger
 from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
 from tap_exports.engine.workers import Workers
-from tap_exports.errors import AuthError, ConfigError, StopError, TapError, Terminated, UnreachableError
+from tap_exports.errors import AuthError, ConfigError, LedgerError, StopError, TapError, Terminated, UnreachableError
 from tap_exports.singer import inputs
 from tap_exports.singer.config import describe, plain
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
+from tap_exports.singer.streams.durable import open_ledger
 from tap_exports.singer.streams.kinds import EntryStream
 from tap_exports.singer.streams.reports import Reports
 from tap_exports.singer.streams.stream import EventStream
@@ -65,9 +67,11 @@ class BaseTap(Tap):
         self.reports = Reports(self, self.redactor)
         self.addresses: dict[str, str] = {}
         self.clock = SystemClock()
-        self.journal = Journal()
         self.changes = Changes()
+        self.durable = DurableLedger(lambda: self.state.setdefault("bookmarks", {}), self.changes)
+        self.journal = Journal(self.durable)
         self._started = False
+        self._refusal: LedgerError | None = None
         self._in_order: dict[str, Stream] = {}
         if kwargs.get("parse_env_config"):
             self._check_environment()
@@ -224,15 +228,29 @@ class BaseTap(Tap):
         return Lifecycle(api, self.journal, self.clock, settings.job_settings(self.config), statuses)
 
     def start_runs(self) -> None:
-        """Start the runs of all selected streams, so that their jobs run in parallel; later calls do nothing."""
+        """Start the runs of all selected streams, so that their jobs run in parallel; later calls do nothing.
+
+        Raises:
+            LedgerError: The durable ledger cannot be used, so that nothing is started.
+        """
+        if self._refusal:
+            raise self._refusal
         if self._started:
             return
+        selected = [s for s in self.streams.values() if isinstance(s, EventStream) and s.selected]
+        self._start_all(selected, EventStream.settle_state)  # nothing is taken over into STATE that is not settled
+        try:
+            open_ledger(self, self.durable, selected, self.config_jsonschema)
+        except LedgerError as error:
+            self._refusal = error
+            raise
         self._started = True
-        chosen = [s for s in self.streams.values() if isinstance(s, EventStream) and s.selected]
-        for begin in (EventStream.settle_state, EventStream.run):  # no run writes to STATE that is not settled
-            for stream in chosen:
-                if not stream.discovery_error and not stream.failed_start:
-                    self._start(stream, begin)
+        self._start_all(selected, EventStream.run)
+
+    def _start_all(self, streams: Iterable[EventStream], begin: Callable[[EventStream], object]) -> None:
+        for stream in streams:
+            if not stream.discovery_error and not stream.failed_start:
+                self._start(stream, begin)
 
     def _start(self, stream: EventStream, begin: Callable[[EventStream], object]) -> None:
         try:
@@ -244,7 +262,7 @@ class BaseTap(Tap):
         """Log a stream's error, once if it is that of a whole provider, and record it; other streams go on."""
         LOGGER.debug("%s failed", stream, exc_info=error)
         message = explain(error)
-        everywhere = isinstance(error, (AuthError, UnreachableError))
+        everywhere = isinstance(error, (AuthError, LedgerError, UnreachableError))
         if not everywhere or message not in self.failures.values():
             where = "" if everywhere or stream in message else f"{stream}: "
             LOGGER.error("%s%s", where, self.redactor.clean(message))
@@ -270,12 +288,15 @@ class BaseTap(Tap):
         with contextlib.suppress(Terminated, OSError, AttributeError):
             self.writer.resume()
             self.journal.end()
-            for _ in self.journal.settle(SETTLE_SECONDS):
-                pass
+            with contextlib.suppress(LedgerError):
+                for _ in self.journal.settle(SETTLE_SECONDS):
+                    pass
             if self._started:
                 for stream in self.state.get("bookmarks", {}):
                     self.changes.add(stream)  # serialise every bookmark again for the last STATE
                 self.write_state()
+        with contextlib.suppress(Terminated, LedgerError, OSError):
+            self.durable.close()
         if "spool" in self.__dict__:
             self.spool.close()
 

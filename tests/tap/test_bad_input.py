@@ -187,7 +187,7 @@ def test_bookmark_that_is_no_date(tmp_path: Path, sandbox: Boxes) -> None:
     ran = tap(tmp_path, exelensia(sandbox()), state=state)
     assert ran.errors == [
         "STATE of exelensia_files: replication_key_value is not an ISO 8601 date-time; fix or remove it",
-        "1 of 9 streams failed: exelensia_files; STATE holds what was proven",
+        "1 of 9 streams failed: exelensia_files; the last STATE written holds what was proven",
     ]
     assert ran.states[-1]["bookmarks"]["exelensia_files"] == state["bookmarks"]["exelensia_files"]
     assert ran.records["exelensia_results"] != []
@@ -203,7 +203,7 @@ def test_wrong_key(tmp_path: Path, sandbox: Boxes) -> None:
     refused(
         ran,
         "exelensia: 401: key setting `exelensia.api_key` was refused: Unauthorized",
-        f"7 of 9 streams failed: {', '.join(names)}; STATE holds what was proven",
+        f"7 of 9 streams failed: {', '.join(names)}; the last STATE written holds what was proven",
     )
     assert "a-wrong-key-of-mine" not in ran.stderr
     assert len(box.requests()) == 1
@@ -236,7 +236,7 @@ def test_no_such_schema(tmp_path: Path, sandbox: Boxes) -> None:
         1,
         [
             "exelensia_export_invoices: exelensia: no schema 0197-none (exports.schema_id) in the account of this key",
-            "1 of 9 streams failed: exelensia_export_invoices; STATE holds what was proven",
+            "1 of 9 streams failed: exelensia_export_invoices; the last STATE written holds what was proven",
         ],
     )
 
@@ -249,7 +249,7 @@ def test_no_such_export(tmp_path: Path, sandbox: Boxes) -> None:
         1,
         [
             "cension_export_companies: cension: no export 99999 (cension.exports.export_id) in the account of this key",
-            "1 of 5 streams failed: cension_export_companies; STATE holds what was proven",
+            "1 of 5 streams failed: cension_export_companies; the last STATE written holds what was proven",
         ],
     )
 
@@ -263,7 +263,8 @@ def test_no_such_operation(tmp_path: Path, sandbox: Boxes) -> None:
         [
             "cension_export_companies: cension: no operation 7 (operation_ids) in the account of this key",
             "cension_operations: cension: no operation 7 (operation_ids) in the account of this key",
-            "2 of 5 streams failed: cension_export_companies, cension_operations; STATE holds what was proven",
+            "2 of 5 streams failed: cension_export_companies, cension_operations; "
+            "the last STATE written holds what was proven",
         ],
     )
 
@@ -279,7 +280,7 @@ def test_unreachable_host(tmp_path: Path) -> None:
     refused(
         ran,
         f"exelensia: {host} cannot be reached after 2 attempts (connection refused): check `exelensia.api_url`",
-        f"6 of 8 streams failed: {', '.join(names)}; STATE holds what was proven",
+        f"6 of 8 streams failed: {', '.join(names)}; the last STATE written holds what was proven",
     )
 
 

@@ -21,7 +21,6 @@ from tap_exports.engine.model import Job, Request
 from tap_exports.errors import StopError, TapError, is_outcome_unknown
 
 LOGGER = logging.getLogger("tap-exports.jobs")
-CLOCK_SKEW = timedelta(minutes=5)  # beyond what replies show of the provider's clock
 CREATIONS_PER_REQUEST = 3
 PAY_AGAIN = "`recreate_paid_jobs: true` allows another one, at its price"
 

@@ -1,8 +1,8 @@
 """Changes of STATE that worker threads request and the main thread makes.
 
-A worker never touches the ledger: it hands a change over and waits until the main thread has made it and STATE was
-written. So an intent is in STATE before its POST and a job's id before its first poll (P2), whatever the number of
-workers.
+A worker never touches the ledger: it hands a change over and waits until the main thread has made it and the durable
+ledger and STATE were written. So both hold an intent before its POST and a job's id before its first poll (P2),
+whatever the number of workers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tap_exports.engine.model import Checkpoint
 from tap_exports.errors import RunEndingError
@@ -43,11 +43,40 @@ class _Change:
     done: threading.Event = field(default_factory=_unset)
 
 
-class Journal:
-    """Queue of changes from workers to the main thread; call each method only from the side that its section names."""
+class Durable(Protocol):
+    """What keeps intents and jobs beside STATE."""
 
-    def __init__(self) -> None:
+    def note_read(self, stream: str, fingerprint: str) -> None:
+        """Record that all rows of a job are written, before it leaves STATE."""
+
+    def write(self) -> None:
+        """Write what changed in STATE; on return it outlives the process.
+
+        Raises:
+            LedgerError: It cannot be written.
+        """
+
+
+class _Nothing:
+    """Keeps nothing beside STATE."""
+
+    def note_read(self, stream: str, fingerprint: str) -> None:
+        """Do nothing."""
+
+    def write(self) -> None:
+        """Do nothing."""
+
+
+class Journal:
+    """Queue of changes from workers to the main thread; call each method only from the side that its section names.
+
+    Args:
+        durable: Is written before STATE.
+    """
+
+    def __init__(self, durable: Durable | None = None) -> None:
         """Start empty."""
+        self._durable = durable or _Nothing()
         self._queue: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
         self._ending = threading.Event()
         self._unwritten: list[_Change] = []
@@ -90,6 +119,13 @@ class Journal:
                 raise RunEndingError(msg)
 
     # For the main thread
+
+    def note_read(self, stream: str, fingerprint: str) -> None:
+        """Record that all rows of a job are written; call it before the job leaves the stream's ledger.
+
+        A later run whose STATE does not show that reads the same job again.
+        """
+        self._durable.note_read(stream, fingerprint)
 
     def pump(self) -> Iterator[Checkpoint]:
         """Make all queued changes and yield one checkpoint for them; none when there are no changes."""
@@ -138,6 +174,7 @@ class Journal:
             change.make()
             self._unwritten.append(change)
         if self._unwritten:
+            self._durable.write()
             yield Checkpoint()
         while self._unwritten:
             self._release(self._unwritten.pop(0))

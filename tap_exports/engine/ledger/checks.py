@@ -45,7 +45,7 @@ def check(stream: str, bookmark: object) -> None:
         raise StateError(msg)
     _check_version(stream, ledger["version"])
     try:
-        _check_ledger(ledger)
+        check_entries(ledger)
     except (LookupError, TypeError, ValueError, AttributeError):
         msg = f"STATE of {stream} is malformed: bookmarks.{stream}.ledger holds an entry that cannot be read"
         raise StateError(msg) from None
@@ -70,8 +70,8 @@ def _check_version(stream: str, version: int) -> None:
         raise StateError(msg)
 
 
-def _check_ledger(ledger: Mapping[str, Any]) -> None:
-    """Parse every field of a ledger once.
+def check_entries(ledger: Mapping[str, Any]) -> None:
+    """Parse every field of a ledger once, in STATE or in the durable ledger.
 
     Raises:
         LookupError: Something is missing; TypeError, ValueError or AttributeError: something is of another type.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.model import Job, Request, Window
 
 VERSION = 2
+CLOCK_SKEW = timedelta(minutes=5)  # by which clocks may differ
 FIRST_VERSION = 1  # has no `proven` and no `stalls`; everything else is the same, so it is read as it is
 
 

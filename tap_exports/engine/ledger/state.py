@@ -6,7 +6,7 @@ method leaves it valid, and a caller that acts for a job must have STATE written
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -221,6 +221,29 @@ class StreamState:
             if raw["fingerprint"] == request.fingerprint:
                 raw["adopted"] = True
 
+    def take_over(self, raw: Mapping[str, Any]) -> bool:
+        """Record a job or an intent of the durable ledger; return False where STATE holds it, or a later one."""
+        found, known = entry_of(raw), self.entry(raw["fingerprint"])
+        if known and known.id == found.id:
+            self._raise_counts(raw)
+            return False
+        if known and (known.requested_at, known.id is not None) >= (found.requested_at, found.id is not None):
+            return False
+        self.forget(found.fingerprint)
+        ledger, taken = self._ledger(), {name: value for name, value in raw.items() if name != "read"}
+        if found.id is None:
+            ledger["intents"] = [*ledger.get("intents", ()), taken]
+        else:
+            ledger["jobs"] = [*ledger["jobs"], {**taken, "files": {}}]
+        return True
+
+    def _raise_counts(self, raw: Mapping[str, Any]) -> None:
+        for job in self._bookmark["ledger"]["jobs"]:
+            for name in ("bad_reads", "stalls"):
+                if job["fingerprint"] == raw["fingerprint"] and raw.get(name, 0) > job.get(name, 0):
+                    self._ledger()
+                    job[name] = raw[name]
+
     def forget(self, fingerprint: str) -> None:
         """Remove the job and the intent of a request, if there are any."""
         if "ledger" in self._bookmark:
@@ -235,20 +258,26 @@ class StreamState:
         at = ledger.get("closed_created_at")
         return Closed(frozenset(ledger.get("closed", ())), from_text(at) if at else None)
 
-    def close(self, request: Request, job: Job) -> None:
-        """Remove a proven or failed job; that of a full export is added to `closed`, so that it is never adopted."""
+    def close(self, request: Request, job: Job, kept: int = CLOSED_AT_ONE_INSTANT) -> None:
+        """Remove a proven or failed job; that of a full export is added to `closed`, so that it is never adopted.
+
+        Args:
+            request: What the job was created for.
+            job: The job.
+            kept: How many ids `closed` holds where the provider does not date its jobs.
+        """
         self.forget(request.fingerprint)
         if request.window is None:
             last = self.closed.created_at
-            self._remember(job.id)
+            self._remember(job.id, kept)
             if job.created_at and (last is None or job.created_at > last):
                 ledger = self._ledger()
                 ledger["closed_created_at"] = to_text(job.created_at)
                 ledger["closed"] = ledger["closed"][-CLOSED_KEPT:]
 
-    def _remember(self, job_id: str) -> None:
+    def _remember(self, job_id: str, kept: int = CLOSED_AT_ONE_INSTANT) -> None:
         ledger = self._ledger()
-        ledger["closed"] = [*ledger.get("closed", ()), job_id][-CLOSED_AT_ONE_INSTANT:]
+        ledger["closed"] = [*(i for i in ledger.get("closed", ()) if i != job_id), job_id][-kept:]
 
     def _drop_intent(self, fingerprint: str) -> None:
         ledger = self._ledger()

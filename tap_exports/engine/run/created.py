@@ -286,6 +286,7 @@ class ExportRun:
             self._frontier.prove(request.window)
         if self.export.delete_after_load and not self._is_adopted(request):
             self.state.delete_later(job.id)
+        self.lifecycle.journal.note_read(request.stream, request.fingerprint)
         self.state.close(request, job)
         LOGGER.info(
             "%s: job %s proven: %d rows, %d rejects, %d bytes",

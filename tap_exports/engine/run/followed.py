@@ -7,7 +7,7 @@ job once it has left the leader's ledger, and creates none itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,6 +63,14 @@ class LeadingState(WholeSeconds):
         super().opened(request, job, at)
         for follower in self._followers:
             follower.opened(request, job, at)
+
+    def take_over(self, raw: Mapping[str, Any]) -> bool:
+        """Record what the durable ledger holds and STATE does not; the followers then lack it as well."""
+        is_new = super().take_over(raw)
+        if is_new and raw.get("id") is not None:
+            for follower in self._followers:
+                follower.take_over(raw)
+        return is_new
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,9 @@ class GivenRun:
         number = int(job.id)
         self._left.discard(number)
         self._advance(self.state.proven_numbers | {number})
+        for entry in self.state.entries:
+            if entry.id == job.id:
+                self.lifecycle.journal.note_read(self.stream, entry.fingerprint)
         self._forget(job)
         if self._unanswered and job.created_at:
             self._answered = self._answered or job.created_at >= self.lifecycle.earliest(self._unanswered.requested_at)

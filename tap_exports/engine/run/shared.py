@@ -18,7 +18,7 @@ from tap_exports.engine.api import Opens, Polls
 from tap_exports.engine.archive import ArchiveLimits, Inventory, Survey, survey
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import LOST, Lifecycle, Outcome, describe
-from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.ledger import CLOSED_AT_ONE_INSTANT, StreamState
 from tap_exports.engine.model import Checkpoint, Event, Job, LocalFile, RemoteFile, Request, Row, Status
 from tap_exports.engine.read.files import Download
 from tap_exports.engine.read.tally import Limits, Tally, discarded, receipt
@@ -273,10 +273,17 @@ class SharedJobs:
         done_at = None if error else to_text(self.clock.now())
         yield receipt(outcome, job.tally, status.value, error.message if error else None, done_at)
         if not error or outcome.job.status is not Status.COMPLETED:
-            self.state().forget(job.request.fingerprint)
+            self._drop(job, outcome.job)
         elif isinstance(error, BAD_READS) and not self.given:
             self.state().note_bad_read(job.request.fingerprint, READS_OF_ONE_JOB)
         yield Checkpoint()
+
+    def _drop(self, job: SharedJob, ended: Job) -> None:
+        if self.given:
+            return
+        if ended.status is Status.COMPLETED:
+            self.lifecycle.journal.note_read(job.request.stream, job.request.fingerprint)
+        self.state().close(job.request, ended, max(CLOSED_AT_ONE_INSTANT, len(self.requests)))
 
 
 def _ended(future: Future[Outcome]) -> bool:

@@ -82,11 +82,21 @@ class ExportRows(PagedStream):
         del window
         return self.api.export(self.entry["export_id"])
 
+    @property
+    def begin(self) -> Request | None:
+        """Return the request that begins a run, or None."""
+        start = self.entry.get("start")
+        return Request("cension", self.name, start) if start else None
+
+    def orders(self) -> Sequence[Request]:
+        """Return the request that begins a run, if one is to be begun."""
+        return (self.begin,) if self.begin else ()
+
     def make_run(self) -> Run:
         """Return a run over the configured numbers, or over the whole export."""
         if not self.scoped:
             return super().make_run()
-        start, export_id = self.entry.get("start"), self.entry["export_id"]
+        export_id = self.entry["export_id"]
         reader = PageReader(
             lambda job: self.api.export(export_id, int(job.id)),
             self.layout,
@@ -100,7 +110,7 @@ class ExportRows(PagedStream):
             job_ids=self.numbers,
             replication_key="operationId",
             on_failed=self.entry.get("on_failed_run", "stop"),
-            begin=Request("cension", self.name, start) if start else None,
+            begin=self.begin,
             lifecycle=self.lifecycle,
             reader=self.guarded(reader),
             state=self.ledger,

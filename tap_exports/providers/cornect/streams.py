@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.decode import infer_columns
 from tap_exports.engine.jobs.budget import Budget
-from tap_exports.engine.model import Column, Page, Row, Window
+from tap_exports.engine.model import Column, Page, Request, Row, Window
 from tap_exports.engine.run.listed import ListRun, Pages
 from tap_exports.errors import ConfigError
 from tap_exports.providers.cornect import schemas
@@ -202,6 +202,10 @@ class ExportRows(SampledExportStream):
         if source == "list":
             return {"source_type": source, "list_id": self.entry["list_id"], "export_format": form}
         return {"source_type": source, "search_filters": self.entry["search_filters"], "export_format": form}
+
+    def orders(self) -> Sequence[Request]:
+        """Return the request, unless an existing export is read."""
+        return () if self.entry.get("export_id") else super().orders()
 
     def known_ids(self) -> Iterator[str]:
         """Yield the ids of the configuration and of the ledger."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Column, Kind
+from tap_exports.engine.model import Column, Kind, Request
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.run.followed import FollowRun, LeadingState, Quiet
 from tap_exports.errors import ConfigError
@@ -132,6 +132,10 @@ class ExportErrors(ExportRows):
     def keeps_jobs(self) -> bool:
         """Return True: the leader created them, and may be done with them."""
         return True
+
+    def orders(self) -> Sequence[Request]:
+        """Return nothing: the leading stream creates the jobs."""
+        return ()
 
     def make_run(self) -> Run:
         """Return a run over the leader's jobs, or in collect mode over those of others."""

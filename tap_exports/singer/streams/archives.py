@@ -46,6 +46,10 @@ class ArchiveStream(EventStream):
         """Return the reader that makes the stream's rows from a job and its archive."""
         raise NotImplementedError
 
+    def orders(self) -> Sequence[Request]:
+        """Return the requests of the shared jobs, unless existing ones are read."""
+        return () if self.shared.given else self.shared.requests
+
     def make_run(self) -> Run:
         """Return a run over the shared jobs."""
         return ArchiveRun(self.name, self.shared, self.reader())

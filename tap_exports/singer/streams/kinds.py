@@ -14,7 +14,7 @@ from tap_exports.engine.download import download
 from tap_exports.engine.http import fields
 from tap_exports.engine.http.transport import OpensUrls
 from tap_exports.engine.jobs import Statuses
-from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Row, Status, Window
+from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Request, Row, Status, Window
 from tap_exports.engine.read.files import FileReader, Reads
 from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.prefetch import Prefetch
@@ -226,6 +226,10 @@ class ExportStream(EntryStream):
     def params(self) -> Mapping[str, Any]:
         """Return the parameters that define the export, from the entry; a change of them creates a new job."""
         raise NotImplementedError
+
+    def orders(self) -> Sequence[Request]:
+        """Return the request of all windows, unless the jobs of others are read."""
+        return () if self.entry.get("mode") == "collect" else (Request(self.provider, self.name, self.params()),)
 
     def export(self) -> Export:
         """Return the request of the stream, from its entry and the shared settings."""

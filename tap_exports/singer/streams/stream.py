@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,7 +10,7 @@ from tap_exports.engine.api import HasAccount, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.convert.executors import executor_setting
 from tap_exports.engine.ledger import Basis, StreamState, basis_of
-from tap_exports.engine.model import Event
+from tap_exports.engine.model import Event, Request
 from tap_exports.engine.run import mismatch
 from tap_exports.errors import StopError
 from tap_exports.singer.messages.batch_settings import batch_settings
@@ -67,6 +67,10 @@ class EventStream(CatalogStream):
     def make_run(self) -> Run:
         """Return the engine's run of this stream."""
         raise NotImplementedError
+
+    def orders(self) -> Sequence[Request]:
+        """Return what the stream has the provider create, without windows; nothing where it creates no job."""
+        return ()
 
     def check_connection(self) -> None:
         """Make one request for `--test` that is free of charge and creates nothing."""
