@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from fsspec.implementations.memory import MemoryFileSystem
+
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http.session import Session
 from tap_exports.errors import RunEndingError, TapError, Terminated
@@ -22,11 +24,12 @@ from tests.simulation.exelensia import Exelensia
 from tests.simulation.jobs import FOREIGN, NEVER, Record
 from tests.simulation.oracle import is_settled
 from tests.simulation.played import History, Ran
-from tests.simulation.story import DAY, HOUR, Story
+from tests.simulation.story import DAY, HOUR, KILLED_LOADER, Story
 from tests.simulation.target import Pipe, Target
 from tests.simulation.threads import Clock, Deadlock, Killed, Scheduler, replaced, stand_ins
 from tests.simulation.world import BEGINNING, Endless, Json, Network, World
 
+LEDGER = "/ledger-of-a-history"
 MODELS: dict[str, type[Exelensia | Cornect]] = {"exelensia": Exelensia, "cornect": Cornect}
 CALM_RUNS = 3
 MOST_CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
@@ -42,9 +45,17 @@ def play(story: Story) -> History:
     world.provider = account
     account.records = [_record(i, *about) for i, about in enumerate(story.records, 1)]
     history = History(story, world, account, Target())
-    with _simulated(world), tempfile.TemporaryDirectory() as spool:
-        _play(history, {**story.config, "spool_dir": spool})
+    with _simulated(world), tempfile.TemporaryDirectory() as spool, _ledger() as ledger:
+        _play(history, {**story.config, "spool_dir": spool, "ledger": ledger})
     return history
+
+
+@contextlib.contextmanager
+def _ledger() -> Iterator[str]:
+    """Give the taps of one history a durable ledger in memory."""
+    MemoryFileSystem.store.pop(LEDGER, None)
+    yield f"memory:/{LEDGER}"
+    MemoryFileSystem.store.pop(LEDGER, None)
 
 
 def _record(number: int, at: float, late: float, kind: str) -> Record:
@@ -112,7 +123,11 @@ def _play(history: History, config: Json) -> None:
         history.began[number] = world.now
         ran = Ran(number, config)
         history.runs.append(ran)
+        before = copy.deepcopy(history.target)
         _run(history, ran, history.target.state(stale))
+        if world.trouble(KILLED_LOADER, number):
+            history.target.put_back(before)
+            world.tell("the loader kept nothing of this run")
         _tell(world, ran)
 
 

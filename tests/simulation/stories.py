@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.simulation.story import HOUR, Story
+from tests.simulation.story import HOUR, KILLED_LOADER, Story
 from tests.simulation.world import Json, Trouble
 
 FILTERS = {"countries": ["Norway"]}
@@ -66,6 +66,12 @@ STORIES = {
     "12.12 STATE is lost": _soon(exelensia(Trouble("older STATE", 2, 99), runs=2)),
     "12.12 STATE is lost while a job runs": _soon(
         exelensia(Trouble("job", 1, "is slow"), Trouble("SIGTERM", 1, 3), Trouble("older STATE", 2, 99), runs=2)
+    ),
+    "12.16 the loader is killed before it keeps anything": exelensia(
+        Trouble(KILLED_LOADER, 1), Trouble(KILLED_LOADER, 2), runs=2, entry={"max_window_days": 1}
+    ),
+    "12.16 tap and loader are killed while a paid job is read": cornect(
+        Trouble("kill", 1, ("message", 4)), Trouble(KILLED_LOADER, 1)
     ),
     "12.1 a job is not readable at once": exelensia(Trouble(LAG, 0, 3.0)),
     "12.1 a paid job is not readable at once": cornect(Trouble(LAG, 0, 3.0)),

@@ -13,6 +13,7 @@ HOUR, DAY = 3_600.0, 86_400.0
 PROVIDERS = ("exelensia", "cornect")
 FATES = ("fails", "hangs", "vanishes", "ends odd", "is odd for a while", "is slow")
 DOWNLOADS = ("is cut", "is a page", "is gone", "is one line of error")
+KILLED_LOADER = "the loader is killed before it keeps anything of run"
 MOST_RECORDS = 40
 PLAIN = {"job_wait": "wait", "max_concurrent_jobs": 4, "max_concurrent_requests": 1, "poll_interval_seconds": 2}
 
@@ -61,7 +62,7 @@ def draw(seed: int) -> Story:
     records = tuple((round(at, 3), chance.uniform(0, late), kind) for at, kind in zip(times, kinds, strict=True))
     settings, streams = _exelensia(chance) if provider == "exelensia" else _cornect(chance, count)
     kinds_of_trouble = _troubles(chance, provider, len(gaps), settings)
-    picked = tuple(t for t in kinds_of_trouble if chance.random() < 0.25)
+    picked = tuple(t for t in kinds_of_trouble if chance.random() < 0.25) + _of_loaders(seed, len(gaps))
     return Story(seed, provider, settings, streams, records, gaps, chance.choice((3, 5, 10, 100)), picked)
 
 
@@ -142,6 +143,12 @@ def _troubles(chance: random.Random, provider: str, runs: int, config: Json) -> 
     if provider == "exelensia":
         yield Trouble("provider's clock ahead by", 0, chance.choice((-600.0, -90.0, -2.0, 2.0, 90.0, 600.0)))
         yield from _of_others(chance, runs, config)
+
+
+def _of_loaders(seed: int, runs: int) -> tuple[Trouble, ...]:
+    """Return the runs whose loader was killed before it kept anything; drawn apart from the other troubles."""
+    chance = random.Random(f"{seed}/loader")  # noqa: S311 - a drawn history, not a secret
+    return tuple(Trouble(KILLED_LOADER, n) for n in range(1, runs + 1) if chance.random() < 0.15)
 
 
 def _of_others(chance: random.Random, runs: int, config: Json) -> Iterator[Trouble]:

@@ -56,6 +56,10 @@ class Target:
         elif kind == "STATE":
             self.states.append(message["value"])
 
+    def put_back(self, before: Target) -> None:
+        """Lose what came since a copy was made; what was activated meanwhile stays known."""
+        self.keys, self.tables, self.states = before.keys, before.tables, before.states
+
     def rows(self, stream: str) -> Iterator[Json]:
         """Yield the rows of a stream."""
         return (row for row, _ in self.tables.get(stream, {}).values())

@@ -16,7 +16,7 @@ from tap_exports.engine.jobs.outcome import JobSettings, describe
 from tap_exports.engine.jobs.pursuit import Pursuit
 from tap_exports.engine.jobs.search import find_job
 from tap_exports.engine.jobs.statuses import Statuses
-from tap_exports.engine.ledger import Entry
+from tap_exports.engine.ledger import CLOCK_SKEW, Entry
 from tap_exports.engine.model import Job, Request
 from tap_exports.errors import StopError, TapError, is_outcome_unknown
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
 from fsspec.core import url_to_fs
 from fsspec.utils import get_protocol
@@ -77,7 +77,7 @@ class LocalPlace:
     def __init__(self, path: Path) -> None:
         """Touch nothing yet."""
         self._path = path.expanduser().resolve()
-        self._lock: IO[bytes] | None = None
+        self._lock: int | None = None
 
     @property
     def name(self) -> str:
@@ -103,20 +103,19 @@ class LocalPlace:
 
     def _is_locked(self) -> bool:
         """Try to take the lock; one whose file was removed meanwhile is none."""
-        opened = os.fdopen(os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        opened = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if fcntl is not None:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_current = os.fstat(opened.fileno()).st_ino == self._lock_path.stat().st_ino
-        except (BlockingIOError, FileNotFoundError):
+                fcntl.lockf(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: a forked one does not hold it
+            is_current = os.fstat(opened).st_ino == self._lock_path.stat().st_ino
+        except (BlockingIOError, PermissionError, FileNotFoundError):
             is_current = False
         if not is_current:
-            opened.close()
+            os.close(opened)
             return False
         self._lock = opened
-        opened.truncate()
-        opened.write(b"%d\n" % os.getpid())
-        opened.flush()
+        os.ftruncate(opened, 0)
+        os.write(opened, b"%d\n" % os.getpid())
         return True
 
     def _taken(self) -> str:
@@ -152,8 +151,9 @@ class LocalPlace:
 
     def close(self) -> None:
         """Release the lock."""
-        if self._lock:
-            self._lock.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 class RemotePlace:
