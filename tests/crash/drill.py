@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 
 from tests.crash.points import LINE, Place, Strike, places
 from tests.crash.scenarios import FIRST_BEGUN, Scenario
@@ -19,6 +21,7 @@ from tests.crash.worlds import LAG_SECONDS, World
 from tests.tap.harness import Json, Ran, arguments_of
 
 HELPS = 3  # a person is asked once for each crash, at most
+_NUMBERS = count()
 CALL_FOR_HELP = "nothing is created again"
 
 
@@ -68,6 +71,11 @@ class Story:
             self.allowed[asked] += self.scenario.is_free and any("id" not in e for e in known)
 
 
+def _new_ledger(nursery: Nursery) -> str:
+    """Return where a story's taps keep their durable ledger."""
+    return str(nursery.folder / f"ledger-{next(_NUMBERS)}.json")
+
+
 def asked_for(entry: Json) -> str:
     """Return what a creation asks for."""
     return json.dumps([entry["path"], entry["query"], entry["body_json"]], sort_keys=True)
@@ -99,7 +107,7 @@ def tell(
     """
     story, world = Story(scenario), world or World()
     with scenario.sandbox(world.plan(scenario.provider), knobs=world.knobs(scenario.provider)) as box:
-        config = {**scenario.config(box), **world.settings(), **changes}
+        config = {**scenario.config(box), **world.settings(), "ledger": _new_ledger(nursery), **changes}
         box.garble = garble
         for strike in strikes:
             _run(story, box, config, nursery, strike)
@@ -119,7 +127,7 @@ def recorded(scenario: Scenario, nursery: Nursery) -> tuple[Story, list[Place]]:
     """Return an undisturbed run, and every point of it."""
     story = Story(scenario)
     with scenario.sandbox() as box:
-        _run(story, box, scenario.config(box), nursery, None)
+        _run(story, box, {**scenario.config(box), "ledger": _new_ledger(nursery)}, nursery, None)
         story.spent = box.spend()[scenario.provider]
         return story, places(box.requests(), story.runs[0].lines)
 
@@ -168,4 +176,9 @@ def _helped(story: Story, box: Watched, config: Json) -> Json:
     for bookmark in state["bookmarks"].values():
         bookmark.get("ledger", {}).pop("intents", None)
     story.target.state = state
+    kept = Path(config["ledger"])
+    whole = json.loads(kept.read_bytes())
+    for section in whole["streams"].values():
+        section["intents"] = []
+    kept.write_text(json.dumps(whole), encoding="utf-8")
     return dict(config)

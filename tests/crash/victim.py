@@ -60,7 +60,7 @@ class Nursery:
             child = Child(
                 arguments,
                 stderr=log.fileno(),
-                environment={"TMPDIR": str(self.folder)},
+                environment={"TMPDIR": str(self.folder), "XDG_STATE_HOME": str(self.folder / "state")},
                 entry="tests.crash.hooked:hooked",
                 given={"strike": asdict(strike) if strike else None, "speed": speed},
             )
