@@ -2,8 +2,8 @@
 
 First at each recorded point alone, in each of three ways; then in rows of two and three crashes, drawn from the same
 points; then in rows of one to three at a provider that misbehaves throughout (`tests/crash/worlds.py`): its jobs lag,
-its lists come in changing order, its clock is off. Prints one line a provider, and every promise that was broken; the
-exit code is 1 then.
+its lists come in changing order, its clock is off; then all of it again with a loader that dies with the tap, before it
+has kept anything. Prints one line a provider, and every promise that was broken; the exit code is 1 then.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def drill(scenario: Scenario, workers: int, rows: int, seed: int) -> Result:
         calm, places = _with(nurseries, partial(recorded, scenario))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         told = {
-            pool.submit(_with, nurseries, partial(tell, scenario, chain, world=WORLDS.get(world, CALM))): (chain, world)
+            pool.submit(
+                _with, nurseries, partial(tell, scenario, chain, world=WORLDS.get(world, CALM), loses=loses)
+            ): (chain, world)
+            for loses in (False, True)
             for chain, world in chains(places, rows, seed)
         }
         for future in as_completed(list(told)):

@@ -53,21 +53,28 @@ class Story:
     unheard: int = 0
     slowest: float = 0.0
 
-    def take(self, ran: Ran, box: Watched) -> None:
+    def take(self, ran: Ran, box: Watched, *, lost: bool = False, durable: Sequence[Json] = ()) -> None:
         """Take a run into account.
 
         A job may be created once; where later runs repeat, once more for each run after which STATE names it no more;
         where it costs nothing, once more for each run that died before the reply was in STATE.
+
+        Args:
+            ran: The run.
+            box: The sandbox.
+            lost: Whether the loader was killed before it kept anything of it.
+            durable: Entries of the durable ledger.
         """
         self.runs.append(ran)
-        self.target.take(ran.messages)
-        entries = ledger_entries(self.target.state)
+        if not lost:
+            self.target.take(ran.messages)
+        entries = [*ledger_entries(self.target.state), *(durable if lost else ())]
         creations = self.scenario.creations(box)
         self.created = Counter(asked_for(entry) for entry in creations)
         for asked, fingerprint in {asked_for(e): self.scenario.fingerprint(e) for e in creations}.items():
             known = [e for e in entries if fingerprint in {None, e["fingerprint"]}]
             self.allowed[asked] += not self.allowed[asked]
-            self.allowed[asked] += self.scenario.repeats and not known
+            self.allowed[asked] += self.scenario.repeats and not known and not lost
             self.allowed[asked] += self.scenario.is_free and any("id" not in e for e in known)
 
 
@@ -87,12 +94,21 @@ def ledger_entries(state: Json | None) -> list[Json]:
     return [entry for ledger in ledgers for key in ("jobs", "intents") for entry in ledger.get(key, ())]
 
 
+def durable_entries(config: Json) -> list[Json]:
+    """Return the jobs and intents of a durable ledger."""
+    path = Path(config["ledger"])
+    sections = json.loads(path.read_bytes())["streams"].values() if path.exists() else ()
+    return [entry for section in sections for key in ("jobs", "intents") for entry in section[key]]
+
+
 def tell(
     scenario: Scenario,
     strikes: Sequence[Strike],
     nursery: Nursery,
     garble: Garble | None = None,
     world: World | None = None,
+    *,
+    loses: bool = False,
     **changes: object,
 ) -> Story:
     """Run the tap into each strike, one after the other, then to its end.
@@ -103,6 +119,7 @@ def tell(
         nursery: Starts the taps.
         garble: What becomes of the answers of the first run.
         world: How the provider misbehaves throughout.
+        loses: Whether the loader dies with each run that is struck, before it has kept anything of it.
         changes: To the configuration.
     """
     story, world = Story(scenario), world or World()
@@ -110,7 +127,7 @@ def tell(
         config = {**scenario.config(box), **world.settings(), "ledger": _new_ledger(nursery), **changes}
         box.garble = garble
         for strike in strikes:
-            _run(story, box, config, nursery, strike)
+            _run(story, box, config, nursery, strike, loses=loses)
             config = _helped(story, box, config)
         for _ in range(HELPS + 1):
             _run(story, box, config, nursery, None)
@@ -142,7 +159,9 @@ def catalog_of(nursery: Nursery, config: Json, wanted: Callable[[str], bool], sp
     return catalog
 
 
-def _run(story: Story, box: Watched, config: Json, nursery: Nursery, strike: Strike | None) -> None:
+def _run(
+    story: Story, box: Watched, config: Json, nursery: Nursery, strike: Strike | None, *, loses: bool = False
+) -> None:
     at_line = strike if strike and strike.place.kind == LINE else None
     at_request = strike if not at_line else None
     started: Future[Victim] = Future()
@@ -155,7 +174,7 @@ def _run(story: Story, box: Watched, config: Json, nursery: Nursery, strike: Str
     story.unheard += box.struck and way == "SIGTERM" and ran.code == 0
     story.reached += box.struck or (at_line is not None and ran.code != 0)
     box.arm(None, bool)
-    story.take(ran, box)
+    story.take(ran, box, lost=loses and ran.code != 0, durable=durable_entries(config))
 
 
 def _helped(story: Story, box: Watched, config: Json) -> Json:

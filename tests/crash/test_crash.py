@@ -42,6 +42,30 @@ def test_sample_of_crashes(provider: str, calm: Calm, nursery: Nursery) -> None:
 
 
 @pytest.mark.parametrize("provider", SCENARIOS)
+def test_a_loader_that_dies_with_the_tap(provider: str, calm: Calm, nursery: Nursery) -> None:
+    """Nothing of the run is kept, no row and no STATE: the next one reads the same jobs, by the durable ledger (P2)."""
+    undisturbed, places = calm.story(provider), calm.places(provider)
+    rows = [p for p in places if p.kind == LINE and p.what.startswith(f"RECORD {provider}_export")]
+    method, path = SCENARIOS[provider].creation
+    created = next(p for p in places if p.kind == AFTER and p.what.startswith(f"api {method} {path}"))
+    last = [p for p in places if p.kind == LINE and p.what == "STATE"][-1]
+    chains = [(Strike(created, "SIGKILL"), Strike(rows[0], "SIGTERM")), (Strike(last, "SIGKILL"),)]
+    stories = {chain: tell(SCENARIOS[provider], chain, nursery, loses=True) for chain in chains}
+    broken = {" | ".join(map(str, chain)): faults_of(story, undisturbed) for chain, story in stories.items()}
+    assert {chain: faults for chain, faults in broken.items() if faults} == {}
+    assert [story.reached for story in stories.values()] == [2, 1]
+
+
+def test_without_a_ledger_a_loader_that_dies_costs_jobs(calm: Calm, nursery: Nursery) -> None:
+    """The verdict sees what the ledger is for."""
+    last = [p for p in calm.places("exelensia") if p.kind == LINE and p.what == "STATE"][-1]
+    story = tell(SCENARIOS["exelensia"], (Strike(last, "SIGKILL"),), nursery, loses=True, ledger="none")
+    faults = faults_of(story, calm.story("exelensia"))
+    assert faults
+    assert all("created 2 times" in fault or "spent" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("provider", SCENARIOS)
 def test_points_cover_a_jobs_life(provider: str, calm: Calm) -> None:
     """Every request is struck before and after, every STATE and every batch once."""
     places, story = calm.places(provider), calm.story(provider)

@@ -263,8 +263,10 @@ def test_no_such_operation(tmp_path: Path, sandbox: Boxes) -> None:
         [
             "cension_export_companies: cension: no operation 7 (operation_ids) in the account of this key",
             "cension_operations: cension: no operation 7 (operation_ids) in the account of this key",
-            "2 of 5 streams failed: cension_export_companies, cension_operations; "
-            "the last STATE written holds what was proven",
+            (
+                "2 of 5 streams failed: cension_export_companies, cension_operations; "
+                "the last STATE written holds what was proven"
+            ),
         ],
     )
 
