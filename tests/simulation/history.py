@@ -123,8 +123,9 @@ def _play(history: History, config: Json) -> None:
         history.began[number] = world.now
         ran = Ran(number, config)
         history.runs.append(ran)
+        state = history.target.state(stale)
         before = copy.deepcopy(history.target)
-        _run(history, ran, history.target.state(stale))
+        _run(history, ran, state)
         if world.trouble(KILLED_LOADER, number):
             history.target.put_back(before)
             world.tell("the loader kept nothing of this run")

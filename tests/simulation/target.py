@@ -32,12 +32,14 @@ class Target:
         tables: Rows by key, by stream, each with its version.
         states: Every STATE, oldest first.
         activations: Every ACTIVATE_VERSION.
+        given: How many STATEs there were when the last run was given one.
     """
 
     keys: dict[str, list[str]] = field(default_factory=dict)
     tables: dict[str, dict[Key, tuple[Json, Any]]] = field(default_factory=dict)
     states: list[Json] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
+    given: int = 0
 
     def take(self, message: Json, run: int) -> None:
         """Take one message."""
@@ -65,8 +67,12 @@ class Target:
         return (row for row, _ in self.tables.get(stream, {}).values())
 
     def state(self, older: int = 0) -> Json | None:
-        """Return the last STATE, or one that came earlier."""
-        kept = self.states[: len(self.states) - older]
+        """Return the last STATE, or one that came earlier, but never one older than what was returned before.
+
+        That one is proven to be kept; who goes back behind it wants other jobs.
+        """
+        self.given = max(self.given, len(self.states) - older)
+        kept = self.states[: self.given]
         return kept[-1] if kept else None
 
 
