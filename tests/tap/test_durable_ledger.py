@@ -1,0 +1,198 @@
+"""The durable ledger of the command: what a second run without STATE does, who may hold it, and what is not in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_exports.sandbox import Sandbox
+from tests.process.child import Child
+from tests.tap.harness import arguments_of, tap
+
+Boxes = Callable[..., Sandbox]
+Json = dict[str, Any]
+INVOICES = "exelensia_export_invoices"
+
+
+def one_export(box: Sandbox, **settings: object) -> Json:
+    """Return a configuration that asks for the same two windows in every run."""
+    config = box.config("exelensia")
+    config["exelensia"]["exports"] = [{**config["exelensia"]["exports"][0], "max_window_days": 1500}]
+    return {**config, "start_date": "2020-01-01T00:00:00Z", "end_date": "2026-01-01T00:00:00Z", **settings}
+
+
+def creations(box: Sandbox) -> int:
+    return sum(entry["method"] == "POST" and entry["path"] == "/v1/exports" for entry in box.requests())
+
+
+def ledgers() -> list[Path]:
+    """Return the ledgers at the default place."""
+    return sorted(Path(os.environ["XDG_STATE_HOME"]).glob("tap-exports/*.json"))
+
+
+@contextmanager
+def waiting(folder: Path, config: Json) -> Iterator[Child]:
+    """Run the tap until its first job is open, and kill it at the end of the block."""
+    child = Child(arguments_of(folder, config), stderr=subprocess.DEVNULL)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if b'"jobs":[{' in line:
+            break
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_left_no_state_is_gone_on_with(tmp_path: Path, sandbox: Boxes, number: int) -> None:
+    """Whatever ended it: the next run without STATE re-attaches to its jobs, and all rows come."""
+    box = sandbox(job_seconds=1)
+    config = one_export(box)
+    with waiting(tmp_path, config) as child:
+        child.send_signal(number)
+        child.wait(20)
+    made = creations(box)
+    second = tap(tmp_path, config).succeeded()
+    assert (creations(box), len(second.records[INVOICES])) == (max(made, 2), len(box.truth("exelensia/results")[:40]))
+    assert "is in the ledger: STATE does not hold it" in second.stderr
+
+
+def test_a_whole_run_whose_state_was_lost_is_read_again(tmp_path: Path, sandbox: Boxes) -> None:
+    """The loader failed after the tap had ended: the same jobs are read; once STATE proves them they are gone."""
+    box = sandbox()
+    config = one_export(box)
+    first = tap(tmp_path, config).succeeded()
+    again = tap(tmp_path, config).succeeded()
+    assert (creations(box), again.records[INVOICES]) == (2, first.records[INVOICES])
+    tap(tmp_path, config, state=again.states[-1]).succeeded()
+    (ledger,) = ledgers()
+    assert [section["jobs"] for section in json.loads(ledger.read_bytes())["streams"].values()] == [[]]
+
+
+def test_full_exports_are_made_anew_once_state_is_kept(tmp_path: Path, sandbox: Boxes) -> None:
+    """Archives of organizations are full exports: with the STATE of the last run there are new ones, without it not."""
+    box = sandbox()
+    config = box.config("closient")
+
+    def jobs(state: Json | None) -> tuple[set[str], Json]:
+        ran = tap(tmp_path, config, state=state).succeeded()
+        return {row["job_id"] for row in ran.records["closient_exports"]}, ran.states[-1]
+
+    first, state = jobs(None)
+    assert jobs(None)[0] == first
+    assert jobs(state)[0] & first == set()
+
+
+def test_none_keeps_nothing(tmp_path: Path, sandbox: Boxes) -> None:
+    """Without a ledger a second run without STATE creates its jobs again."""
+    box = sandbox()
+    config = one_export(box, ledger="none")
+    tap(tmp_path, config).succeeded()
+    tap(tmp_path, config).succeeded()
+    assert (creations(box), ledgers()) == (4, [])
+
+
+def test_a_second_run_at_once_is_refused(tmp_path: Path, sandbox: Boxes) -> None:
+    """Before it asks for anything; the lock ends with the process, however that ends."""
+    box = sandbox(job_seconds=8)
+    config = one_export(box)
+    with waiting(tmp_path, config) as child:
+        made = creations(box)
+        second = tap(tmp_path, config)
+        assert (second.code, creations(box)) == (1, made)
+        assert second.errors[0].startswith(f"another run (process {child.pid}) has the ledger {ledgers()[0]}: ")
+        assert "`ledger: none`" in second.errors[0]
+        assert second.records == {}
+    tap(tmp_path, config).succeeded()
+
+
+def test_discovery_and_tests_need_no_ledger(tmp_path: Path, sandbox: Boxes) -> None:
+    """`--discover`, `--about` and `--test` neither take the lock nor wait for it."""
+    config = one_export(sandbox(job_seconds=5))
+    with waiting(tmp_path, config):
+        for option in ("--discover", "--about", "--test"):
+            ran = tap(tmp_path, config, option)
+            assert (ran.code, ran.errors) == (0, []), ran.stderr
+
+
+def test_what_creates_nothing_needs_no_ledger(tmp_path: Path, sandbox: Boxes) -> None:
+    """A configuration that reads the jobs of others, or lists only, runs beside another one as before."""
+    config = one_export(sandbox())
+    config["exelensia"]["exports"][0]["mode"] = "collect"
+    tap(tmp_path, config).succeeded()
+    assert ledgers() == []
+
+
+def test_configurations_of_one_account_have_ledgers_of_their_own(tmp_path: Path, sandbox: Boxes) -> None:
+    """Another range, another stream or another request: neither sees the jobs of the other, not even in one file."""
+    box = sandbox()
+    config = one_export(box)
+    tap(tmp_path, config).succeeded()
+    tap(tmp_path, {**config, "end_date": "2025-01-01T00:00:00Z"}).succeeded()
+    assert (creations(box), len(ledgers())) == (4, 2)
+    one_file = {**config, "ledger": str(tmp_path / "one.json")}
+    tap(tmp_path, one_file).succeeded()
+    other = json.loads(json.dumps(one_file))
+    other["exelensia"]["exports"][0]["schema_id"] = box.config("exelensia")["exelensia"]["exports"][2]["schema_id"]
+    tap(tmp_path, other)
+    assert creations(box) == 8
+    tap(tmp_path, one_file).succeeded()
+    assert creations(box) == 8
+    assert len(json.loads((tmp_path / "one.json").read_bytes())["streams"]) == 2
+
+
+def test_other_settings_keep_the_ledger(tmp_path: Path, sandbox: Boxes) -> None:
+    """Who mends a setting after a run that failed finds its jobs again."""
+    box = sandbox()
+    config = one_export(box)
+    tap(tmp_path, config).succeeded()
+    config["exelensia"]["exports"][0]["csv"] = {"null_values": ["NA"]}
+    tap(tmp_path, {**config, "max_concurrent_jobs": 1}).succeeded()
+    assert creations(box) == 2
+
+
+def test_a_configured_place_that_cannot_be_written_is_an_error(tmp_path: Path, sandbox: Boxes) -> None:
+    """Nothing is requested for money or not: no POST at all."""
+    box = sandbox()
+    (tmp_path / "file").touch()
+    ran = tap(tmp_path, one_export(box, ledger=str(tmp_path / "file" / "ledger.json")))
+    assert (ran.code, creations(box), ran.records) == (1, 0, {})
+    assert ran.errors[0].startswith(f"config: ledger: {tmp_path}/file/ledger.json cannot be used: ")
+
+
+def test_a_default_place_that_cannot_be_written_is_a_warning(tmp_path: Path, sandbox: Boxes) -> None:
+    """A container may have none: the run goes on and says what that means."""
+    box = sandbox()
+    (tmp_path / "file").touch()
+    ran = tap(tmp_path, one_export(box), environment={"XDG_STATE_HOME": str(tmp_path / "file")}).succeeded()
+    assert (creations(box), "may create its jobs again" in ran.stderr) == (2, True)
+
+
+def test_no_secret_is_in_it(tmp_path: Path, sandbox: Boxes) -> None:
+    """Neither the key nor anything of an URL, in the file or in its name (P7)."""
+    box = sandbox()
+    config = one_export(box)
+    with waiting(tmp_path, config):
+        pass
+    (ledger,) = ledgers()
+    held = ledger.name + ledger.read_text(encoding="utf-8")
+    assert '"id":"' in held
+    for secret in (config["exelensia"]["api_key"], "http", "127.0.0.1", "ignature"):
+        assert secret not in held
+
+
+def test_a_folder_beside_may_hold_it(tmp_path: Path, sandbox: Boxes) -> None:
+    """A path whose folders are missing is created."""
+    config = one_export(sandbox(), ledger=str(tmp_path / "a" / "b" / "ledger.json"))
+    tap(tmp_path, config).succeeded()
+    assert (tmp_path / "a" / "b" / "ledger.json").exists()
