@@ -23,7 +23,7 @@ define CHECK_PYTHON
 	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash soak simulate bench nginx postgres demo fmt pins build clean
+.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash killed soak simulate bench nginx postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+( [a-z]+)*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z ]+):.*## /\1\t/' | expand -t 15
@@ -100,6 +100,9 @@ demo: ## The main job end to end, twice, counted
 
 crash: setup ## Every crash point at every provider, in every way
 	$(PYTHON) -m tools.crash
+
+killed: setup postgres ## The tap killed together with real loaders, in a pipe and under Meltano
+	$(PYTHON) -m tools.killed
 
 soak: setup ## Thousands of jobs with one request in twenty going wrong
 	$(PYTHON) -m tools.soak

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tools.demo.environments import ROOT, Environments
 from tools.demo.processes import Call, run
@@ -33,14 +34,18 @@ class Project:
         """Return Meltano's project directory."""
         return self.environments.folder / self.name
 
-    def define(self, *loaders: str) -> None:
+    def define(self, *loaders: str, others: Mapping[str, Path] = MappingProxyType({})) -> None:
         """Write meltano.yml with the programs of the tap and of loaders, which are installed already.
+
+        Args:
+            loaders: Those of the environments.
+            others: Directories of the programs of others, by name.
 
         Raises:
             FailedError: It cannot be written.
         """
         self.home.mkdir(parents=True, exist_ok=True)
-        places = {"tap-exports": self.tap, **{name: self.environments.programs(name) for name in loaders}}
+        places = {"tap-exports": self.tap, **{name: self.environments.programs(name) for name in loaders}, **others}
         programs = json.dumps({name: str(place / name) for name, place in places.items()})
         script = Path(__file__).with_name("definition.py")
         self._call(

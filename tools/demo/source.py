@@ -49,6 +49,10 @@ class Source:
         """Return what stands at the source: `truth("exelensia/results")`; numbers with all their digits."""
         return self._ask("GET", f"_truth/{path}?{urlencode(query)}")
 
+    def requests(self) -> list[Row]:
+        """Return what was asked of the sandbox, oldest first."""
+        return list(self._ask("GET", "_requests"))
+
     def api(self, provider: str, path: str, **headers: str) -> Any:
         """Return what the provider's own API says."""
         return self._ask("GET", f"{provider}/{path}", headers)
@@ -88,7 +92,7 @@ def _variables(provider: str, block: Mapping[str, Any]) -> dict[str, str]:
 
 
 @contextmanager
-def sandbox(programs: Path, config: Path, log: Path, *only: str) -> Iterator[Source]:
+def sandbox(programs: Path, config: Path, log: Path, *only: str, job_seconds: float = 0.2) -> Iterator[Source]:
     """Run a sandbox on loopback for as long as the block runs.
 
     Args:
@@ -96,11 +100,13 @@ def sandbox(programs: Path, config: Path, log: Path, *only: str) -> Iterator[Sou
         config: Where it writes a configuration of the tap, keys included.
         log: Where its complaints go.
         only: The providers to use; none for all.
+        job_seconds: From a job's creation to its end.
 
     Raises:
         FailedError: It does not start.
     """
     command = [str(programs / "tap-exports-sandbox"), "--write-config", str(config)]
+    command += ["--job-seconds", str(job_seconds)]
     command += [word for knob in KNOBS for word in ("--knob", knob)]
     with (
         log.open("w", encoding="utf-8") as file,
