@@ -79,4 +79,11 @@ def exelensia(origin: str, *files: str, **settings: object) -> Settings:
     block = {"api_key": "bench", "api_url": origin, "exports": exports}
     since = datetime.now(timezone.utc) - timedelta(days=1)
     shared = {"start_date": since.isoformat(), "settling_seconds": 0, "poll_interval_seconds": 0.1}
-    return {**shared, "allow_private_hosts": True, "progress": "never", "exelensia": block, **settings}
+    return {
+        **shared,
+        "allow_private_hosts": True,
+        "progress": "never",
+        "ledger": "none",
+        "exelensia": block,
+        **settings,
+    }

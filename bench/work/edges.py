@@ -42,7 +42,13 @@ def cension(api: str, count: int) -> Settings:
     """Return settings with so many runs."""
     entry = {"export_id": 1, "name": "runs", "operation_ids": list(range(1, count + 1))}
     block = {"api_key": "bench", "api_url": api, "exports": [entry]}
-    return {"allow_private_hosts": True, "progress": "never", "poll_interval_seconds": 0.1, "cension": block}
+    return {
+        "allow_private_hosts": True,
+        "progress": "never",
+        "ledger": "none",
+        "poll_interval_seconds": 0.1,
+        "cension": block,
+    }
 
 
 def streams(lab: Lab) -> Row:
@@ -105,4 +111,9 @@ def sandbox(lab: Lab, rows: int) -> Iterator[dict[str, Any]]:
             raise BrokenRunError("the sandbox does not start")
         config: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         shared = {name: value for name, value in config.items() if not isinstance(value, dict)}
-        yield {**shared, "progress": "never", "closient": {**config["closient"], "organization_ids": [LOAD]}}
+        yield {
+            **shared,
+            "progress": "never",
+            "ledger": "none",
+            "closient": {**config["closient"], "organization_ids": [LOAD]},
+        }

@@ -24,7 +24,12 @@ def run(part: Part, nursery: Nursery, at_once: int, seed: int) -> Ran:
     scenario = SCENARIOS[part.provider]
     with scenario.sandbox(rows=JOBS * ROWS_PER_WINDOW) as box:
         config = part.config(scenario.config(box), JOBS)
-        config |= {"max_concurrent_jobs": at_once, "max_concurrent_requests": at_once, "poll_interval_seconds": 1}
+        config |= {
+            "max_concurrent_jobs": at_once,
+            "max_concurrent_requests": at_once,
+            "poll_interval_seconds": 1,
+            "ledger": "none",
+        }
         box.set_faults({"random": {"probability": 0.3, "seed": seed, "actions": SLOW}})
         return nursery.start(arguments_of(nursery.folder, config), speed=SPEED).wait().succeeded()
 

@@ -7,6 +7,7 @@ stopped again, also after Ctrl-C.
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ class Demo:
         self.folder = folder
         self.environments = Environments(folder, self.say)
         self.project = Project(self.environments, self.environments.programs("tap"))
-        self.database, self.state = folder / "exports.duckdb", folder / "meltano.db"
+        self.database, self.state, self.ledgers = folder / "exports.duckdb", folder / "meltano.db", folder / "state"
         self.comparison = Comparison(Loader(empty_is_null=True, keeps_old=True))
         self.jobs = Jobs()
 
@@ -70,15 +71,17 @@ class Demo:
         self._forget()
 
     def _forget(self) -> None:
-        """Remove the database and the STATE of an earlier demonstration; what is installed stays."""
+        """Remove the database, the STATE and the ledgers of an earlier demonstration; what is installed stays."""
         for pattern in (f"{self.database.name}*", f"{self.state.name}*"):
             for path in self.folder.glob(pattern):
                 path.unlink()
+        shutil.rmtree(self.ledgers, ignore_errors=True)
 
     def _load(self, source: Source, number: int) -> tuple[list[Verdict], dict[str, int]]:
         self.jobs.look(source)
         self.say(f"run {number}: meltano run {JOB}")
         places = {"TARGET_DUCKDB_PATH": str(self.database), "MELTANO_DATABASE_URI": f"sqlite:///{self.state}"}
+        places["XDG_STATE_HOME"] = str(self.ledgers)
         log = self.project.run(f"run-{number}", [JOB], {**source.environment(), **places})
         sent: dict[str, int] = {}
         for stream, rows in CLOSING_LINE.findall(log.read_text(encoding="utf-8")):
