@@ -19,6 +19,7 @@ from tap_exports.engine.ledger import CLOCK_SKEW, StreamState, durable
 from tap_exports.engine.ledger import places as at
 from tap_exports.engine.ledger.durable import FULL_KEPT, SECTION_KEPT, WINDOW_KEPT, DurableLedger
 from tap_exports.engine.ledger.places import LocalPlace, Nowhere, RemotePlace, place_of, sweep
+from tap_exports.engine.ledger.seconds import WholeSeconds
 from tap_exports.engine.model import Job, Request, Status, Window
 from tap_exports.engine.run.followed import LeadingState
 from tap_exports.engine.workers import Workers
@@ -190,6 +191,19 @@ def test_a_run_that_reads_everything_again_keeps_its_open_jobs(path: Path) -> No
     assert second.jobs == ["j1"]
     second.read(asked, "j1")
     assert Run(path, dict(bookmark), reads_all=True).jobs == []
+
+
+def test_a_second_that_is_read_again_does_not_keep_its_job(path: Path) -> None:
+    """Where the last second of a bookmark is read again, by another job, the one that was read is proven."""
+    first = Run(path)
+    first.read(first.open(FIRST, "j1"), "j1")
+    after = Run(path)
+    after.bookmarks[STREAM].clear()
+    after.bookmarks[STREAM].update(first.bookmarks[STREAM])
+    after.state = WholeSeconds(STREAM, after.bookmarks[STREAM], Changes(), overlaps=True)
+    after.ledger.open(LocalPlace(path), lambda: NOW, required=True)
+    after.ledger.merge(STREAM, KEY, after.state, reads_all=False)
+    assert after.jobs == []
 
 
 def test_sections_do_not_see_each_other(path: Path) -> None:

@@ -86,9 +86,10 @@ class DurableLedger:
             reads_all: Whether the run reads again what the bookmark covers.
         """
         section = self._sections.get(key, {})
+        incoming = StreamState.detached(stream, self._bookmarks().get(stream, {}))  # as the loader gave it out
         for raw in [*section.get("jobs", ()), *section.get("intents", ())]:
             entry, was_read = entry_of(raw), raw.get("read", False)
-            is_proven = _proves(state, entry) and (was_read or not reads_all or entry.window is None)
+            is_proven = _proves(incoming, entry) and (was_read or not reads_all or entry.window is None)
             if is_proven or (was_read and self._is_old(entry)):
                 continue
             if state.take_over(raw):
