@@ -59,7 +59,9 @@ def test_a_loader_that_dies_with_the_tap(provider: str, calm: Calm, nursery: Nur
 def test_without_a_ledger_a_loader_that_dies_costs_jobs(calm: Calm, nursery: Nursery) -> None:
     """The verdict sees what the ledger is for."""
     last = [p for p in calm.places("exelensia") if p.kind == LINE and p.what == "STATE"][-1]
-    story = tell(SCENARIOS["exelensia"], (Strike(last, "SIGKILL"),), nursery, loses=True, ledger="none")
+    story = tell(
+        SCENARIOS["exelensia"], (Strike(last, "SIGKILL"),), nursery, loses=True, ledger="none", job_reuse_seconds=0
+    )
     faults = faults_of(story, calm.story("exelensia"))
     assert faults
     assert all("created 2 times" in fault or "spent" in fault for fault in faults)

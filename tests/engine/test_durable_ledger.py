@@ -245,8 +245,8 @@ def test_followers_get_the_jobs_that_their_leader_takes_over() -> None:
     known = StreamState.detached(STREAM, bookmark)
     known.opened(request(FIRST), Job("j1", Status.PENDING), NOW)
     (raw,) = bookmark["ledger"]["jobs"]
-    assert leader.take_over(raw)
-    assert not leader.take_over(raw)
+    assert leader.merge_entry(raw)
+    assert not leader.merge_entry(raw)
     assert [entry.id for entry in follower.entries] == ["j1"]
 
 

@@ -26,7 +26,13 @@ def one_export(box: Sandbox, **settings: object) -> Json:
     """Return a configuration that asks for the same two windows in every run."""
     config = box.config("exelensia")
     config["exelensia"]["exports"] = [{**config["exelensia"]["exports"][0], "max_window_days": 1500}]
-    return {**config, "start_date": "2020-01-01T00:00:00Z", "end_date": "2026-01-01T00:00:00Z", **settings}
+    return {
+        **config,
+        "start_date": "2020-01-01T00:00:00Z",
+        "end_date": "2026-01-01T00:00:00Z",
+        "job_reuse_seconds": 0,
+        **settings,
+    }
 
 
 def creations(box: Sandbox) -> int:

@@ -92,7 +92,7 @@ class DurableLedger:
             is_proven = _proves(incoming, entry) and (was_read or not reads_all or entry.window is None)
             if is_proven or (was_read and self._is_old(entry)):
                 continue
-            if state.take_over(raw):
+            if state.merge_entry(raw):
                 what = f"job {entry.id}" if entry.id else "the intent to create a job"
                 said = "an earlier run read it, which STATE does not prove" if was_read else "STATE does not hold it"
                 LOGGER.info("%s: %s of %s is in the ledger: %s", stream, what, entry.requested_at.isoformat(), said)

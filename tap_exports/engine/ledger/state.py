@@ -221,7 +221,7 @@ class StreamState:
             if raw["fingerprint"] == request.fingerprint:
                 raw["adopted"] = True
 
-    def take_over(self, raw: Mapping[str, Any]) -> bool:
+    def merge_entry(self, raw: Mapping[str, Any]) -> bool:
         """Record a job or an intent of the durable ledger; return False where STATE holds it, or a later one."""
         found, known = entry_of(raw), self.entry(raw["fingerprint"])
         if known and known.id == found.id:

@@ -64,12 +64,12 @@ class LeadingState(WholeSeconds):
         for follower in self._followers:
             follower.opened(request, job, at)
 
-    def take_over(self, raw: Mapping[str, Any]) -> bool:
+    def merge_entry(self, raw: Mapping[str, Any]) -> bool:
         """Record what the durable ledger holds and STATE does not; the followers then lack it as well."""
-        is_new = super().take_over(raw)
+        is_new = super().merge_entry(raw)
         if is_new and raw.get("id") is not None:
             for follower in self._followers:
-                follower.take_over(raw)
+                follower.merge_entry(raw)
         return is_new
 
 
