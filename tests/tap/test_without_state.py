@@ -28,7 +28,7 @@ def one_export(box: Sandbox, provider: str) -> Json:
         name = STREAMS[provider].rpartition("_")[2]
         entries = [e for e in config[provider]["exports"] if (e.get("name") or e.get("resource")) == name]
     config[provider]["exports"] = entries
-    return {**config, "settling_seconds": 1}
+    return {**config, "settling_seconds": 1, "ledger": "none"}
 
 
 def made(box: Sandbox, provider: str) -> int:

@@ -61,7 +61,14 @@ def _accounts(
 ) -> dict[str, str]:
     """Return a digest of address and keys by provider."""
     providers = {requests[0].provider for requests in orders.values()}
-    return {name: settings.account(name, config[name], schema["properties"][name]) for name in providers}
+    return {name: settings.account(name, *_block(name, config, schema)) for name in providers}
+
+
+def _block(provider: str, config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
+    """Return the settings of a provider with their schema: its block, or all that are declared."""
+    if provider in config:
+        return config[provider], schema["properties"][provider]
+    return {"declared": config.get("declared", [])}, schema
 
 
 def _dates(config: Mapping[str, Any]) -> list[Any]:
