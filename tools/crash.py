@@ -80,9 +80,10 @@ def drill(scenario: Scenario, workers: int, rows: int, seed: int) -> Result:
         calm, places = _with(nurseries, partial(recorded, scenario))
         pool = stack.enter_context(ThreadPoolExecutor(workers))
         told = {
-            pool.submit(
-                _with, nurseries, partial(tell, scenario, chain, world=WORLDS.get(world, CALM), loses=loses)
-            ): (chain, world)
+            pool.submit(_with, nurseries, partial(tell, scenario, chain, world=WORLDS.get(world, CALM), loses=loses)): (
+                chain,
+                world,
+            )
             for loses in (False, True)
             for chain, world in chains(places, rows, seed)
         }
