@@ -48,8 +48,7 @@ def test_a_loader_that_dies_with_the_tap(provider: str, calm: Calm, nursery: Nur
     rows = [p for p in places if p.kind == LINE and p.what.startswith(f"RECORD {provider}_export")]
     method, path = SCENARIOS[provider].creation
     created = next(p for p in places if p.kind == AFTER and p.what.startswith(f"api {method} {path}"))
-    last = [p for p in places if p.kind == LINE and p.what == "STATE"][-1]
-    chains = [(Strike(created, "SIGKILL"), Strike(rows[0], "SIGTERM")), (Strike(last, "SIGKILL"),)]
+    chains = [(Strike(created, "SIGKILL"), Strike(rows[0], "SIGTERM")), (Strike(rows[-1], "SIGKILL"),)]
     stories = {chain: tell(SCENARIOS[provider], chain, nursery, loses=True) for chain in chains}
     broken = {" | ".join(map(str, chain)): faults_of(story, undisturbed) for chain, story in stories.items()}
     assert {chain: faults for chain, faults in broken.items() if faults} == {}
