@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -302,7 +303,8 @@ class BaseTap(Tap):
 
     def _setup_signal_handlers(self) -> None:
         super()._setup_signal_handlers()
-        if hasattr(signal, "SIGPIPE"):  # a closed pipe raises BrokenPipeError at the write instead
+        in_main = threading.current_thread() is threading.main_thread()  # only there signals may be set
+        if in_main and hasattr(signal, "SIGPIPE"):  # a closed pipe raises BrokenPipeError at the write instead
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
