@@ -321,6 +321,20 @@ def test_a_job_that_never_shows_is_lost_after_the_grace() -> None:
     assert 40 <= chase.clock.monotonic() < 70
 
 
+def test_the_grace_begins_with_the_reply_to_the_creation() -> None:
+    """Retries may take longer than the grace: a job whose creation was answered just now is pending all the same."""
+    api = ScriptedApi([PENDING], polls={"j1": [GONE, GONE, GONE, GONE, job()]})
+    chase = Chase(api, job_grace_seconds=300)
+    submit = api.submit
+
+    def submit_late(request: Request) -> Job:
+        chase.clock.advance(400)
+        return submit(request)
+
+    api.submit = submit_late  # type: ignore[method-assign] # as after a 429 with Retry-After: 400
+    assert (chase.run().job, chase.api.calls.count("submit")) == (job(), 1)
+
+
 def test_the_grace_begins_with_the_creation() -> None:
     """A job of an earlier run that is older than the grace is lost once all polls of a tenth of it have missed it."""
     chase = Chase(ScriptedApi([job("j2", Status.PENDING)], polls={"j1": [GONE]}), left_by_a_crash("j1"))

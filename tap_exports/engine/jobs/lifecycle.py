@@ -139,7 +139,7 @@ class Lifecycle:
         if self.settings.detach and pursuit.created:
             return job
         known = Known(
-            pursuit.requested_at,
+            pursuit.answered_at or pursuit.requested_at,
             pursuit.progress,
             pursuit.replaced,
             lambda progress: self.journal.commit(partial(pursuit.note_progress, progress)),

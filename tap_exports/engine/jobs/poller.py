@@ -30,7 +30,7 @@ class Known:
     """What is known of a job before it is looked at.
 
     Attributes:
-        requested_at: When its creation began; None for a job that this tap did not create.
+        requested_at: When its creation was answered in this run, or began; None for a job that this tap did not create.
         progress: What it showed in an earlier run, or None.
         replaced: The discarded job in whose place it was created, and that may complete first; or None.
         note: Records what it shows for the next run.

@@ -21,6 +21,7 @@ class Pursuit:
         entry: The ledger's entry when the request was submitted.
         resubmitted: As in `Outcome`.
         requested_at: When the creation of the current job began.
+        answered_at: When the current job was created or found; None for one of an earlier run.
         closed: Closed full exports of earlier runs, which must not be adopted.
         is_free: Whether jobs cost nothing: a discarded one is used if it completes before the one in its place.
         created: Jobs created for the request in this run.
@@ -35,6 +36,7 @@ class Pursuit:
     requested_at: datetime
     closed: Closed
     is_free: bool
+    answered_at: datetime | None = None
     created: int = 0
     lost: Job | None = None
     lost_as: str = LOST
