@@ -158,8 +158,11 @@ class FollowRun:
             yield from self._let_go(entry)
 
     def _advance(self, entry: Entry) -> None:
-        bookmark = self.state.instant
-        if entry.window and (bookmark is None or entry.window.end > bookmark):
+        """Move the bookmark to the end of a job's window, never past that of the leader: it stands before a gap."""
+        bookmark, proven = self.state.instant, self.leader.instant
+        if entry.window is None or proven is None or entry.window.end > proven:
+            return
+        if bookmark is None or entry.window.end > bookmark:
             self.state.advance(self.replication_key, to_text(entry.window.end))
 
     def _let_go(self, entry: Entry) -> Iterator[Checkpoint]:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tap_exports.engine.clock import MILLISECOND, to_text
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Job, Proven, Request, Status, Window
+from tap_exports.engine.run.followed import FollowRun
+from tests.engine.scripted import NOW, ScriptedApi, job
+
+
+class Nothing:
+    """A reader of files without a row."""
+
+    def read(self, *_args: object) -> Any:  # noqa: ANN401 - events
+        yield Proven()
+
+
+def window(days: int) -> Window:
+    end = NOW - timedelta(days=days)
+    return Window(end - timedelta(days=1) + MILLISECOND, end)
+
+
+@pytest.mark.parametrize(("first", "proven"), [(Status.FAILED, 3), (Status.COMPLETED, 1)])
+def test_the_bookmark_never_passes_that_of_the_leader(first: Status, proven: int) -> None:
+    """The leader stands before a window whose job failed: what a follower read behind it is read, but not covered."""
+    bookmark, leading = dict[str, Any](), dict[str, Any]()
+    state, leader = StreamState.detached("errors", bookmark), StreamState.detached("rows", leading)
+    for number in (1, 2):
+        request = Request("packagex", "rows", {"n": number}, window(3 - number))
+        state.opened(request, Job(f"j{number}", Status.PENDING), NOW)
+    leader.advance("created_at", to_text(NOW - timedelta(days=proven)))
+    api = ScriptedApi(polls={"j1": [job("j1", first)], "j2": [job("j2")]})
+    run = FollowRun("packagex", "errors", "created_at", api, Nothing(), state, leader)  # type: ignore[arg-type]
+    for _ in run.events():
+        pass
+    assert bookmark.get("replication_key_value") == (to_text(window(1).end) if first is Status.COMPLETED else None)
+    assert state.entries == []
