@@ -320,6 +320,26 @@ def test_detached_jobs_are_left_and_replace_nothing(tmp_path: Path) -> None:
     assert (open_jobs(stage.bookmark), stage.api.calls) == (["j1"], ["submit"])
 
 
+def test_detached_jobs_are_no_more_than_allowed_at_once(tmp_path: Path) -> None:
+    """Each run asks for what has room; a completed job is kept until all are, since one table holds them all."""
+    new = [Job("j1", Status.PENDING, "pending"), Job("j2", Status.PENDING, "pending")]
+    api = ArchiveApi(new, polls={"j1": [done()], "j2": [done("j2")]})
+    bookmark = dict[str, Any]()
+    seen = []
+    for _ in range(3):
+        stage = Stage(
+            tmp_path,
+            api,
+            {"j1": zipped(YAML), "j2": zipped(YAML)},
+            bookmark=bookmark,
+            detach=True,
+            organizations=("o1", "o2"),
+        )
+        stage.play("records")
+        seen.append((open_jobs(bookmark), api.calls.count("submit"), stage.proofs))
+    assert seen == [(["j1"], 1, []), (["j1", "j2"], 2, []), ([], 2, [True])]
+
+
 COUNTS = "records read differ from the provider's counts: b: 1 of 2 (verify_counts: fail)"
 
 

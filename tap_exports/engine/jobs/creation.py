@@ -165,6 +165,6 @@ class Creation:
     def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Job:
         request = pursuit.request
         LOGGER.info("%s: job %s %s for %s", request.stream, job.id, how, request.window or "the full export")
-        pursuit.answered_at = self._clock.now()  # the reply may come minutes after the first attempt
+        pursuit.answered_at = self.clock.now()  # the reply may come minutes after the first attempt
         self.journal.commit(partial(pursuit.opened, job))
         return job

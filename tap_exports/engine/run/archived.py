@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from tap_exports.engine.model import Event, Proven, Rows
 from tap_exports.engine.read.members import Opened, Reader
 from tap_exports.engine.read.proof import Proof
-from tap_exports.engine.run.shared import SharedJob, SharedJobs, located
+from tap_exports.engine.run.shared import SharedJobs
+from tap_exports.engine.run.shared_job import SharedJob, located
 from tap_exports.errors import RunEndingError, TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -59,7 +60,9 @@ class ArchiveRun:
 
     def _read(self, job: SharedJob) -> Generator[Event, None, bool]:
         """Yield the rows of a job; return whether they are all."""
-        yield from self.shared.wait(job)
+        if (yield from self.shared.wait(job)) is None:
+            LOGGER.info("%s: max_concurrent_jobs are open; %s is left to the next run", self.stream, job.request.params)
+            return False
         if self._is_left(job):
             return False
         if not self.reader.takes_failed:

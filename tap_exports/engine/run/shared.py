@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tap_exports.engine.api import Opens, Polls
 from tap_exports.engine.archive import ArchiveLimits, Inventory, Survey, survey
 from tap_exports.engine.clock import Clock, to_text
-from tap_exports.engine.jobs import LOST, Lifecycle, Outcome, describe
+from tap_exports.engine.jobs import LOST, Lifecycle, Outcome
 from tap_exports.engine.ledger import CLOSED_AT_ONE_INSTANT, StreamState
-from tap_exports.engine.model import Checkpoint, Event, Job, LocalFile, RemoteFile, Request, Row, Status
+from tap_exports.engine.model import Checkpoint, Event, Job, RemoteFile, Request, Row, Status
 from tap_exports.engine.read.files import Download
 from tap_exports.engine.read.tally import Limits, Tally, discarded, receipt
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB
+from tap_exports.engine.run.shared_job import SharedJob, located, release
 from tap_exports.errors import (
-    BadContentError,
     CountError,
     FileGoneError,
     JobFailedError,
     JobLostError,
-    LimitError,
     NotReadyError,
     TapError,
 )
@@ -48,41 +45,6 @@ class Archives(Polls, Opens, Protocol):
 
     def constants(self, job: Job) -> Row:
         """Return the columns that every row of a job has."""
-
-
-@dataclass(slots=True, eq=False)
-class SharedJob:
-    """One job and the progress of the streams that read it.
-
-    Attributes:
-        request: The request that creates it.
-        future: Its outcome, set once it is terminal or, with `detach`, handed to the next run.
-        readers: Streams that have not finished reading it.
-        tally: Counts over all readers.
-        local: Its archive in the spool; None before the first fetch and after `release`.
-        found: Result of the survey of the archive.
-        error: The error of the first reader that failed.
-        told: Whether the receipt of a job that this one replaces was yielded.
-    """
-
-    request: Request
-    future: Future[Outcome]
-    readers: set[str] = field(default_factory=set)
-    tally: Tally = field(default_factory=Tally)
-    local: LocalFile | None = None
-    found: Survey | None = None
-    error: TapError | None = None
-    told: bool = False
-
-    @property
-    def outcome(self) -> Outcome:
-        """Return the outcome. Call only after `SharedJobs.wait`; it blocks until `future` is done."""
-        return self.future.result()
-
-    @property
-    def where(self) -> str:
-        """Return stream and job, for messages."""
-        return describe(self.request.stream, self.outcome.job, None)
 
 
 @dataclass(slots=True)
@@ -130,22 +92,40 @@ class SharedJobs:
             if entry.fingerprint not in asked:
                 LOGGER.warning("dropped job %s from the ledger: it belongs to another configuration", entry.id)
                 state.forget(entry.fingerprint)
-        return [SharedJob(request, self.lifecycle.start(request, state)) for request in self.requests]
+        jobs = [SharedJob(request) for request in self.requests]
+        for job in jobs:
+            if not self.lifecycle.settings.detach or state.entry(job.request.fingerprint):
+                job.future = self.lifecycle.start(job.request, state)
+        return jobs
 
-    def wait(self, job: SharedJob) -> Generator[Event, None, Outcome]:
-        """Wait for a job's outcome and return it; yield the changes of STATE that other jobs make meanwhile.
+    def wait(self, job: SharedJob) -> Generator[Event, None, Outcome | None]:
+        """Wait for a job's outcome and return it, None where the job is left to be created by the next run.
 
-        The first stream that waits for a job yields the receipt of one that was lost or stalled, too.
+        Yields the changes of STATE that other jobs make meanwhile. The first stream that waits for a job yields the
+        receipt of one that was lost or stalled, too.
 
         Raises:
             TapError: There is no job.
         """
+        if job.future is None:
+            yield from self._hand_in_new()
+        if job.future is None:
+            return None
         yield from self.lifecycle.journal.until(job.future)
         for each in discarded(job.outcome):
             if not job.told:
                 job.told = True
                 yield each
         return job.outcome
+
+    def _hand_in_new(self) -> Iterator[Event]:
+        """With `detach`, create jobs while fewer than `max_concurrent_jobs` are open, after those of the ledger."""
+        for job in self.jobs:
+            if job.future:
+                yield from self.lifecycle.journal.until(job.future)
+        for job in self.jobs:
+            if job.future is None and self.lifecycle.open_jobs < self.lifecycle.settings.max_concurrent_jobs:
+                job.future = self.lifecycle.start(job.request, self.state())
 
     def inventory(self, job: SharedJob) -> Inventory:
         """Return the contents that the job declares, or the fetched manifest where the job lists no section."""
@@ -261,8 +241,13 @@ class SharedJobs:
         job.error = job.error or error
         if not job.readers or not self.has_room():
             release(job)
-        if not job.readers and _ended(job.future):
+        if not job.readers and job.has_ended and not self._awaits_others(job):
             yield from self._close(job)
+
+    def _awaits_others(self, job: SharedJob) -> bool:
+        """Return whether a completed job must be read again, since one of the same table is left to the next run."""
+        completed = not job.error and job.outcome.job.status is Status.COMPLETED
+        return completed and not self.given and any(each.is_left for each in self.jobs)
 
     def _close(self, job: SharedJob) -> Iterator[Event]:
         """Drop a job that every stream has read from the ledger; keep a completed one that a stream could not read."""
@@ -284,23 +269,3 @@ class SharedJobs:
         if ended.status is Status.COMPLETED:
             self.lifecycle.journal.note_read(job.request.stream, job.request.fingerprint)
         self.state().close(job.request, ended, max(CLOSED_AT_ONE_INSTANT, len(self.requests)))
-
-
-def _ended(future: Future[Outcome]) -> bool:
-    return future.done() and not future.exception() and future.result().job.status.is_terminal
-
-
-def release(job: SharedJob) -> None:
-    """Remove a job's archive from the spool; the next stream downloads it again."""
-    if job.local is not None:
-        job.local.path.unlink(missing_ok=True)
-        job.local = None
-
-
-@contextmanager
-def located(where: str) -> Iterator[None]:
-    """Prefix the messages of content, count and limit errors with the job and archive at fault."""
-    try:
-        yield
-    except (BadContentError, CountError, LimitError) as error:
-        raise type(error)(f"{where}: {error.message}") from error
