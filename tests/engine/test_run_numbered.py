@@ -126,7 +126,8 @@ def test_a_run_that_stalls_stops_the_stream() -> None:
     assert bookmarks(log) == [5]
     assert error == (
         'JobStalledError: s, job 10: status "archived" is not known: say what it means in the setting '
-        "cension.statuses; it made no progress for 60 s (job_stall_timeout_seconds); the bookmark stays"
+        "cension.statuses; it made no progress for 60 s (job_stall_timeout_seconds); the bookmark stays; "
+        "`operation_ids` without it moves past it"
     )
 
 

@@ -18,7 +18,7 @@ from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, discarded, receipt
 from tap_exports.engine.run.failures import Failures
 from tap_exports.engine.run.records import StatusRun
-from tap_exports.errors import JobFailedError, RunEndingError, StateError, TapError
+from tap_exports.errors import JobFailedError, JobLostError, JobStalledError, RunEndingError, StateError, TapError
 
 __all__ = ["GivenRun", "PageReader", "Reads", "StatusRun"]
 
@@ -53,6 +53,7 @@ class GivenRun:
     state: StreamState
     clock: Clock
     _running: deque[Future[Outcome]] = field(default_factory=deque)
+    _named: set[Future[Outcome]] = field(default_factory=set)  # those of configured jobs
     _left: set[int] = field(default_factory=set)  # numbers that are due and not proven
     _failures: Failures = field(init=False)
     _unanswered: Entry | None = None
@@ -105,7 +106,9 @@ class GivenRun:
         if entry and self.begin and entry.fingerprint == self.begin.fingerprint:
             return self.lifecycle.start(self.begin, self.state)
         request = Request(self.provider, self.stream, {"job_id": number})
-        return self.lifecycle.watch(request, Job(str(number), Status.PENDING))
+        future = self.lifecycle.watch(request, Job(str(number), Status.PENDING))
+        self._named.add(future)
+        return future
 
     def events(self) -> Iterator[Event]:
         """Yield the rows of each job in ascending order; the bookmark stays before one that fails or still runs.
@@ -130,11 +133,25 @@ class GivenRun:
         while self._running:
             yield from self.lifecycle.journal.until(self._running[0])
             try:
-                yield from self._finish(self._running.popleft().result())
+                yield from self._finish(self._outcome(self._running.popleft()))
             except RunEndingError:
                 raise
             except TapError as error:
                 self._failures.add(error, more=bool(self._running))
+
+    def _outcome(self, future: Future[Outcome]) -> Outcome:
+        """Return how a job ended.
+
+        Raises:
+            TapError: It failed; where a configured job hangs or is gone, the message says how to go on without it.
+        """
+        try:
+            return future.result()
+        except (JobLostError, JobStalledError) as error:
+            if future not in self._named:
+                raise
+            msg = f"{error.message}; `operation_ids` without it moves past it"
+            raise type(error)(msg) from error
 
     def _finish(self, outcome: Outcome) -> Iterator[Event]:
         yield from discarded(outcome)
