@@ -9,7 +9,8 @@ from tap_exports.engine.clock import MILLISECOND, to_text
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Proven, Request, Status, Window
 from tap_exports.engine.run.followed import FollowRun
-from tests.engine.scripted import NOW, ScriptedApi, job
+from tests.engine.fakes import FakeClock
+from tests.engine.scripted import NOW, ScriptedApi, job, lifecycle
 
 
 class Nothing:
@@ -34,7 +35,9 @@ def test_the_bookmark_never_passes_that_of_the_leader(first: Status, proven: int
         state.opened(request, Job(f"j{number}", Status.PENDING), NOW)
     leader.advance("created_at", to_text(NOW - timedelta(days=proven)))
     api = ScriptedApi(polls={"j1": [job("j1", first)], "j2": [job("j2")]})
-    run = FollowRun("packagex", "errors", "created_at", api, Nothing(), state, leader)  # type: ignore[arg-type]
+    clock = FakeClock(NOW)
+    chased = lifecycle(api, clock)
+    run = FollowRun("packagex", "errors", "created_at", chased, Nothing(), state, leader, clock)  # type: ignore[arg-type]
     for _ in run.events():
         pass
     assert bookmark.get("replication_key_value") == (to_text(window(1).end) if first is Status.COMPLETED else None)

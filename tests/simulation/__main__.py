@@ -12,7 +12,8 @@ from functools import partial
 
 from tests.simulation.history import play
 from tests.simulation.known import OPEN, closed
-from tests.simulation.oracle import Finding, judge
+from tests.simulation.oracle import judge
+from tests.simulation.played import Finding
 from tests.simulation.shrink import shrink
 from tests.simulation.story import Story, draw
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from tests.simulation.jobs import ODD_FOR_A_WHILE, Account, Job, there
+from tests.simulation.files import json_of, sent
+from tests.simulation.jobs import JUST_NOW, ODD_FOR_A_WHILE, Account, Job, Reach, there
+from tests.simulation.lists import turned
 from tests.simulation.world import Call, Json, Reply
 
 WORDS = {
@@ -25,21 +26,29 @@ class Cornect(Account):
     """The workspace; its records are companies, each export costs one credit a company."""
 
     balance = 5000
+    whole = frozenset({"cornect_companies"})  # an export may be older than its run: it was created by an earlier one
+
+    def as_of(self, rows: Sequence[Json], began: float) -> float:
+        """Return the time whose records an activated version must have."""
+        return began
+
+    @staticmethod
+    def record_of(row: Json) -> str:
+        """Return the record that a row shows."""
+        return str(row["id"])
 
     def answer(self, call: Call) -> Reply:
         """Route a request."""
         parts = call.path.strip("/").split("/")
         if "files.cornect" in call.url:
-            job = self._job(parts[0])
-            return self.file(job, json.dumps(self.settled(job)).encode(), call, "application/json")
+            job = self.job(parts[0])
+            rows = self.settled(job)
+            return sent(self, job, lambda edition: json_of(rows, edition), call, "application/json")
         if parts[2] == "credits":
             return Reply(200, self._credits(self.view()))
         if parts[2] == "companies":
             return self._search(call)
         return self._create(call) if len(parts) == 3 else self._export(call, parts)
-
-    def _job(self, job_id: str) -> Job:
-        return next(job for job in self.jobs if job.id == job_id)
 
     def _credits(self, at: float) -> Json:
         booked = [job for job in self.jobs if job.created <= at and job.cost]
@@ -57,17 +66,11 @@ class Cornect(Account):
         return {"workspace_id": "w", "balance": left, "recent_transactions": shown[::-1]}
 
     def _search(self, call: Call) -> Reply:
-        world, start = self.world, int(call.json.get("cursor") or 0)
+        number = int(call.json.get("cursor") or 1)
         rows = [{"id": record.id, **record.values} for record in there(self.records, self.view())]
-        if world.trouble("ties in any order"):
-            world.draw.shuffle(rows)
-        total: Any = len(rows)
-        if lie := world.trouble("totals"):
-            total = {"zero": 0, "absent": None}.get(lie.value, min(self.page, total))
-        if (gone := world.trouble("a record is deleted after page", start // self.page + 1)) and gone.value == "search":
-            self.delete_one(rows[start : start + self.page])
-        following = str(start + self.page) if start + self.page < len(rows) else None
-        return Reply(200, {"items": rows[start : start + self.page], "total": total, "next_cursor": following})
+        page = turned(self, "search", rows, (number, self.page))
+        following = None if page.is_last else str(number + 1)
+        return Reply(200, {"items": page.rows, "total": page.total, "next_cursor": following})
 
     def asks_same(self, one: Json, other: Json) -> bool:
         """Compare without the label, which is the tap's."""
@@ -103,8 +106,8 @@ class Cornect(Account):
         return job.rows
 
     def _export(self, call: Call, parts: list[str]) -> Reply:
-        at, job = self.view(), next((job for job in self.jobs if job.id == parts[3]), None)
-        if job is None or not job.is_there(at):
+        at, job = self.view(), self.job(parts[3])
+        if not job.is_there(at):
             return Reply(404, {"detail": {"code": "not_found", "message": "no such export"}})
         if call.method == "GET":
             return Reply(200, self._shown(job, at))
@@ -112,10 +115,24 @@ class Cornect(Account):
             return Reply(400, {"detail": {"code": "not_ready", "message": "not completed"}})
         return Reply(200, {"download_url": f"https://files.cornect.io/{job.id}?signature={self.world.count('url')}"})
 
-    def spent(self, run: int) -> int:
-        """Return the credits that a run took."""
-        return sum(job.cost for job in self.jobs if job.run == run)
-
     def expected(self, stream: str, config: Json, until: float) -> dict[str, Json]:
         """Return the rows that the target must hold by key."""
+        booked = [job for job in self.jobs if job.cost and job.created < until - JUST_NOW]
+        if stream == "cornect_credit_transactions":
+            return {f"tx-{job.id}": {"amount": -job.cost} for job in booked}
+        if stream == "cornect_exports":
+            seen = [job for job in booked if job.fate != "vanishes"]
+            return {job.id: {"status": job.status(until, WORDS)} for job in seen}
         return {record.id: {"id": record.id} for record in self.lasting(until)}
+
+    def _stays(self, stream: str, job: Job) -> bool:
+        """Return whether a job's row can be read for good: the record of an export may vanish, its charge stays."""
+        return stream == "cornect_credit_transactions" or job.fate != "vanishes"
+
+    def covered(self, stream: str, config: Json, reach: Reach) -> Iterable[str]:
+        """Return the keys of rows that a target must hold which keeps a STATE, by the bookmark's reach."""
+        booked = [
+            job.id for job in self.jobs if job.cost and reach(self.clock(job.created)) and self._stays(stream, job)
+        ]
+        names = {"cornect_credit_transactions": "tx-{}", "cornect_exports": "{}"}
+        return [names[stream].format(job_id) for job_id in booked] if stream in names else []

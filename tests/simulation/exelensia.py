@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterable
 
 from tap_exports.engine.clock import from_text
-from tests.simulation.jobs import FOREIGN, JUST_NOW, NEVER, ODD_FOR_A_WHILE, Account, Job, Record, there
+from tests.simulation.files import csv_of, sent
+from tests.simulation.jobs import FOREIGN, JUST_NOW, NEVER, ODD_FOR_A_WHILE, Account, Job, Reach, Record, there
+from tests.simulation.lists import turned
 from tests.simulation.world import Call, Json, Reply
 
 WORDS = {
@@ -29,7 +30,7 @@ class Exelensia(Account):
         """Route a request."""
         parts = call.path.strip("/").split("/")
         if "files.exelensia" in call.url:
-            return self._download(call, self._job(parts[0]))
+            return self._download(call, parts[0])
         if call.method == "POST":
             return Reply(201, {"data": self._shown(self.create(call.json), self.world.now)})
         at = self.view()
@@ -37,13 +38,10 @@ class Exelensia(Account):
             return self._list(call, parts[1], at)
         if parts[1] == "schemas":
             return Reply(200, {"data": _schema(parts[2])})
-        job = self._job(parts[2])
+        job = self.job(parts[2])
         if not job.is_there(at):
             return Reply(404, {"message": "no such export"})
         return self._delete(job) if call.method == "DELETE" else self._url(job, at)
-
-    def _job(self, job_id: str) -> Job:
-        return next(job for job in self.jobs if job.id == job_id)
 
     def _delete(self, job: Job) -> Reply:
         job.deleted = self.world.now
@@ -62,7 +60,12 @@ class Exelensia(Account):
         else:
             rows = [_schema(schema) for schema in ("s1", "s2")] if name == "schemas" else []
         after, before = call.query.get("created_after", ""), call.query.get("created_before", "~")
-        return self.paged(call, name, [row for row in rows if after <= row["createdAt"] <= before], "createdAt")
+        inside = [row for row in rows if after <= row["createdAt"] <= before]
+        number, size = int(call.query.get("page", 1)), int(call.query.get("limit", 20))
+        newest = call.query.get("sort_order") == "desc"
+        page = turned(self, name, inside, (number, size), "createdAt", newest=newest)
+        meta = {"total": page.total, "totalPages": page.pages, "page": number, "limit": size}
+        return Reply(200, {"data": page.rows, "meta": meta if page.total is not None else {}})
 
     def _shown(self, job: Job, at: float) -> Json:
         status = job.status(at, WORDS)
@@ -78,21 +81,23 @@ class Exelensia(Account):
         if job.rows is None:
             start, end = (from_text(job.body[name]).timestamp() for name in ("start_date", "end_date"))
             of_schema = [r for r in there(self.records, job.ends) if r.kind == job.body["schema_id"]]
-            inside = [r for r in of_schema if start <= round(r.created + self.skew, 3) <= end]
+            inside = [r for r in of_schema if start <= self.clock(r.created) <= end]
             job.rows = [r.values for r in sorted(inside, key=lambda r: (r.created, r.id))]
         return job.rows
 
-    def _download(self, call: Call, job: Job) -> Reply:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(FIELDS)
-        writer.writerows([row[name] for name in FIELDS] for row in self.settled(job))
-        return self.file(job, text.getvalue().encode(), call, "text/csv")
+    def _download(self, call: Call, job_id: str) -> Reply:
+        job = self.job(job_id)
+        rows = self.settled(job)
+        return sent(self, job, lambda edition: csv_of(FIELDS, rows, edition), call, "text/csv")
 
     def make_foreign(self, start: float, end: float) -> None:
         """Create a job as somebody else does."""
         bounds = {"start_date": self.stamp(start), "end_date": self.stamp(end)}
         self.create({"schema_id": "s1", **bounds}, FOREIGN)
+
+    def key(self, stream: str, row: Json) -> str:
+        """Return what tells a row from others."""
+        return str(row["number" if stream == "exelensia_export_rows" else "id"])
 
     def expected(self, stream: str, config: Json, until: float) -> dict[str, Json]:
         """Return the rows that the target must hold by key."""
@@ -106,6 +111,20 @@ class Exelensia(Account):
             theirs = [j for j in self.jobs if j.owner == FOREIGN and j.body["schema_id"] == entry["schema_id"]]
             return {row["number"]: row for j in theirs if j.completes for row in self.settled(j)}
         return {r.values["number"]: r.values for r in self.lasting(until) if r.kind == entry["schema_id"]}
+
+    def covered(self, stream: str, config: Json, reach: Reach) -> Iterable[str]:
+        """Return the keys of rows that a target must hold which keeps a STATE, by the bookmark's reach."""
+        entry = config["exelensia"]["exports"][0]
+        if stream == "exelensia_exports":
+            return [
+                job.id
+                for job in self.jobs
+                if job.deleted == NEVER and job.fate != "vanishes" and reach(self.clock(job.created))
+            ]
+        if stream == "exelensia_export_rows" and entry["mode"] == "collect":
+            return []
+        rows = [r for r in self.records if r.deleted == NEVER and reach(self.clock(r.created))]
+        return [r.id for r in rows if stream != "exelensia_export_rows" or r.kind == entry["schema_id"]]
 
 
 def _schema(name: str) -> Json:

@@ -9,7 +9,7 @@ import logging
 import random
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,21 +19,35 @@ from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http.session import Session
 from tap_exports.errors import RunEndingError, TapError, Terminated
 from tap_exports.tap import TapExports
+from tests.simulation.cension import Cension
+from tests.simulation.closient import Closient
 from tests.simulation.cornect import Cornect
 from tests.simulation.exelensia import Exelensia
-from tests.simulation.jobs import FOREIGN, NEVER, Record
-from tests.simulation.oracle import is_settled
-from tests.simulation.played import History, Ran
-from tests.simulation.story import DAY, HOUR, KILLED_LOADER, Story
+from tests.simulation.jobs import DAY, FOREIGN, NEVER, TWIN, Account, Record
+from tests.simulation.network import Network
+from tests.simulation.oracle import is_settled, look
+from tests.simulation.packagex import Packagex
+from tests.simulation.played import History, Side
+from tests.simulation.scheduler import Deadlock, Killed, Scheduler
+from tests.simulation.story import HOUR, Story
 from tests.simulation.target import Pipe, Target
-from tests.simulation.threads import Clock, Deadlock, Killed, Scheduler, replaced, stand_ins
-from tests.simulation.world import BEGINNING, Endless, Json, Network, World
+from tests.simulation.threads import Clock, replaced, stand_ins
+from tests.simulation.troubles import KILLED_LOADER
+from tests.simulation.world import BEGINNING, Endless, Json, Ran, World
 
+MODELS: dict[str, type[Account]] = {
+    "cension": Cension,
+    "closient": Closient,
+    "cornect": Cornect,
+    "exelensia": Exelensia,
+    "packagex": Packagex,
+}
 LEDGER = "/ledger-of-a-history"
-MODELS: dict[str, type[Exelensia | Cornect]] = {"exelensia": Exelensia, "cornect": Cornect}
-CALM_RUNS = 3
+CALM_RUNS, FEWEST_CALM_RUNS = 3, 2  # the third only brings what the first two changed
 MOST_CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
-_CATALOGS: dict[str, Json] = {}
+_CATALOGS: dict[str, str] = {}
+# Settings that change nothing in a catalog, so that a catalog is discovered for many stories.
+APART = ("max_window_days", "delete_after_load", "max_credits", "archive_format", "on_failed_run", "format")
 
 
 def play(story: Story) -> History:
@@ -44,9 +58,16 @@ def play(story: Story) -> History:
     account = MODELS[story.provider](world, story.page)
     world.provider = account
     account.records = [_record(i, *about) for i, about in enumerate(story.records, 1)]
-    history = History(story, world, account, Target())
-    with _simulated(world), tempfile.TemporaryDirectory() as spool, _ledger() as ledger:
-        _play(history, {**story.config, "spool_dir": spool, "ledger": ledger})
+    account.prepare(story.config)
+    history = History(story, world, account)
+    with _simulated(world), tempfile.TemporaryDirectory() as spool:
+        for number in range(2 if story.twin else 1):
+            ledger = f"{LEDGER}-{number}"
+            MemoryFileSystem.store.pop(ledger, None)
+            side = Side({**story.config, "spool_dir": spool, "ledger": f"memory:/{ledger}"}, Target())
+            side.target.look = partial(look, history, side)
+            history.sides.append(side)
+        _play(history)
     return history
 
 
@@ -71,7 +92,7 @@ def _simulated(world: World) -> Iterator[None]:
         id(SystemClock): lambda: Clock(scheduler, world.instant, lambda: RunEndingError("the run is ending")),
         id(Session): partial(Network, world),
     }
-    with replaced({**stand_ins(scheduler), **places}), _quiet():
+    with replaced({**stand_ins(scheduler), **places}), _heard(world):
         random.seed(world.draw.random())
         sys.unraisablehook = lambda raised: None if raised.exc_type is Killed else hook(raised)
         try:
@@ -82,11 +103,11 @@ def _simulated(world: World) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _heard(world: World) -> Iterator[None]:
     """Keep logs off the terminal; `_Said` hears them."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    root.handlers, root.level = [], logging.WARNING
+    root.handlers, root.level = [_Said(world)], logging.WARNING
     try:
         yield
     finally:
@@ -94,42 +115,51 @@ def _quiet() -> Iterator[None]:
 
 
 class _Said(logging.Handler):
-    """Keeps what a run says."""
+    """Keeps what each run says."""
 
-    def __init__(self, ran: Ran) -> None:
+    def __init__(self, world: World) -> None:
         super().__init__(logging.WARNING)
-        self._ran = ran
+        self._world = world
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._ran.warnings.append(record.getMessage())
+        self._world.ran.warnings.append(record.getMessage())
 
 
-def _play(history: History, config: Json) -> None:
-    world, story, stale = history.world, history.story, 0
-    for number, gap in enumerate((*story.gaps, *[HOUR] * MOST_CALM_RUNS[story.config["job_wait"]]), start=1):
-        if number > len(story.gaps) + CALM_RUNS and is_settled(history):
-            break
-        world.scheduler.now += gap
-        world.is_calm = number > len(story.gaps)
-        world.begin_run()
+def _play(history: History) -> None:
+    """Play the runs in trouble of all taps at once, then the calm ones."""
+    world, story = history.world, history.story
+    plans = [(story.gaps, 1), (story.twin, TWIN)][: len(history.sides)]
+    in_trouble = [partial(_troubled, history, s, *plan) for s, plan in zip(history.sides, plans, strict=True)]
+    world.scheduler.beside(in_trouble)
+    world.is_calm = True
+    world.scheduler.beside(
+        [partial(_calm, history, side, len(g) + n) for side, (g, n) in zip(history.sides, plans, strict=True)]
+    )
+
+
+def _troubled(history: History, side: Side, gaps: Sequence[float], first: int) -> None:
+    world, story = history.world, history.story
+    for number, gap in enumerate(gaps, start=first):
+        world.scheduler.sleep(gap)
+        ran = Ran(number, side.config)
         if change := world.trouble("settings", number):
-            config = _changed(config, story.provider, change.value)
-            world.tell(f"the settings change: {change.value}")
-        if world.trouble(FOREIGN, number) and isinstance(history.account, Exelensia):
-            history.account.make_foreign(BEGINNING - 3 * DAY, world.now - 60)
-            world.scheduler.now += 120
+            side.config = _changed(side.config, story.provider, change.value)
+            world.tell(f"the settings change: {change.value}", ran)
         older = world.trouble("older STATE", number)
         stale = int(older.value) if older else 0
-        history.began[number] = world.now
-        ran = Ran(number, config)
-        history.runs.append(ran)
-        state = history.target.state(stale)
-        before = copy.deepcopy(history.target)
-        _run(history, ran, state)
+        state, kept = side.target.state(stale), side.target.flushed()
+        _run(history, side, state, number)
         if world.trouble(KILLED_LOADER, number):
-            history.target.put_back(before)
+            side.target.restore(kept)
             world.tell("the loader kept nothing of this run")
-        _tell(world, ran)
+
+
+def _calm(history: History, side: Side, number: int) -> None:
+    for run in range(MOST_CALM_RUNS[history.story.config["job_wait"]]):
+        if run >= (CALM_RUNS if history.story.seed % 4 == 1 else FEWEST_CALM_RUNS) and is_settled(history):
+            return
+        history.world.scheduler.sleep(HOUR)
+        _run(history, side, side.target.state(), number + run)
 
 
 def _changed(config: Json, provider: str, change: Json) -> Json:
@@ -137,20 +167,18 @@ def _changed(config: Json, provider: str, change: Json) -> Json:
     return {**config, provider: {**block, "exports": [{**block["exports"][0], **change}]}}
 
 
-def _tell(world: World, ran: Ran) -> None:
-    said = "; ".join(f"{stream}: {message}" for stream, message in ran.failures.items())
-    world.tell(f"the run {ran.ending}" + (f", failed: {said}" if said else ""))
-
-
-def _run(history: History, ran: Ran, state: Json | None) -> None:
+def _run(history: History, side: Side, state: Json | None, number: int) -> None:
     """Run the tap once as a process of its own."""
-    said = _Said(ran)
-    logging.getLogger().addHandler(said)
+    world, ran = history.world, Ran(number, side.config)
     catalog = _catalog(history, ran.config)
-    history.world.scheduler.begin()
-    pipe = Pipe(history.world, history.target)
+    world.scheduler.begin(ran)
+    if world.trouble(FOREIGN, number):
+        history.account.make_foreign(BEGINNING - 3 * DAY, world.now - 60)
+        world.scheduler.sleep(2 * 60)
+    ran.began = world.now
+    side.runs.append(ran)
     try:
-        _sync(ran, pipe, state, catalog)
+        _sync(ran, Pipe(world, side.target), state, catalog)
     except Killed:
         ran.ending = "died"
     except Deadlock:
@@ -158,8 +186,9 @@ def _run(history: History, ran: Ran, state: Json | None) -> None:
     except Endless:
         ran.ending = "asks for ever"
     finally:
-        history.world.scheduler.end()
-        logging.getLogger().removeHandler(said)
+        world.scheduler.end()
+    said = "; ".join(f"{stream}: {message}" for stream, message in ran.failures.items())
+    world.tell(f"the run {ran.ending}" + (f", failed: {said}" if said else ""), ran)
 
 
 def _sync(ran: Ran, pipe: Pipe, state: Json | None, catalog: Json) -> None:
@@ -186,24 +215,31 @@ def _synced(tap: TapExports, ran: Ran) -> None:
 
 def _catalog(history: History, config: Json) -> Json:
     """Return the catalog of a configuration, only with the streams of the story; discovered once, in a calm world."""
-    known = json.dumps([config[history.story.provider], history.story.streams])
+    provider = history.story.provider
+    known = json.dumps([_plain(config[provider]), *(_plain(one) for one in config[provider].get("exports", ()))])
     if known not in _CATALOGS:
-        _CATALOGS[known] = _discovered(history, config)
-    return copy.deepcopy(_CATALOGS[known])
+        _CATALOGS[known] = json.dumps(_discovered(provider, config))
+    entries = json.loads(_CATALOGS[known])["streams"]
+    return {"streams": [entry for entry in entries if entry["tap_stream_id"] in history.story.streams]}
 
 
-def _discovered(history: History, config: Json) -> Json:
-    story = history.story
+def _plain(block: Json) -> Json:
+    """Return settings without those that change nothing in a catalog."""
+    return {name: value for name, value in block.items() if name not in {*APART, "exports"}}
+
+
+def _discovered(provider: str, config: Json) -> Json:
     scheduler = Scheduler(random.Random(0), BEGINNING)  # noqa: S311 - nothing is drawn
     world = World(scheduler, random.Random(0), ())  # noqa: S311 - nothing is drawn
-    account = MODELS[story.provider](world)
+    account = MODELS[provider](world)
     world.provider = account
-    account.records = [_record(n, -3600.0 * n, 0.0, "s1") for n in range(1, 4)]
+    account.records = [_record(n, -3600.0 * n, 0.0, f"s{n}") for n in range(1, 4)]
+    account.prepare(config)
     with _simulated(world):
-        scheduler.begin()
+        scheduler.begin(Ran(0, config))
         catalog: Json = TapExports(config=copy.deepcopy(config), message_writer=Pipe(world, Target())).catalog_dict
         scheduler.end()
-    return {"streams": [entry for entry in catalog["streams"] if entry["tap_stream_id"] in story.streams]}
+    return catalog
 
 
 def shorter(story: Story) -> Story:

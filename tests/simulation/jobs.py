@@ -1,4 +1,4 @@
-"""What the models of providers share: jobs with a fate, records that become visible, lists that turn pages, files."""
+"""What the models of providers share: jobs with a fate, records that become visible, clocks, replicas that lag."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Protocol
 
-from tests.simulation.world import Call, Json, Reply, World
+from tests.simulation.world import BEGINNING, Call, Json, Reply, World
 
 NEVER = math.inf
+DAY = 86_400.0
 JUST_NOW = 120.0  # seconds: what settles, and what clocks differ
+TWIN = 101  # number of the first run of a second tap
 FOREIGN, ODD_FOR_A_WHILE = "foreign", "is odd for a while"
 SECONDS = {"is slow": (20, 60), "vanishes": (20, 60), ODD_FOR_A_WHILE: (2_000, 7_000)}  # others take 1 to 10
 
@@ -26,12 +28,18 @@ class Job:
         created: When, in seconds since 1970 of the world's clock.
         seconds: How long it takes.
         fate: `completes`, `fails`, `hangs`, `vanishes`, `ends odd` or `is odd for a while`.
-        owner: `tap`, or `foreign` where another made it.
+        owner: `tap` or `twin`, after the tap that made it, or `foreign`.
         run: The run that made it.
         cost: Credits that it took.
         rows: What its file holds, once that was settled.
         is_spoilt: Whether a file of it was not what it should be, so that another job may be due.
         is_read: Whether its file was asked for.
+        is_unanswered: Whether the reply to its creation was lost.
+        edition: Counts how often its file was written anew.
+        kind: Which records it holds, where a job has a kind.
+        is_partial: Whether a part of its file failed.
+        files: Its file by edition, where it is costly to make.
+        deleted: When it is gone.
     """
 
     id: str
@@ -45,6 +53,11 @@ class Job:
     rows: list[Json] | None = None
     is_spoilt: bool = False
     is_read: bool = False
+    is_unanswered: bool = False
+    edition: int = 1
+    kind: str = ""
+    is_partial: bool = False
+    files: dict[int, bytes] = field(default_factory=dict)
     deleted: float = NEVER
 
     @property
@@ -84,6 +97,13 @@ class Record:
         return self.created + self.late <= at < self.deleted
 
 
+class Reach(Protocol):
+    """What a bookmark covers: instants on the provider's clock, or numbers."""
+
+    def __call__(self, place: float) -> bool:
+        """Return whether a place is covered."""
+
+
 @dataclass(eq=False)
 class Account:
     """The data of one account of a provider.
@@ -100,11 +120,49 @@ class Account:
     twice: list[str] = field(default_factory=list)
     most_open: int = 0
 
-    @property
-    def skew(self) -> float:
-        """Return how far the provider's clock is ahead; it stays when the world is calm: clocks are never right."""
-        found = next((t for t in self.world.troubles if t.kind == "provider's clock ahead by"), None)
-        return float(found.value) if found else 0.0
+    def skew(self, at: float) -> float:
+        """Return how far the provider's clock is ahead; that stays when the world is calm: clocks are never right."""
+        ahead = self.world.standing("provider's clock ahead by")
+        drifts = self.world.standing("provider's clock gains a day")
+        return (float(ahead.value) if ahead else 0.0) + (drifts.value * (at - BEGINNING) / DAY if drifts else 0.0)
+
+    def clock(self, at: float) -> float:
+        """Return what the provider's clock shows at a time of the world, in seconds since 1970, to the millisecond."""
+        return round(at + self.skew(at), 3)
+
+    def creates(self, call: Call) -> bool:
+        """Return whether a request creates a job."""
+        return call.method == "POST" and call.path.endswith("/exports")
+
+    def note_unanswered(self) -> None:
+        """Note that the reply to the last creation is lost."""
+        self.jobs[-1].is_unanswered = True
+
+    def make_foreign(self, start: float, end: float) -> None:
+        """Create a job as somebody else does, of the rows between two times."""
+
+    def key(self, stream: str, row: Json) -> str:
+        """Return what tells a row from others, whatever keys the stream has."""
+        return str(row["id"])
+
+    def prepare(self, config: Json) -> None:
+        """Make what is there before the first run."""
+
+    def spent(self, run: int) -> int:
+        """Return the credits that a run took."""
+        return sum(job.cost for job in self.jobs if job.run == run)
+
+    def expected(self, stream: str, config: Json, until: float) -> dict[str, Json]:
+        """Return the rows that the target must hold by key: those that were there when its last run began."""
+        raise NotImplementedError
+
+    def answer(self, call: Call) -> Reply:
+        """Take a request into effect and return the reply."""
+        raise NotImplementedError
+
+    def covered(self, stream: str, config: Json, reach: Reach) -> Iterable[str]:
+        """Return the keys of rows that a target must hold which keeps a STATE, by the bookmark's reach."""
+        return ()
 
     def view(self) -> float:
         """Return the time as of which the replica that is asked knows the world."""
@@ -116,35 +174,40 @@ class Account:
 
     def stamp(self, at: float) -> str:
         """Return a time of the world on the provider's clock, as text."""
-        instant = datetime.fromtimestamp(at + self.skew, timezone.utc)
+        instant = datetime.fromtimestamp(self.clock(at), timezone.utc)
         return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
 
     def lasting(self, until: float) -> list[Record]:
         """Return the records that a run must have seen that began at a time: not those of just now."""
         return [r for r in there(self.records, until - JUST_NOW) if r.deleted == NEVER]
 
-    def create(self, body: Json, owner: str = "tap") -> Job:
-        """Create a job; note where the tap asks twice for one thing without need."""
-        world = self.world
-        is_ours = owner == "tap"
-        trouble = world.trouble("job", world.count("job")) if is_ours else world.trouble(FOREIGN, world.run)
+    def create(self, body: Json, owner: str = "") -> Job:
+        """Create a job; note where a tap asks twice for one thing without need."""
+        world, owner = self.world, owner or owner_of(self.world.ran.number)
+        is_ours = owner != FOREIGN
+        trouble = world.trouble("job", world.count("job")) if is_ours else world.trouble(FOREIGN, world.ran.number)
         fate = trouble.value if trouble else "completes"
         seconds = world.draw.uniform(*SECONDS.get(fate, (1, 10)))
         fate = "completes" if fate == "is slow" else fate
-        job = Job(f"job-{len(self.jobs) + 1}", dict(body), world.now, seconds, fate, owner, world.run)
-        if owner == "tap":
+        job = Job(f"job-{len(self.jobs) + 1}", dict(body), world.now, seconds, fate, owner, world.ran.number)
+        if is_ours:
             self._hold_against(job)
         self.jobs.append(job)
         world.tell(f"{job.id} is created by {owner}: {_short(body)}; it {fate}")
         return job
 
     def _hold_against(self, job: Job) -> None:
-        ours = [j for j in self.jobs if j.owner == "tap"]
+        ours = [j for j in self.jobs if j.owner == job.owner]
         same = [j for j in ours if self.asks_same(j.body, job.body) and j.fate == "completes" and not j.is_spoilt]
         if same and self.is_second(same[-1], job):
             self.twice.append(f"{same[-1].id} of run {same[-1].run} and {job.id} of run {job.run}")
-        still_open = [j for j in ours if j.fate == "completes" and j.is_open(self.world.now)]
+        known = [j for j in ours if not j.is_unanswered]
+        still_open = [j for j in known if j.fate == "completes" and j.is_open(self.world.now)]
         self.most_open = max(self.most_open, len(still_open) + 1)
+
+    def job(self, job_id: str) -> Job:
+        """Return the job of an id, which a model gave out."""
+        return next(job for job in self.jobs if job.id == job_id)
 
     def asks_same(self, one: Json, other: Json) -> bool:
         """Return whether two bodies ask for one thing."""
@@ -154,25 +217,6 @@ class Account:
         """Return whether a second job of the same request was without need."""
         return True
 
-    def paged(self, call: Call, name: str, records: Sequence[Json], key: str) -> Reply:
-        """Return one page of a list that moves as the history tells; `key` is the field that it is sorted by."""
-        world, query = self.world, call.query
-        rows = list(records)
-        if world.trouble("ties in any order"):
-            world.draw.shuffle(rows)
-        rows.sort(key=lambda row: str(row[key]), reverse=query.get("sort_order") == "desc")
-        size = min(int(query.get("limit", 20)), self.page)
-        number = int(query.get("page", 1))
-        pages = max(1, math.ceil(len(rows) / size))
-        meta: Json = {"total": len(rows), "totalPages": pages, "page": number, "limit": size}
-        if lie := world.trouble("totals"):
-            meta = {"zero": {**meta, "total": 0, "totalPages": 0}, "absent": {}}.get(
-                lie.value, {**meta, "total": size, "totalPages": 1}
-            )
-        if (gone := world.trouble("a record is deleted after page", number)) and gone.value == name:
-            self.delete_one(rows[:size])
-        return Reply(200, {"data": rows[(number - 1) * size : number * size], "meta": meta})
-
     def delete_one(self, rows: Sequence[Json]) -> None:
         """Delete a record that was on the page that is sent, once."""
         there = [r for r in self.records if r.id in {row["id"] for row in rows} and r.deleted == NEVER]
@@ -180,26 +224,10 @@ class Account:
             there[0].deleted = self.world.now
             self.world.tell(f"record {there[0].id} is deleted while pages turn")
 
-    def file(self, job: Job, body: bytes, call: Call, media: str) -> Reply:
-        """Return the file of a job, or what the history says that comes instead."""
-        job.is_read = True
-        etag = f'"{job.id}-{len(body)}"'
-        trouble = self.world.trouble("download", self.world.count("download"))
-        kind = trouble.value if trouble else ""
-        if kind:
-            self.world.tell(f"the download of {job.id} {kind}")
-        if kind in {"is a page", "is one line of error"}:
-            job.is_spoilt = True
-            page = (b"<html>busy</html>", "text/html") if kind == "is a page" else (b"error, try again\n", media)
-            return Reply(200, page[0], {"Content-Type": page[1]})
-        if kind == "is gone":
-            return Reply(404, {"message": "gone"})
-        start = int(call.headers["Range"].removeprefix("bytes=").rstrip("-")) if "Range" in call.headers else 0
-        rest = body[start:]
-        headers = {"ETag": etag, "Content-Type": media}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        return Reply(206 if start else 200, rest, headers, len(rest) // 2 if kind == "is cut" else None)
+
+def owner_of(run: int) -> str:
+    """Return who makes the jobs of a run."""
+    return "tap" if run < TWIN else "twin"
 
 
 def there(items: Iterable[Any], at: float) -> list[Any]:

@@ -19,7 +19,19 @@ def _no(matches: Callable[[Trouble], bool]) -> Leave:
     return lambda story: replace(story, troubles=tuple(t for t in story.troubles if not matches(t)))
 
 
-OPEN: dict[str, Leave] = {}
+def _with_keys(story: Story) -> Story:
+    """Return a story whose exports have keys of their own."""
+    block = story.config[story.provider]
+    name = "number" if story.provider == "exelensia" else "id"
+    if "exports" not in block:
+        return story
+    entries = [{"primary_keys": [name], **entry} for entry in block["exports"]]
+    return replace(story, config={**story.config, story.provider: {**block, "exports": entries}})
+
+
+OPEN: dict[str, Leave] = {
+    "13.3: the default key holds the job's id": _with_keys,
+}
 
 
 def closed(story: Story, names: Iterable[str]) -> Story:
@@ -30,4 +42,4 @@ def closed(story: Story, names: Iterable[str]) -> Story:
 
 
 # Names in `stories.STORIES` that are found on the code as it stands; their tests must fail until the mend.
-OPEN_STORIES: frozenset[str] = frozenset()
+OPEN_STORIES: frozenset[str] = frozenset({"13.3 a window is read again from another job"})

@@ -1,30 +1,55 @@
-"""A story that was played, and its runs."""
+"""A story that was played: its taps, each with a target of its own, and their runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.simulation.cornect import Cornect
-from tests.simulation.exelensia import Exelensia
+from tests.simulation.jobs import Account
 from tests.simulation.story import Story
 from tests.simulation.target import Target
-from tests.simulation.world import Json, World
+from tests.simulation.world import Json, Ran, World
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A promise that a history broke.
+
+    Attributes:
+        kind: Which, in a word or two; shrinking keeps it.
+        stream: Where, or the empty text.
+        text: What was seen.
+    """
+
+    kind: str
+    stream: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}{f' ({self.stream})' if self.stream else ''}: {self.text}"
 
 
 @dataclass(eq=False)
-class Ran:
-    """How one run ended.
+class Side:
+    """One tap and its target.
 
     Attributes:
-        failures: Messages by failed stream; `*` for the whole run.
-        warnings: What it logged as a warning or an error.
+        config: Settings of the next run.
+        target: What arrived.
+        runs: What was run.
+        beyond: What was wrong with a STATE when the target kept it.
+        looked: Bookmarks by stream as they were last looked at.
     """
 
-    number: int
     config: Json
-    failures: dict[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    ending: str = "ended"
+    target: Target
+    runs: list[Ran] = field(default_factory=list)
+    beyond: list[Finding] = field(default_factory=list)
+    looked: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def last(self) -> Ran:
+        """Return the last run."""
+        return self.runs[-1]
 
 
 @dataclass(eq=False)
@@ -32,17 +57,10 @@ class History:
     """A story that was played.
 
     Attributes:
-        began: When each run began, in seconds.
+        sides: The taps; mostly one, or two at once on one account.
     """
 
     story: Story
     world: World
-    account: Exelensia | Cornect
-    target: Target
-    runs: list[Ran] = field(default_factory=list)
-    began: dict[int, float] = field(default_factory=dict)
-
-    @property
-    def ended(self) -> float:
-        """Return when the last run began."""
-        return max(self.began.values())
+    account: Account
+    sides: list[Side] = field(default_factory=list)

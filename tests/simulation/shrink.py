@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tests.simulation.history import play, shorter
-from tests.simulation.oracle import Finding, judge
+from tests.simulation.oracle import judge
+from tests.simulation.played import Finding
 from tests.simulation.story import PLAIN, Story, without
 
 MOST_PLAYS = 120
@@ -29,6 +30,9 @@ def _shorter(story: Story) -> Iterator[Story]:
     """Yield stories that are a little shorter, those that save most first."""
     for trouble in story.troubles:
         yield without(story, trouble)
+    if story.twin:
+        yield replace(story, twin=())
+        yield replace(story, twin=story.twin[:-1] or (60.0,))
     if len(story.gaps) > 1:
         yield shorter(story)
     if len(story.streams) > 1:

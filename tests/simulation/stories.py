@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tests.simulation.story import HOUR, KILLED_LOADER, Story
+from tests.simulation.drawn import FILTERS, ORGANIZATIONS
+from tests.simulation.story import HOUR, Story
+from tests.simulation.troubles import KILLED_LOADER
 from tests.simulation.world import Json, Trouble
 
-FILTERS = {"countries": ["Norway"]}
+SIDES = ("packagex_export_rows", "packagex_export_rows_errors", "packagex_export_rows_sanitized")
 CALM: Json = {
     "start_date": "2026-05-29T00:00:00Z",
     "settling_seconds": 60,
@@ -41,6 +43,37 @@ def cornect(*troubles: Trouble, stream: str = "export_rows") -> Story:
     return Story(1, "cornect", config, (f"cornect_{stream}",), records, (HOUR,), 3, troubles)
 
 
+def packagex(*troubles: Trouble, streams: tuple[str, ...] = SIDES, runs: int = 1) -> Story:
+    """Return a story of nine shipments, two of which cannot be exported and one of which is held out."""
+    block = {"api_key": "key-of-a-test", "exports": [{"resource": "shipment", "name": "rows", "mode": "create"}]}
+    kinds = ("s1", "s2", "s1", "s3", "s1", "s2", "s1", "s1", "s1")
+    records = tuple((-HOUR * number, 0.0, kind) for number, kind in enumerate(kinds, 1))
+    return Story(1, "packagex", {**CALM, "packagex": block}, streams, records, (HOUR,) * runs, 3, troubles)
+
+
+def closient(*troubles: Trouble, stream: str = "export_records", organizations: int = 1, runs: int = 1) -> Story:
+    """Return a story of nine items in three sections of an archive."""
+    block = {"api_key": "key-of-a-test", "organization_ids": list(ORGANIZATIONS[:organizations])}
+    records = tuple((-HOUR * number, 0.0, f"s{number % 3 + 1}") for number in range(1, 10))
+    config = {**CALM, "closient": block}
+    return Story(1, "closient", config, (f"closient_{stream}",), records, (HOUR,) * runs, 3, troubles)
+
+
+def cension(*troubles: Trouble, stream: str = "export_rows", runs: int = 1, entry: Json | None = None) -> Story:
+    """Return a story of three runs with three rows each."""
+    export = {"export_id": 7, "name": "rows", "primary_keys": ["id"], **(entry or {})}
+    query = {"query_id": 12, "name": "recent", "primary_keys": ["id"], "replication_key": "created_at"}
+    block = {"api_key": "key-of-a-test", "operation_ids": [1, 2, 3], "exports": [export], "queries": [query]}
+    records = tuple((-HOUR * number, 0.0, f"s{number % 3 + 1}") for number in range(1, 10))
+    config = {**CALM, "cension": block}
+    return Story(1, "cension", config, (f"cension_{stream}",), records, (HOUR,) * runs, 3, troubles)
+
+
+def _beside(story: Story) -> Story:
+    """Return a story with a second tap, whose runs begin when those of the first do."""
+    return replace(story, twin=story.gaps)
+
+
 def _detached(story: Story) -> Story:
     return replace(story, config={**story.config, "job_wait": "detach", "max_concurrent_jobs": 1})
 
@@ -56,6 +89,11 @@ LAG, LOST = "replicas lag by", Trouble("lose the reply to creation", 1, "after")
 STORIES = {
     "calm exelensia": exelensia(),
     "calm cornect": cornect(),
+    "calm packagex": packagex(),
+    "calm closient": closient(organizations=2),
+    "calm cension": cension(),
+    "two taps at once": _beside(exelensia(runs=2)),
+    "two taps at once, and one loses a reply": _beside(packagex(LOST, runs=2)),
     "a reply is lost, and the job is found": exelensia(LOST),
     "a reply of a paid job is lost, and the job is found": cornect(LOST),
     "a process dies between POST and STATE": exelensia(Trouble("kill", 1, ("state", 2))),
@@ -110,4 +148,25 @@ STORIES = {
     "14.1 a job hangs that was left to the next run": _detached(exelensia(Trouble("job", 1, "hangs"))),
     "14.3 a job ends with an unknown word": exelensia(Trouble("job", 1, "ends odd")),
     "P1 one line of text comes as the file": exelensia(Trouble("download", 1, "is one line of error")),
+    "12.1 a job is not readable at once, after minutes of waiting to create it": packagex(
+        Trouble(LAG, 0, 15.0), Trouble("error 429 at request", 2, 400)
+    ),
+    "12.3 rows of a query come in another order": cension(Trouble("ties in any order"), stream="query_recent"),
+    "12.11 detach with two organizations": _detached(closient(organizations=2)),
+    "13.1 the streams beside an export": packagex(streams=(*SIDES, "packagex_exports")),
+    "13.3 a window is read again from another job": replace(
+        exelensia(Trouble("older STATE", 3, 6), runs=3, entry={"primary_keys": None, "delete_after_load": True}),
+        excused=frozenset({"twice"}),  # the first one was deleted, as the newer STATE allowed
+    ),
+    "13.7 a section of an archive fails": closient(Trouble("a section fails in job", 1)),
+    "13.8 one passing 404 of a paid job": cornect(Trouble("a passing 404 at request", 8)),
+    "a file changes between two downloads": exelensia(Trouble("download", 1, "is cut, then changes")),
+    "a file changes under a weak tag": exelensia(Trouble("download", 1, "is cut, then changes under a weak tag")),
+    "a file changes within its second": exelensia(Trouble("download", 1, "is cut, then changes without a tag")),
+    "a quota is used up": closient(Trouble("quota of requests in seconds", 0, (5, 20)), organizations=2),
+    "requests are refused for minutes": packagex(*[Trouble("error 429 at request", n, 400) for n in range(2, 9)]),
+    "requests are refused without a word of how long": packagex(*[Trouble("error 429 at request", n) for n in (2, 3)]),
+    "a target dies": exelensia(Trouble("target dies", 1, 9), runs=2, entry={"max_window_days": 1}),
+    "a clock gains half a minute a day": exelensia(Trouble("provider's clock gains a day", 0, 30.0), runs=3),
+    "a configured run hangs": cension(Trouble("run", 2, "hangs")),
 }

@@ -7,13 +7,21 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from tests.simulation.drawn import settings
+from tests.simulation.jobs import DAY, TWIN
+from tests.simulation.troubles import troubles
 from tests.simulation.world import Json, Trouble
 
-HOUR, DAY = 3_600.0, 86_400.0
-PROVIDERS = ("exelensia", "cornect")
-FATES = ("fails", "hangs", "vanishes", "ends odd", "is odd for a while", "is slow")
-DOWNLOADS = ("is cut", "is a page", "is gone", "is one line of error")
-KILLED_LOADER = "the loader is killed before it keeps anything of run"
+HOUR = 3_600.0
+PROVIDERS = ("cension", "closient", "cornect", "exelensia", "packagex")  # each has the seeds of its remainder
+KINDS = {
+    "cension": ("s1", "s2", "s3"),
+    "closient": ("s1", "s2", "s3"),
+    "cornect": ("s1",),
+    "exelensia": ("s1", "s1", "s2"),
+    "packagex": ("s1", "s1", "s1", "s2", "s3"),
+}
+TWINS, PICKED = 0.2, 0.2  # shares of stories with two taps, and of troubles that a story has
 MOST_RECORDS = 40
 PLAIN = {"job_wait": "wait", "max_concurrent_jobs": 4, "max_concurrent_requests": 1, "poll_interval_seconds": 2}
 
@@ -31,6 +39,8 @@ class Story:
         gaps: Seconds before each run in trouble.
         page: Records in a page.
         troubles: What goes wrong.
+        twin: Seconds before each run in trouble of a second tap on the same account, or none for no second tap.
+        excused: Kinds of findings that are known to be open for it.
     """
 
     seed: int
@@ -41,10 +51,14 @@ class Story:
     gaps: tuple[float, ...]
     page: int
     troubles: tuple[Trouble, ...]
+    twin: tuple[float, ...] = ()
+    excused: frozenset[str] = frozenset()
 
     def lines(self) -> Iterator[str]:
         """Yield what is told of the story before it is played."""
         yield f"{self.provider}, seed {self.seed}: {len(self.records)} records, {len(self.gaps)} runs and 3 calm ones"
+        if self.twin:
+            yield f"  a second tap with the same settings, a target of its own: {len(self.twin)} runs from {TWIN} on"
         yield f"  settings {_flat(self.config)}"
         yield f"  streams {', '.join(self.streams)}; {self.page} records in a page"
         yield from (f"  trouble: {trouble}" for trouble in self.troubles)
@@ -53,17 +67,23 @@ class Story:
 def draw(seed: int) -> Story:
     """Return the story of a seed."""
     chance = random.Random(f"{seed}/story")  # noqa: S311 - a drawn history, not a secret
-    provider = chance.choice(PROVIDERS)
-    gaps = tuple(chance.choice((60.0, HOUR, DAY, 2 * DAY)) for _ in range(chance.randint(1, 4)))
+    provider = PROVIDERS[seed % len(PROVIDERS)]
+    gaps = _gaps(chance)
     count = chance.randint(3, MOST_RECORDS)
     times = _times(chance, gaps, count)
-    late = chance.choice((0.0, 20.0, 50.0))
-    kinds = [chance.choice(("s1", "s1", "s2")) for _ in times]
+    late = chance.choice((0.0, 20.0, 40.0))
+    kinds = [chance.choice(KINDS[provider]) for _ in times]
     records = tuple((round(at, 3), chance.uniform(0, late), kind) for at, kind in zip(times, kinds, strict=True))
-    settings, streams = _exelensia(chance) if provider == "exelensia" else _cornect(chance, count)
-    kinds_of_trouble = _troubles(chance, provider, len(gaps), settings)
-    picked = tuple(t for t in kinds_of_trouble if chance.random() < 0.25) + _of_loaders(seed, len(gaps))
-    return Story(seed, provider, settings, streams, records, gaps, chance.choice((3, 5, 10, 100)), picked)
+    config, streams = settings(chance, provider, count)
+    begins = "start" in config[provider].get("exports", [{}])[0]  # the runs that a tap begins are its own
+    twin = _gaps(chance) if chance.random() < TWINS and not begins else ()
+    runs = [*range(1, len(gaps) + 1), *range(TWIN, TWIN + len(twin))]
+    picked = tuple(t for t in troubles(chance, provider, runs, config) if chance.random() < PICKED)
+    return Story(seed, provider, config, streams, records, gaps, chance.choice((3, 5, 10, 100)), picked, twin)
+
+
+def _gaps(chance: random.Random) -> tuple[float, ...]:
+    return tuple(chance.choice((60.0, HOUR, DAY, 2 * DAY)) for _ in range(chance.randint(1, 4)))
 
 
 def _times(chance: random.Random, gaps: tuple[float, ...], count: int) -> list[float]:
@@ -72,93 +92,6 @@ def _times(chance: random.Random, gaps: tuple[float, ...], count: int) -> list[f
     moments = [chance.uniform(-2 * DAY, runs[-1]) for _ in range(max(1, count // 2))]
     moments += [run - chance.uniform(0, 150) for run in runs]
     return [chance.choice(moments) + (chance.random() if chance.random() < 0.5 else 0.0) for _ in range(count)]
-
-
-def _shared(chance: random.Random) -> Json:
-    return {
-        "start_date": "2026-05-29T00:00:00Z",
-        "settling_seconds": 60,
-        "job_stall_timeout_seconds": chance.choice((120, 600)),
-        "job_wait": chance.choice(("wait", "wait", "detach")),
-        "max_concurrent_jobs": chance.choice((1, 2, 4)),
-        "max_concurrent_requests": chance.choice((1, 4)),
-        "poll_interval_seconds": chance.choice((0.2, 2, 10)),
-        "max_attempts": chance.choice((3, 6)),
-        "progress": "never",
-    }
-
-
-def _exelensia(chance: random.Random) -> tuple[Json, tuple[str, ...]]:
-    entry = {
-        "schema_id": "s1",
-        "name": "rows",
-        "mode": chance.choice(("create", "create", "collect")),
-        "max_window_days": chance.choice((1, 2, 31)),
-        "delete_after_load": chance.choice((False, False, True)),
-        "primary_keys": ["number"],
-    }
-    names = ("exelensia_export_rows", "exelensia_exports", "exelensia_results")
-    streams = tuple(name for name in names if name.endswith("rows") or chance.random() < 0.5)
-    return {**_shared(chance), "exelensia": {"api_key": "key-of-a-test", "exports": [entry]}}, streams
-
-
-def _cornect(chance: random.Random, count: int) -> tuple[Json, tuple[str, ...]]:
-    filters = {"countries": ["Norway"]}
-    block = {
-        "api_token": "token-of-a-test",
-        "max_credits": chance.choice((count // 2, count, count * 3 // 2)),
-        "exports": [{"name": "rows", "search_filters": filters, "primary_keys": ["id"]}],
-        "searches": [{"name": "north", "search_filters": filters}],
-    }
-    streams = tuple(
-        chance.choice((("cornect_export_rows",), ("cornect_companies",), ("cornect_export_rows", "cornect_companies")))
-    )
-    return {**_shared(chance), "cornect": block}, streams
-
-
-def _troubles(chance: random.Random, provider: str, runs: int, config: Json) -> Iterator[Trouble]:
-    """Yield the troubles among which a story picks."""
-    for kind in ("replicas lag by", "one of the replicas lags by"):
-        yield Trouble(kind, 0, chance.choice((0.5, 3.0, 15.0)))
-    yield Trouble("lose the reply to creation", chance.randint(1, 3), chance.choice(("before", "after")))
-    yield Trouble("lose the reply to creation", chance.randint(1, 3), chance.choice(("before", "after")))
-    yield Trouble("error 503 at request", chance.randint(1, 20))
-    yield Trouble("no connection at request", chance.randint(1, 20))
-    yield Trouble("job", chance.randint(1, 4), chance.choice(FATES))
-    yield Trouble("job", chance.randint(1, 4), chance.choice(FATES))
-    yield Trouble("download", chance.randint(1, 4), chance.choice(DOWNLOADS))
-    yield Trouble("ties in any order")
-    yield Trouble("totals", 0, chance.choice(("zero", "absent", "low")))
-    yield Trouble(
-        "a record is deleted after page", chance.randint(1, 3), "search" if provider == "cornect" else "results"
-    )
-    yield Trouble(
-        "kill", chance.randint(1, runs), (chance.choice(("request", "message", "state")), chance.randint(1, 15))
-    )
-    yield Trouble(
-        "kill", chance.randint(1, runs), (chance.choice(("request", "message", "state")), chance.randint(1, 15))
-    )
-    yield Trouble("SIGTERM", chance.randint(1, runs), chance.randint(1, 20))
-    yield Trouble("older STATE", chance.randint(1, runs), chance.randint(1, 4))
-    if provider == "exelensia":
-        yield Trouble("provider's clock ahead by", 0, chance.choice((-600.0, -90.0, -2.0, 2.0, 90.0, 600.0)))
-        yield from _of_others(chance, runs, config)
-
-
-def _of_loaders(seed: int, runs: int) -> tuple[Trouble, ...]:
-    """Return the runs whose loader was killed before it kept anything; drawn apart from the other troubles."""
-    chance = random.Random(f"{seed}/loader")  # noqa: S311 - a drawn history, not a secret
-    return tuple(Trouble(KILLED_LOADER, n) for n in range(1, runs + 1) if chance.random() < 0.15)
-
-
-def _of_others(chance: random.Random, runs: int, config: Json) -> Iterator[Trouble]:
-    """Yield jobs that others make, and changes of settings."""
-    for number in range(1, runs + 1):
-        if chance.random() < (0.9 if config["exelensia"]["exports"][0]["mode"] == "collect" else 0.2):
-            yield Trouble("foreign", number, chance.choice((*FATES, *["completes"] * 6)))
-    if runs > 1:
-        change = chance.choice(({"schema_id": "s2"}, {"mode": "create"}, {"max_window_days": 2}))
-        yield Trouble("settings", chance.randint(2, runs), change)
 
 
 def without(story: Story, trouble: Trouble) -> Story:

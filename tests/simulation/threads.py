@@ -1,7 +1,7 @@
-"""Threads that take turns: one holds the baton, and at every wait the scheduler draws who goes on next.
+"""Stand-ins for threads and what they wait for: each wait hands the baton to the scheduler.
 
-The stand-ins below take the place of `threading`, `queue`, `time`, `random` and `Future` in every module of
-`tap_exports` while a history is played, so that one seed is one order of events.
+They take the place of `threading`, `queue`, `time`, `random` and `Future` in every module of `tap_exports` while a
+history is played, so that one seed is one order of events.
 """
 
 from __future__ import annotations
@@ -17,150 +17,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import cache, cached_property
+from typing import Any
 
 import tap_exports
-
-
-class Killed(BaseException):
-    """The simulated process is gone; nothing in it may catch this for good."""
-
-
-class Deadlock(BaseException):
-    """Every thread waits for another."""
-
-
-class Carrier:
-    """A thread that carries one task after another."""
-
-    idle: ClassVar[deque[Carrier]] = deque()
-
-    def __init__(self) -> None:
-        self.baton = threading.Lock()
-        self.baton.acquire()
-        self.job: Callable[[], None] = lambda: None
-        threading.Thread(target=self._carry, name="simulated", daemon=True).start()
-
-    @classmethod
-    def take(cls) -> Carrier:
-        return cls.idle.pop() if cls.idle else cls()
-
-    def _carry(self) -> None:
-        while True:
-            self.baton.acquire()
-            self.job()
-
-
-@dataclass(eq=False)
-class Task:
-    """A thread of the simulated process.
-
-    Attributes:
-        baton: Released when it is its turn.
-        ready: What it waits for, or None for the time alone.
-        until: When it goes on in any case, in seconds, or None for never.
-    """
-
-    baton: Any
-    ready: Callable[[], bool] | None = None
-    until: float | None = 0.0
-    carrier: Carrier | None = None
-
-
-@dataclass(eq=False)
-class Scheduler:
-    """Runs the tasks of one process after another in turns, in the time of the world.
-
-    Attributes:
-        draw: Draws who goes on.
-        now: Seconds since 1970.
-        is_killed: Whether the process is gone: each task ends where it waits.
-    """
-
-    draw: random.Random
-    now: float
-    is_killed: bool = False
-    is_stuck: bool = False
-    tasks: list[Task] = field(default_factory=list)
-    current: Task = field(init=False)
-
-    def begin(self) -> None:
-        """Make the calling thread the main thread of a new process."""
-        baton = threading.Lock()
-        baton.acquire()
-        self.current = Task(baton)
-        self.tasks, self.is_killed, self.is_stuck = [self.current], False, False
-
-    def end(self) -> None:
-        """End all other tasks of the process, as the end of its main thread does."""
-        self.is_killed, main = True, self.tasks[0]
-        while len(self.tasks) > 1:
-            self.current = self.tasks[-1]
-            self.current.baton.release()
-            main.baton.acquire()
-        self.current = main
-
-    def spawn(self, target: Callable[[], object]) -> Task:
-        """Add a task, which begins when it is drawn."""
-        carrier = Carrier.take()
-        task = Task(carrier.baton, carrier=carrier)
-        carrier.job = lambda: self._carried(task, target)
-        self.tasks.append(task)
-        return task
-
-    def _carried(self, task: Task, target: Callable[[], object]) -> None:
-        with contextlib.suppress(Killed):
-            if not self.is_killed:
-                target()
-        self.tasks.remove(task)
-        if task.carrier:
-            Carrier.idle.append(task.carrier)
-        self.current = self.tasks[0] if self.is_killed else self._next()
-        self.current.baton.release()
-
-    def wait(self, ready: Callable[[], bool] | None = None, until: float | None = None) -> bool:
-        """Hand the baton over until something is ready or a time has come; return whether it is ready."""
-        self._check()
-        me = self.current
-        me.ready, me.until = ready, until
-        if (following := self._next()) is not me:
-            self.current = following
-            following.baton.release()
-            me.baton.acquire()
-        self._check()
-        return ready is None or ready()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait for some seconds; 0 lets others go first."""
-        self.wait(until=self.now + seconds)
-
-    def kill(self) -> None:
-        """End the process here.
-
-        Raises:
-            Killed: Always.
-        """
-        self.is_killed = True
-        raise Killed
-
-    def _check(self) -> None:
-        if self.is_killed:
-            raise Deadlock if self.is_stuck and self.current is self.tasks[0] else Killed
-
-    def _next(self) -> Task:
-        able = [task for task in self.tasks if self._is_able(task)]
-        if not able:
-            times = [task.until for task in self.tasks if task.until is not None]
-            if not times:
-                self.is_killed = self.is_stuck = True
-                return self.tasks[0]
-            self.now = max(self.now, min(times))
-            able = [task for task in self.tasks if self._is_able(task)]
-        return able[0] if len(able) == 1 else self.draw.choice(able)
-
-    def _is_able(self, task: Task) -> bool:
-        return (task.until is not None and task.until <= self.now) or (task.ready is not None and task.ready())
+from tests.simulation.scheduler import Scheduler, Task
 
 
 class Clock:
@@ -298,26 +159,40 @@ def stand_ins(scheduler: Scheduler) -> dict[int, object]:
 @contextlib.contextmanager
 def replaced(stands: Mapping[int, object]) -> Iterator[None]:
     """Put stand-ins into every module of the package for as long as the context lasts."""
-    places = [(module, name, stands[id(real)]) for module, name, real in _names() if id(real) in stands]
+    places = [(module, name, stands[id(real)]) for module, name, real in _places(frozenset(stands))]
     before = [getattr(module, name) for module, name, _ in places]
+    locks = [(kept, kept.lock) for kept in _cached() if hasattr(kept, "lock")]
     for module, name, stand in places:
         setattr(module, name, stand)
+    for kept, _ in locks:
+        kept.lock = contextlib.nullcontext()
     try:
         yield
     finally:
         for (module, name, _), real in zip(places, before, strict=True):
             setattr(module, name, real)
+        for kept, lock in locks:
+            kept.lock = lock
 
 
-_FOUND: list[tuple[Any, str, object]] = []
+@cache
+def _places(reals: frozenset[int]) -> list[tuple[Any, str, object]]:
+    """Return the names of what has a stand-in, told by its identity."""
+    return [place for place in _names() if id(place[2]) in reals]
 
 
+@cache
+def _cached() -> list[Any]:
+    """Return the cached properties of all classes: up to Python 3.11 each holds a lock, across all instances."""
+    classes = {base for _, _, value in _names() if isinstance(value, type) for base in value.__mro__}
+    return [kept for one in classes for kept in vars(one).values() if isinstance(kept, cached_property)]
+
+
+@cache
 def _names() -> list[tuple[Any, str, object]]:
     """Return every name that a module of the package holds at its top, all of them imported."""
-    if not _FOUND:
-        for info in pkgutil.walk_packages(tap_exports.__path__, "tap_exports."):
-            if "sandbox" not in info.name and not info.name.endswith("__main__"):
-                importlib.import_module(info.name)
-        modules = [module for name, module in sys.modules.items() if name.startswith("tap_exports.")]
-        _FOUND.extend((module, name, value) for module in modules for name, value in vars(module).items())
-    return _FOUND
+    for info in pkgutil.walk_packages(tap_exports.__path__, "tap_exports."):
+        if "sandbox" not in info.name and not info.name.endswith("__main__"):
+            importlib.import_module(info.name)
+    modules = [module for name, module in sys.modules.items() if name.startswith("tap_exports.")]
+    return [(module, name, value) for module in modules for name, value in vars(module).items()]

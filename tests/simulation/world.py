@@ -1,29 +1,48 @@
-"""The world of a history: its time, its chance, the troubles that are told beforehand, and its network."""
+"""The world of a history: its time, its chance, and the troubles that are told beforehand."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from email.utils import formatdate
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from urllib3 import HTTPHeaderDict
 from urllib3.exceptions import ProtocolError
 
-from tap_exports.engine.http import NotConnectedError
-from tests.simulation.threads import Scheduler
+from tests.simulation.scheduler import Scheduler
 
 BEGINNING = datetime(2026, 6, 1, tzinfo=timezone.utc).timestamp()
-MOST_REQUESTS = 4000  # of one run; no run of these small worlds has a use for as many
 Json = dict[str, Any]
 
 
 class Endless(BaseException):
     """A run asks for ever."""
+
+
+@dataclass(eq=False)
+class Ran:
+    """One run of a tap.
+
+    Attributes:
+        number: Its number; those of a second tap begin at 101.
+        config: Its settings.
+        began: When, in seconds.
+        failures: Messages by failed stream; `*` for the whole run.
+        warnings: What it logged as a warning or an error.
+        crossed: How often it passed a point, by kind of point.
+    """
+
+    number: int
+    config: Json
+    began: float = 0.0
+    failures: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    ending: str = "ended"
+    crossed: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,9 +117,14 @@ class Reply:
 class Provider(Protocol):
     """A model of a provider."""
 
-    @property
-    def skew(self) -> float:
-        """Return how far its clock is ahead, in seconds."""
+    def skew(self, at: float) -> float:
+        """Return how far its clock is ahead at a time of the world, in seconds."""
+
+    def creates(self, call: Call) -> bool:
+        """Return whether a request creates a job."""
+
+    def note_unanswered(self) -> None:
+        """Note that the reply to the last creation is lost."""
 
     def answer(self, call: Call) -> Reply:
         """Take a request into effect and return the reply."""
@@ -108,17 +132,15 @@ class Provider(Protocol):
 
 @dataclass(eq=False)
 class World:
-    """What surrounds the tap.
+    """What surrounds the taps.
 
     Attributes:
         scheduler: Time and turns.
         draw: Chance of the world, apart from that of the turns: one does not move the other.
         troubles: What goes wrong, until the world is calm.
         is_calm: Whether nothing goes wrong any more; what went wrong before stays.
-        run: Number of the current run.
         log: What happened, for the story.
-        crossed: Times that a point was passed in this run, by kind of point.
-        dies_at: Points at which the process dies, of this run.
+        counts: How often something happened in the whole history.
     """
 
     scheduler: Scheduler
@@ -126,14 +148,18 @@ class World:
     troubles: tuple[Trouble, ...]
     provider: Provider = field(init=False)
     is_calm: bool = False
-    run: int = 0
     log: list[str] = field(default_factory=list)
-    crossed: dict[str, int] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def now(self) -> float:
         return self.scheduler.now
+
+    @property
+    def ran(self) -> Ran:
+        """Return the run whose task holds the baton."""
+        process = self.scheduler.process
+        return process.about if process else Ran(0, {})
 
     def instant(self) -> datetime:
         """Return the time of the tap's machine."""
@@ -143,6 +169,10 @@ class World:
         """Return the trouble of a kind, and of a number, that is on."""
         if self.is_calm:
             return None
+        return self.standing(kind, at)
+
+    def standing(self, kind: str, at: int | None = None) -> Trouble | None:
+        """Return the trouble of a kind, and of a number, that stays when the world is calm."""
         return next((t for t in self.troubles if t.kind == kind and at in {None, t.at}), None)
 
     def count(self, kind: str) -> int:
@@ -152,61 +182,12 @@ class World:
 
     def cross(self, point: str) -> None:
         """Pass a point of a run; the process dies there where the history says so."""
-        self.crossed[point] = self.crossed.get(point, 0) + 1
-        dies = self.trouble("kill", self.run)
-        if dies and dies.value == (point, self.crossed[point]):
-            self.tell(f"the process dies at {point} {self.crossed[point]}")
+        ran = self.ran
+        ran.crossed[point] = ran.crossed.get(point, 0) + 1
+        dies = None if self.is_calm else [t.value for t in self.troubles if t.kind == "kill" and t.at == ran.number]
+        if dies and (point, ran.crossed[point]) in dies:
+            self.tell(f"the process dies at {point} {ran.crossed[point]}")
             self.scheduler.kill()
 
-    def tell(self, line: str) -> None:
-        self.log.append(f"run {self.run}, {self.instant():%d %H:%M:%S}: {line}")
-
-    def begin_run(self) -> None:
-        self.run += 1
-        self.crossed = {}
-
-
-class Network:
-    """Takes the place of the session of `Transport`: a request is a call of the model, and takes a moment."""
-
-    def __init__(self, world: World, *_pools: object) -> None:
-        self._world = world
-
-    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: object) -> Reply:
-        reply = self._exchange(Call(method, url, headers, body))
-        told = self._world.now + self._world.provider.skew
-        reply.headers["Date"] = formatdate(told, usegmt=True)
-        return reply
-
-    def _exchange(self, call: Call) -> Reply:
-        world = self._world
-        self._pass_point()
-        creates = call.method == "POST" and call.path.endswith("/exports")
-        lost = world.trouble("lose the reply to creation", world.count("creation")) if creates else None
-        number = world.count("request")
-        if world.trouble("no connection at request", number):
-            raise NotConnectedError("connection refused")
-        if lost and lost.value == "before":
-            world.tell("a creation is lost before it takes effect")
-            raise ProtocolError("no answer in time")
-        if not creates and world.trouble("error 503 at request", number):
-            return Reply(503, {"message": "busy"})
-        reply = world.provider.answer(call)
-        world.scheduler.sleep(world.draw.uniform(0.01, 0.3))
-        if lost:
-            world.tell("a creation takes effect, its reply is lost")
-            raise ProtocolError("no answer in time")
-        return reply
-
-    def _pass_point(self) -> None:
-        world = self._world
-        world.cross("request")
-        if world.crossed["request"] > MOST_REQUESTS:
-            raise Endless
-        world.scheduler.sleep(world.draw.uniform(0.01, 0.1))
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-Maker = Callable[[World], Provider]
+    def tell(self, line: str, ran: Ran | None = None) -> None:
+        self.log.append(f"run {(ran or self.ran).number}, {self.instant():%d %H:%M:%S}: {line}")
