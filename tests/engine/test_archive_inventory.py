@@ -7,6 +7,7 @@ import pytest
 from tap_exports.engine.archive import (
     ArchiveLimits,
     Counts,
+    Inventory,
     Section,
     Survey,
     media_type,
@@ -171,3 +172,18 @@ def test_a_section_failed_when_it_says_so_or_why(section: Section, failed: bool)
 )
 def test_media_types_follow_the_name(path: str, suffix: str, media: str) -> None:
     assert (suffix_of(path), media_type(path)) == (suffix, media)
+
+
+@pytest.mark.parametrize(
+    ("other", "differing"),
+    [
+        ([Section("a", "completed", 2, 1), Section("b")], []),
+        ([Section("a", "completed", 3, 1), Section("b")], ["a"]),
+        ([Section("a", None, 2, 2), Section("b", None, 4, 9)], ["a"]),
+        ([Section("b"), Section("c")], ["a", "c"]),
+    ],
+)
+def test_inventories_differ_where_both_count(other: list[Section], differing: list[str]) -> None:
+    """A count that one of them leaves out contradicts nothing; a section that one of them lacks does."""
+    told = Inventory([Section("a", "completed", 2, 1), Section("b", "completed", None, None)])
+    assert (told.contradicted(Inventory(other)), Inventory(other).contradicted(told)) == (differing, differing)

@@ -37,8 +37,10 @@ def _found(history: History) -> list[Finding]:
 
 
 def is_settled(history: History) -> bool:
-    """Return whether every stream of each target equals the provider: nothing more can come."""
+    """Return whether no run failed and every stream of each target equals the provider: nothing more can come."""
     streams = history.story.streams
+    if any(side.last.failures for side in history.sides):
+        return False
     return not any(_differences(history, side, stream) for side in history.sides for stream in streams)
 
 

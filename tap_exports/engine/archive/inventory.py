@@ -35,6 +35,11 @@ class Section:
         """Return whether the section is not whole."""
         return bool(self.error) or (self.status or "").lower() in FAILURES
 
+    def differs_from(self, other: Section) -> bool:
+        """Return whether both give a count, and not the same one."""
+        pairs = ((self.records, other.records), (self.binaries, other.binaries))
+        return any(one is not None and two is not None and one != two for one, two in pairs)
+
     @property
     def complaint(self) -> str:
         """Return what to tell of a failed section."""
@@ -63,10 +68,11 @@ class Inventory:
         """Return the sections that are not whole."""
         return [section for section in self.sections or () if section.failed]
 
-    @property
-    def counts(self) -> frozenset[tuple[str, int | None, int | None]]:
-        """Return name and both counts of each section."""
-        return frozenset((section.key, section.records, section.binaries) for section in self.sections or ())
+    def contradicted(self, other: Inventory) -> list[str]:
+        """Return the sections that another inventory lacks, adds, or counts otherwise; a count left out is none."""
+        own, others = ({section.key: section for section in each.sections or ()} for each in (self, other))
+        shared = own.keys() & others.keys()
+        return sorted((own.keys() ^ others.keys()) | {key for key in shared if own[key].differs_from(others[key])})
 
 
 @dataclass(slots=True)

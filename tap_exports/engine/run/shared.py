@@ -193,9 +193,8 @@ class SharedJobs:
         if told.sections is None:
             for section in own.failed:
                 LOGGER.warning("%s: %s", job.where, section.complaint)
-        elif own.sections is not None and told.counts != own.counts:
+        elif own.sections is not None and (differing := told.contradicted(own)):
             job.tally.agrees = False
-            differing = sorted({key for key, *_ in told.counts ^ own.counts})
             with located(job.where):
                 self.complain(f"row counts of job and {found.manifest} differ: {', '.join(differing)}")
 
