@@ -16,7 +16,8 @@ from tests.simulation.world import Json
 WAYS_OUT = re.compile(
     r"`[a-z_.]+(: \w+)?`|`tap-exports \w+|max_credits|--force|docs/state\.md|\(operation_ids\)|on_failed_run: skip"
 )
-SAID = ("it is passed", "rows are lost", "may have vanished")  # of jobs that no further run can read
+# Of jobs that no further run can read, and of STATE that is about other settings.
+SAID = ("it is passed", "rows are lost", "may have vanished", "STATE was made with other settings")
 
 
 def judge(history: History) -> list[Finding]:
