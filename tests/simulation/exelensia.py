@@ -64,7 +64,7 @@ class Exelensia(Account):
         number, size = int(call.query.get("page", 1)), int(call.query.get("limit", 20))
         newest = call.query.get("sort_order") == "desc"
         page = turned(self, name, inside, (number, size), "createdAt", newest=newest)
-        meta = {"total": page.total, "totalPages": page.pages, "page": number, "limit": size}
+        meta = {"total": page.total, "totalPages": page.pages, "page": number, "limit": min(size, self.page)}
         return Reply(200, {"data": page.rows, "meta": meta if page.total is not None else {}})
 
     def _shown(self, job: Job, at: float) -> Json:
