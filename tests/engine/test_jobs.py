@@ -861,6 +861,17 @@ def test_a_detached_job_that_was_lost_is_submitted_again() -> None:
     assert chase.api.calls == [*["poll j1"] * 3, "submit"]
 
 
+def test_a_detached_job_that_was_lost_waits_for_room() -> None:
+    """Where as many jobs as allowed are open, another one in place of it is left to the next run."""
+    gone = {"polls": {"j1": [GONE]}}
+    chase = Chase(ScriptedApi([PENDING], **gone), left_by_a_crash("j1"), detach=True, job_grace_seconds=0)
+    other = StreamState.detached("s", {})
+    chase.wait(chase.lifecycle.start(replace(REQUEST, params={"other": 1}), other))
+    outcome = chase.run()
+    assert "max_concurrent_jobs" in str(outcome.error)
+    assert (outcome.lost and outcome.lost.id, chase.api.calls.count("submit"), chase.state.entries) == ("j1", 1, [])
+
+
 # Journal and workers --------------------------------------------------------------------------------------------------
 
 

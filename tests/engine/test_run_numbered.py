@@ -286,6 +286,28 @@ def test_rejects_use_up_ordinals_and_count_as_read() -> None:
     assert (tally.rows, tally.rejects) == (2, 1)
 
 
+def test_a_total_below_what_the_job_counts_is_looked_at_again() -> None:
+    """A replica may show a completed run before all of its rows."""
+    looks, clock, tally = [1, 1, 2, 2], FakeClock(), Tally()
+
+    def pages(_job: Job) -> Iterator[Page]:
+        total = looks.pop(0) if looks else 2
+        yield Page([{"a": str(n)} for n in range(total)], total=total)
+
+    read = PageReader(pages, layout, Limits("fail"), clock)
+    log = all_shown(read.read(Outcome(BEGIN, job("7", rows=2), NOW, 0.0, 0), StreamState.detached("s", {}), tally), {})
+    assert ([row["a"] for event in log if event[0] == "rows" for row in event[1]], clock.sleeps) == (["0", "1"], [1, 4])
+
+
+def test_what_a_job_counts_need_not_be_rows(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the total stays below it, the rows are read all the same, with a warning."""
+    tally, outcome = Tally(), Outcome(BEGIN, job("7", rows=9), NOW, 0.0, 0)
+    read = PageReader(lambda _: iter([Page([{"a": "1"}], total=1)]), layout, Limits("fail"), FakeClock())
+    all_shown(read.read(outcome, StreamState.detached("s", {}), tally), {})
+    assert (tally.rows, tally.agrees) == (1, True)
+    assert "job 7 counts 9 items, its rows are 1" in caplog.text
+
+
 def test_new_columns_come_before_their_rows() -> None:
     """A key that appears on a later page is announced first."""
     log, _ = pages_read([Page([{"a": "1"}]), Page([{"a": "2", "b": True}])], Limits())

@@ -107,9 +107,9 @@ def test_a_run_that_is_no_object_is_bad_content(body: object) -> None:
 
 
 def test_the_documented_run_is_read() -> None:
-    """The progress is the number of items: it feeds the stall timeout."""
+    """The number of items feeds the stall timeout, and is the least number of rows once the run is completed."""
     started = from_text("2026-06-01T05:23:00Z")
-    assert parse_job(RUN, 4836) == Job("4836", Status.COMPLETED, "completed", created_at=started, progress=50)
+    assert parse_job(RUN, 4836) == Job("4836", Status.COMPLETED, "completed", created_at=started, progress=50, rows=50)
 
 
 @pytest.mark.parametrize(

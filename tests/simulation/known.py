@@ -31,9 +31,6 @@ def _with_keys(story: Story) -> Story:
 
 OPEN: dict[str, Leave] = {
     "13.3: the default key holds the job's id": _with_keys,
-    "12.5: streams beside a PackageX export go on from STATE of another mode": lambda story: (
-        _no(lambda t: t.kind == "settings" and "mode" in t.value)(story) if story.provider == "packagex" else story
-    ),
 }
 
 

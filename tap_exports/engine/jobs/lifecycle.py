@@ -19,7 +19,7 @@ from tap_exports.engine.jobs.statuses import Statuses
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.engine.workers import Workers
-from tap_exports.errors import JobLostError, JobStalledError, RunEndingError, TapError
+from tap_exports.errors import JobLostError, JobStalledError, RunEndingError, StopError, TapError
 
 LOGGER = logging.getLogger("tap-exports.jobs")
 
@@ -125,7 +125,7 @@ class Lifecycle:
         except (JobLostError, JobStalledError) as error:
             self._discard(pursuit, job, error)
             try:
-                job = self._look_after(pursuit, self._creation.create(pursuit))
+                job = self._look_after(pursuit, self._create_another(pursuit))
             except RunEndingError:
                 raise
             except TapError as caught:  # the receipt of the discarded job must not be lost with it
@@ -133,6 +133,18 @@ class Lifecycle:
                 if isinstance(caught, JobStalledError):
                     self.journal.commit(pursuit.note_stall)
         return pursuit.outcome(job, self._clock.monotonic() - began, failure)
+
+    def _create_another(self, pursuit: Pursuit) -> Job:
+        """Create a job in place of a discarded one.
+
+        Raises:
+            StopError: With `detach`, as many jobs as allowed are open.
+        """
+        most = self.settings.max_concurrent_jobs
+        if self.settings.detach and self.open_jobs > most:
+            msg = f"{pursuit.request.stream}: {most} jobs are open (max_concurrent_jobs)"
+            raise StopError(f"{msg}; the next run requests the window of the discarded job again")
+        return self._creation.create(pursuit)
 
     def _look_after(self, pursuit: Pursuit, job: Job) -> Job:
         """Wait for a job's end; with `detach` poll once, or not at all if the job was just created."""

@@ -18,6 +18,7 @@ from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.errors import CountError
 
 LOGGER = logging.getLogger("tap-exports.run")
+LAG_SECONDS = (1.0, 4.0, 15.0)  # waits for a replica that does not show all rows of a completed job yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class PageReader:
         del state
         began, job, stream = self.clock.monotonic(), outcome.job, outcome.request.stream
         try:
-            found = WholeList(partial(self.pages, job), self.key, describe(stream, job, None))
+            found = WholeList(partial(self._settled, job), self.key, describe(stream, job, None))
             yield from self._read(found, job, stream, tally)
             tally.end_file(stream, self.limits)
             tally.ended, tally.counted = found.proof != UNPROVEN, found.proof == COUNTED
@@ -55,6 +56,25 @@ class PageReader:
             yield Proven(tally.agrees)
         finally:
             tally.read_seconds = self.clock.monotonic() - began
+
+    def _settled(self, job: Job) -> Iterator[Page]:
+        """Yield the pages, once their total reaches the items that the job counts, or the waits are over.
+
+        What a job counts need not be rows, so that a smaller total is told and stops nothing.
+        """
+        for wait in (*LAG_SECONDS, None):
+            pages = self.pages(job)
+            first = next(pages, None)
+            if first is None:
+                return
+            is_behind = job.rows is not None and first.total is not None and first.total < job.rows
+            if not is_behind or wait is None:
+                if is_behind:
+                    LOGGER.warning("job %s counts %s items, its rows are %s", job.id, job.rows, first.total)
+                yield first
+                yield from pages
+                return
+            self.clock.sleep(wait)
 
     def _read(self, found: WholeList, job: Job, stream: str, tally: Tally) -> Iterator[Event]:
         tally.begin_file()

@@ -142,11 +142,12 @@ def parse_operation_id(body: Any) -> int:  # noqa: ANN401 - `Any` stops here
 def parse_job(record: Row, number: int) -> Job:
     """Return the job that the record of a run describes."""
     raw = str(record.get("status", ""))
-    started = record.get("startedAt")
+    started, status = record.get("startedAt"), fields.status(STATUSES, raw)
     return Job(
         id=str(record.get("operationId") or number),
-        status=fields.status(STATUSES, raw),
+        status=status,
         raw_status=raw,
+        rows=fields.number(record.get("processedItems")) if status is Status.COMPLETED else None,
         created_at=fields.instant(started, f"cension: startedAt of operation {number}"),
         progress=record.get("processedItems"),
         reason=record.get("errorMessage"),

@@ -29,6 +29,7 @@ API_URL = "https://api.cornect.io"
 EXPORTS, SEARCH, CREDITS = "/api/v1/exports", "/api/v1/companies/search", "/api/v1/credits"
 CAP = 10_000  # https://cornect.io/docs/api/guides/credit-consumption: companies in one export
 SAMPLES = 5
+LOOK_AGAIN_SECONDS = (1.0, 2.0)  # at an export that is not found
 SKEW = timedelta(hours=1)  # between an export and its transaction
 
 # https://cornect.io/docs/api/reference/exports/get
@@ -62,7 +63,7 @@ class CornectApi:
         self._client = client
         self.time = client.time
         self.time.ask = self.credits
-        self._budget = budget
+        self._budget, self._clock = budget, clock
         self._paces = {name: Pace(number, clock) for name, number in PER_MINUTE.items()}
         self._creating = threading.Lock()
         self.known: list[str] = []
@@ -126,10 +127,14 @@ class CornectApi:
         return (record for record in found if record is not None)
 
     def _export_if_any(self, export_id: str) -> Row | None:
-        try:
-            return self.export(export_id)
-        except NotFoundError:
-            return None
+        """Return an export's record, None if it is gone: one 404 may pass, and the record would never come again."""
+        for wait in (*LOOK_AGAIN_SECONDS, None):
+            try:
+                return self.export(export_id)
+            except NotFoundError:  # noqa: PERF203 - the next look is due only because this one failed
+                if wait is not None:
+                    self._clock.sleep(wait)
+        return None
 
     # https://cornect.io/docs/api/reference/exports/create: takes credits, so the cap is checked before.
     def submit(self, request: Request) -> Job:
