@@ -82,6 +82,14 @@ class Recalls(Protocol):
 
 
 @runtime_checkable
+class Names(Protocol):
+    """An API at which a request may name an existing job, so that none is created."""
+
+    def given(self, request: Request) -> str | None:
+        """Return the id of the job that a request names, or None."""
+
+
+@runtime_checkable
 class Echoes(Protocol):
     """An API whose jobs show what they were asked for."""
 

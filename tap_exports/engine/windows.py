@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 
-from tap_exports.engine.clock import MILLISECOND
+from tap_exports.engine.clock import MILLISECOND, to_text
 from tap_exports.engine.model import Window
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -55,6 +55,15 @@ def whole_units(span: Window | None, unit: timedelta) -> Window | None:
     rest = (span.end + MILLISECOND - EPOCH) % unit
     end = span.end - rest
     return Window(span.start, end) if span.start is None or end > span.start else None
+
+
+def why_nothing(bookmark: datetime | None, start: datetime | None, until: datetime | None) -> str:
+    """Return why no range is due, for people; arguments as for `due`, whose result was None."""
+    if until and bookmark and bookmark >= floor_millisecond(until):
+        return f"the bookmark {to_text(bookmark)} is at or past end_date {to_text(until)}"
+    if start and not bookmark:
+        return f"start_date {to_text(start)} is not yet past by settling_seconds"
+    return "everything up to now minus settling_seconds is proven"
 
 
 def due_here(

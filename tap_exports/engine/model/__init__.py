@@ -15,6 +15,7 @@ from tap_exports.engine.model.columns import (
 from tap_exports.engine.model.events import Checkpoint, Event, NewColumns, Proven, Receipt, Rejected
 from tap_exports.engine.model.jobs import Job, LocalFile, RemoteFile, Request, Status, Window
 from tap_exports.engine.model.rows import Page, Reject, Row, Rows, exact_number
+from tap_exports.engine.model.steps import Action, Step
 
 __all__ = [
     "EXTRA",
@@ -24,6 +25,7 @@ __all__ = [
     "ROW",
     "WINDOW_END",
     "WINDOW_START",
+    "Action",
     "Checkpoint",
     "Column",
     "Contract",
@@ -42,6 +44,7 @@ __all__ = [
     "Row",
     "Rows",
     "Status",
+    "Step",
     "Window",
     "exact_number",
 ]

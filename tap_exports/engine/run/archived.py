@@ -6,7 +6,7 @@ import logging
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from tap_exports.engine.model import Event, Proven, Rows
+from tap_exports.engine.model import Event, Proven, Rows, Step
 from tap_exports.engine.read.members import Opened, Reader
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.run.shared import SharedJobs
@@ -33,6 +33,10 @@ class ArchiveRun:
     def start(self) -> None:
         """Register this stream as a reader of the jobs; the first stream to do so submits them."""
         self.shared.join(self.stream)
+
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do; the jobs are those of the first stream that plans."""
+        yield from self.shared.plan(self.stream)
 
     def events(self) -> Iterator[Event]:
         """Yield the rows of all jobs in the configured order.

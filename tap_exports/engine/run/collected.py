@@ -12,7 +12,7 @@ from tap_exports.engine.api import Collects
 from tap_exports.engine.clock import MILLISECOND, Clock, to_text
 from tap_exports.engine.jobs import LOST, STALLED, Outcome, Statuses, describe
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Receipt, Request, Status, Window
+from tap_exports.engine.model import Action, Checkpoint, Event, Job, Proven, Receipt, Request, Status, Step, Window
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, receipt
@@ -48,6 +48,20 @@ class CollectRun:
     def start(self) -> None:
         """Do nothing: this run creates no job."""
 
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do; lists the jobs of others, creates nothing."""
+        window = self._due()
+        if window is None:
+            yield Step(Action.SKIP, note=windows.why_nothing(self.state.instant, self.export.start, self.export.until))
+            return
+        for job in self._found(window):
+            if not (job.status.is_terminal or self._has_stalled(job)):
+                yield Step(Action.SKIP, job=job.id, note=f'it is "{job.raw_status}"; later jobs wait for it')
+                return
+            completed = job.status is Status.COMPLETED
+            note = "" if completed else f'it is "{job.raw_status}": it has no rows, or is passed'
+            yield Step(Action.COLLECT if completed else Action.SKIP, job=job.id, note=note)
+
     def events(self) -> Iterator[Event]:
         """Yield the rows of every completed job, oldest first; stop before the first job that is still open.
 
@@ -60,9 +74,8 @@ class CollectRun:
         window = self._due()
         if window is None:
             return
-        request = Request(self.export.provider, self.export.stream, self.export.params)
-        is_whole, failures = True, Failures(self.export.stream)
-        for job in sorted(map(self.statuses.applied, self.api.completed(request, window)), key=_age):
+        request, is_whole, failures = self._request(), True, Failures(self.export.stream)
+        for job in self._found(window):
             if job.created_at:
                 yield from self._advance(windows.floor_millisecond(job.created_at) - MILLISECOND)
             if self._has_stalled(job):
@@ -77,6 +90,13 @@ class CollectRun:
         yield from self._advance(window.end)
         failures.end()
         yield Proven(is_whole)
+
+    def _request(self) -> Request:
+        return Request(self.export.provider, self.export.stream, self.export.params)
+
+    def _found(self, window: Window) -> list[Job]:
+        """Return the jobs that were created in a window, oldest first."""
+        return sorted(map(self.statuses.applied, self.api.completed(self._request(), window)), key=_age)
 
     def _due(self) -> Window | None:
         export = self.export

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from tap_exports.engine.api import Deletes, creation_costs
+from tap_exports.engine import windows
+from tap_exports.engine.api import Deletes, Names, creation_costs
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import LOST, Absence, Lifecycle, Outcome, describe
-from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Proven, Request, Status
+from tap_exports.engine.ledger import Entry, StreamState
+from tap_exports.engine.model import Action, Checkpoint, Event, Proven, Request, Status, Step
 from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, discarded, receipt
-from tap_exports.engine.run.export import Export
+from tap_exports.engine.run.export import Export, step_of
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
 from tap_exports.engine.run.frontier import Frontier
 from tap_exports.engine.run.recall import recall
@@ -33,6 +34,7 @@ from tap_exports.errors import (
 )
 
 LOGGER = logging.getLogger("tap-exports.run")
+NO_LONGER_REQUESTED = "no longer requested"
 
 __all__ = ["Export", "ExportRun"]
 
@@ -74,7 +76,7 @@ class ExportRun:
             requests = self.requests()
         if self._frontier:
             self._frontier.settle()
-        self._forget_strangers({r.fingerprint for r in requests})
+        self._forget_strangers(requests)
         self._waiting.extend(requests)
         self._left = {r.fingerprint for r in requests}
         self._hand_in()
@@ -82,6 +84,18 @@ class ExportRun:
     def requests(self) -> list[Request]:
         """Return one request for each unproven window, in order; windows of open jobs are kept as they are."""
         return self.export.requests(self.state, self._frontier, self.clock.now())
+
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do; nothing is changed or created."""
+        requests, api = self.requests(), self.lifecycle.api
+        yield from (Step(Action.DELETE, job=job_id) for job_id in self._deletable())
+        yield from (Step(Action.DROP, e.window, e.id, NO_LONGER_REQUESTED) for e in self._strangers(requests))
+        for request in requests:
+            given = api.given(request) if isinstance(api, Names) else None
+            yield Step(Action.COLLECT, job=given) if given else step_of(request, self.state)
+        if not requests:
+            export, bookmark = self.export, self._frontier.bookmark if self._frontier else None
+            yield Step(Action.SKIP, note=windows.why_nothing(bookmark, export.start, export.until))
 
     def events(self) -> Iterator[Event]:
         """Yield the events of all windows in order; the bookmark stays before one that fails, later ones are proven.
@@ -307,9 +321,9 @@ class ExportRun:
 
         A refused deletion stops no data: what is left of the list is kept for the next run.
         """
-        api = self.lifecycle.api
+        api, deletable = self.lifecycle.api, self._deletable()
         for job_id in self.state.deletions:
-            if isinstance(api, Deletes) and self.export.delete_after_load:
+            if isinstance(api, Deletes) and job_id in deletable:
                 try:
                     api.delete(job_id)
                 except RunEndingError:
@@ -321,10 +335,19 @@ class ExportRun:
             self.state.deleted(job_id)
             yield Checkpoint()
 
-    def _forget_strangers(self, asked: set[str]) -> None:
-        """Drop ledger entries that match no request of this run; the jobs at the provider are not touched."""
-        for entry in self.state.entries:
-            if entry.fingerprint not in asked:
-                job = f"job {entry.id}" if entry.id else "a job whose creation got no reply"
-                LOGGER.warning("%s: %s is no longer requested; dropped from the ledger", self.export.stream, job)
-                self.state.forget(entry.fingerprint)
+    def _deletable(self) -> list[str]:
+        """Return the ids of the jobs that the run deletes at the provider."""
+        deletes = isinstance(self.lifecycle.api, Deletes) and self.export.delete_after_load
+        return self.state.deletions if deletes else []
+
+    def _strangers(self, requests: Sequence[Request]) -> list[Entry]:
+        """Return the ledger entries that match no request of this run."""
+        asked = {request.fingerprint for request in requests}
+        return [entry for entry in self.state.entries if entry.fingerprint not in asked]
+
+    def _forget_strangers(self, requests: Sequence[Request]) -> None:
+        """Drop the strangers from the ledger; the jobs at the provider are not touched."""
+        for entry in self._strangers(requests):
+            job = f"job {entry.id}" if entry.id else "a job whose creation got no reply"
+            LOGGER.warning("%s: %s is %s; dropped from the ledger", self.export.stream, job, NO_LONGER_REQUESTED)
+            self.state.forget(entry.fingerprint)

@@ -10,7 +10,7 @@ from typing import Any
 from tap_exports.engine import windows
 from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Request, Window
+from tap_exports.engine.model import Action, Request, Step, Window
 from tap_exports.engine.run.frontier import Frontier
 
 
@@ -68,3 +68,11 @@ class Export:
         """Return the windows of open jobs whose request matches the current configuration."""
         entries = [(e.window, e.fingerprint) for e in state.entries]
         return [w for w, fingerprint in entries if w and fingerprint == self.request(w).fingerprint]
+
+
+def step_of(request: Request, state: StreamState) -> Step:
+    """Return how a run gets the job of a request: from the ledger, by a search for it, or by creating it."""
+    entry = state.entry(request.fingerprint)
+    if entry is None:
+        return Step(Action.CREATE, request.window)
+    return Step(Action.ATTACH if entry.id else Action.FIND, request.window, entry.id)

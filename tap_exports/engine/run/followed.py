@@ -17,7 +17,7 @@ from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import Lifecycle, Outcome
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.ledger.seconds import WholeSeconds
-from tap_exports.engine.model import Checkpoint, Event, Job, Receipt, Request, Status
+from tap_exports.engine.model import Action, Checkpoint, Event, Job, Receipt, Request, Status, Step
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally
@@ -32,6 +32,7 @@ from tap_exports.errors import (
 )
 
 LOGGER = logging.getLogger("tap-exports.run")
+LEADER = "the leading stream"
 
 
 class LeadingState(WholeSeconds):
@@ -99,6 +100,13 @@ class FollowRun:
 
     def start(self) -> None:
         """Do nothing: the leader creates the jobs."""
+
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do with the jobs that the leader has created in earlier runs."""
+        for entry in sorted(self.state.entries, key=_order):
+            held = _holds(self.leader, entry)
+            yield Step(Action.COLLECT, entry.window, entry.id, f"once {LEADER} has read it" if held else "")
+        yield Step(Action.COLLECT, note=f"of each job that {LEADER} creates and reads in this run")
 
     def events(self) -> Iterator[Event]:
         """Yield the rows of each job that the leader is done with, in the order of their windows.
@@ -191,6 +199,10 @@ class Quiet:
     def start(self) -> None:
         """Begin what can run ahead of the stream's turn."""
         self.run.start()
+
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do."""
+        yield from self.run.plan()
 
     def events(self) -> Iterator[Event]:
         """Yield all events but receipts."""

@@ -13,7 +13,7 @@ from tap_exports.engine.clock import MILLISECOND, Clock, from_text, to_text
 from tap_exports.engine.decode.layout import RAW_LIMIT, excerpt
 from tap_exports.engine.http.whole import UNPROVEN, WholeList
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Page, Proven, Reject, Rejected, Row, Rows, Window
+from tap_exports.engine.model import Action, Checkpoint, Event, Page, Proven, Reject, Rejected, Row, Rows, Step, Window
 from tap_exports.engine.read.files import Layouts
 from tap_exports.engine.read.pages import check_list
 from tap_exports.engine.read.tally import Limits, Tally
@@ -71,6 +71,15 @@ class ListRun:
 
     def start(self) -> None:
         """Do nothing: a list needs no job."""
+
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do; makes no request of a list."""
+        of = self.listing
+        window = self._window() if of.replication_key else None
+        if of.replication_key and window is None:
+            yield Step(Action.SKIP, note=windows.why_nothing(self.state.instant, of.start, of.until))
+        else:
+            yield from (Step(Action.LIST, window) for _ in of.lists(window))
 
     def events(self) -> Iterator[Event]:
         """Yield the records of the window in the provider's order.

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import Entry, StreamState
-from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Request, Status
+from tap_exports.engine.model import Action, Checkpoint, Event, Job, Proven, Request, Status, Step
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.pages import PageReader
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, discarded, receipt
+from tap_exports.engine.run.export import step_of
 from tap_exports.engine.run.failures import Failures
-from tap_exports.engine.run.records import StatusRun
+from tap_exports.engine.run.records import NO_NUMBER_DUE, StatusRun
 from tap_exports.errors import JobFailedError, JobLostError, JobStalledError, RunEndingError, StateError, TapError
 
 __all__ = ["GivenRun", "PageReader", "Reads", "StatusRun"]
@@ -71,9 +72,11 @@ class GivenRun:
         A begin that got no reply is settled after the configured jobs: one of them may be the job that it began.
         """
         begun = self._begun()
-        bookmark, proven = self.state.number, self.state.proven_numbers
-        self._left = {i for i in self.job_ids if (bookmark is None or i > bookmark) and i not in proven} | begun.keys()
-        self._advance(proven)
+        for stranger in self._strangers():
+            LOGGER.warning("%s: dropped a begin of another configuration, which got no reply", self.stream)
+            self.state.forget(stranger.fingerprint)
+        self._left = self._due(begun)
+        self._advance(self.state.proven_numbers)
         for number in sorted(self._left):
             self._running.append(self._job(number, begun.get(number)))
         if self.begin is None:
@@ -86,14 +89,29 @@ class GivenRun:
 
     def _begun(self) -> dict[int, Entry]:
         """Return the jobs in the ledger by number; they were paid for, so none is dropped whatever is configured."""
-        begun = {}
-        for entry in self.state.entries:
-            if entry.id is not None:
-                begun[self._number(entry.id)] = entry
-            elif self.begin is None or entry.fingerprint != self.begin.fingerprint:
-                LOGGER.warning("%s: dropped a begin of another configuration, which got no reply", self.stream)
-                self.state.forget(entry.fingerprint)
-        return begun
+        return {self._number(entry.id): entry for entry in self.state.entries if entry.id is not None}
+
+    def _strangers(self) -> list[Entry]:
+        """Return the intents that are not of the configured begin."""
+        own = self.begin.fingerprint if self.begin else None
+        return [entry for entry in self.state.entries if entry.id is None and entry.fingerprint != own]
+
+    def _due(self, begun: Mapping[int, Entry]) -> set[int]:
+        """Return the numbers of the jobs that are not proven, those in the ledger included."""
+        bookmark, proven = self.state.number, self.state.proven_numbers
+        return {i for i in self.job_ids if (bookmark is None or i > bookmark) and i not in proven} | begun.keys()
+
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do; nothing is changed or created."""
+        begun = self._begun()
+        due = self._due(begun)
+        yield from (Step(Action.DROP, note="a begin of another configuration") for _ in self._strangers())
+        for number in sorted(due):
+            yield Step(Action.ATTACH if number in begun else Action.COLLECT, job=str(number))
+        if self.begin and not any(e.fingerprint == self.begin.fingerprint for e in begun.values()):
+            yield step_of(self.begin, self.state)
+        elif not due:
+            yield Step(Action.SKIP, note=NO_NUMBER_DUE)
 
     def _number(self, job_id: str) -> int:
         try:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from tap_exports.engine import decode
 from tap_exports.engine.jobs import Statuses
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Event, Job, Proven, Reject, Rejected, Row
+from tap_exports.engine.model import Action, Checkpoint, Event, Job, Proven, Reject, Rejected, Row, Step
 from tap_exports.engine.read.files import Layouts
 from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.engine.run.failures import Failures
 from tap_exports.errors import NotFoundError
+
+NO_NUMBER_DUE = "every configured operation id is at or below the bookmark, or proven"
 
 
 @dataclass(slots=True)
@@ -42,6 +44,17 @@ class StatusRun:
     def start(self) -> None:
         """Do nothing: no job is created, so nothing can be requested ahead."""
 
+    def _due(self) -> list[int]:
+        bookmark = self.state.number
+        return sorted({i for i in self.job_ids if bookmark is None or i > bookmark})
+
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do."""
+        numbers = self._due()
+        yield from (Step(Action.COLLECT, job=str(number)) for number in numbers)
+        if not numbers:
+            yield Step(Action.SKIP, note=NO_NUMBER_DUE)
+
     def events(self) -> Iterator[Event]:
         """Yield one record per job above the bookmark, ascending.
 
@@ -49,8 +62,7 @@ class StatusRun:
             TapError: A record cannot be read; the bookmark stays at the last terminal record that was written. One that
                 does not exist is told after all others.
         """
-        bookmark, held, tally, failures = self.state.number, False, Tally(), Failures(self.stream)
-        numbers = sorted({i for i in self.job_ids if bookmark is None or i > bookmark})
+        held, tally, failures, numbers = False, Tally(), Failures(self.stream), self._due()
         for row, number in enumerate(numbers, 1):
             try:
                 record, job = self.fetch(number)

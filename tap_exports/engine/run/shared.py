@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tap_exports.engine.api import Opens, Polls
 from tap_exports.engine.archive import ArchiveLimits, Inventory, Survey, survey
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import LOST, Lifecycle, Outcome
-from tap_exports.engine.ledger import CLOSED_AT_ONE_INSTANT, StreamState
-from tap_exports.engine.model import Checkpoint, Event, Job, RemoteFile, Request, Row, Status
+from tap_exports.engine.ledger import CLOSED_AT_ONE_INSTANT, Entry, StreamState
+from tap_exports.engine.model import Action, Checkpoint, Event, Job, RemoteFile, Request, Row, Status, Step
 from tap_exports.engine.read.files import Download
 from tap_exports.engine.read.tally import Limits, Tally, discarded, receipt
+from tap_exports.engine.run.export import step_of
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB
 from tap_exports.engine.run.shared_job import SharedJob, located, release
 from tap_exports.errors import (
@@ -63,6 +64,7 @@ class SharedJobs:
         has_room: Returns whether an archive may stay in the spool for the next stream.
         clock: Measures read times and dates receipts.
         jobs: The jobs, in the order of `requests` or `given`; empty until the first `join`.
+        planned_by: The stream that was the first to ask for the plan, or an empty string.
     """
 
     lifecycle: Lifecycle
@@ -76,6 +78,7 @@ class SharedJobs:
     has_room: Callable[[], bool]
     clock: Clock
     jobs: list[SharedJob] = field(default_factory=list)
+    planned_by: str = ""
 
     def join(self, stream: str) -> None:
         """Register a stream as a reader of all jobs; the first one to join submits them."""
@@ -87,16 +90,31 @@ class SharedJobs:
     def _handed_in(self) -> list[SharedJob]:
         if self.given:
             return [SharedJob(request, self.lifecycle.watch(request, job)) for request, job in self.given]
-        state, asked = self.state(), {request.fingerprint for request in self.requests}
-        for entry in state.entries:
-            if entry.fingerprint not in asked:
-                LOGGER.warning("dropped job %s from the ledger: it belongs to another configuration", entry.id)
-                state.forget(entry.fingerprint)
+        state = self.state()
+        for entry in self._strangers():
+            LOGGER.warning("dropped job %s from the ledger: it belongs to another configuration", entry.id)
+            state.forget(entry.fingerprint)
         jobs = [SharedJob(request) for request in self.requests]
         for job in jobs:
             if not self.lifecycle.settings.detach or state.entry(job.request.fingerprint):
                 job.future = self.lifecycle.start(job.request, state)
         return jobs
+
+    def _strangers(self) -> list[Entry]:
+        """Return the ledger entries of another configuration; configured jobs leave the ledger as it is."""
+        asked = {request.fingerprint for request in self.requests}
+        return [] if self.given else [e for e in self.state().entries if e.fingerprint not in asked]
+
+    def plan(self, stream: str) -> Iterator[Step]:
+        """Yield what a run of a stream is going to do; only the first one that asks gets or creates jobs."""
+        self.planned_by = self.planned_by or stream
+        if stream != self.planned_by:
+            yield Step(Action.COLLECT, note=f"from the archives of {self.planned_by}")
+            return
+        yield from (Step(Action.DROP, job=e.id, note="of another configuration") for e in self._strangers())
+        yield from (Step(Action.COLLECT, job=job.id) for _, job in self.given)
+        for request in () if self.given else self.requests:
+            yield replace(step_of(request, self.state()), note=str(request.params.get("organization_id", "")))
 
     def wait(self, job: SharedJob) -> Generator[Event, None, Outcome | None]:
         """Wait for a job's outcome and return it, None where the job is left to be created by the next run.

@@ -143,7 +143,7 @@ class CornectApi:
         Raises:
             PaymentError: It could cost more than `max_credits` or the balance allows; nothing was sent.
         """
-        if given := request.params.get("export_id"):
+        if given := self.given(request):
             return replace(parse_job(self.export(given)), given=True)
         with self._creating:
             balance = self.credits()[0]["balance"]
@@ -162,6 +162,10 @@ class CornectApi:
             self.known.append(job.id)
             return job
 
+    def given(self, request: Request) -> str | None:
+        """Return the id of the configured export."""
+        return fields.text(request.params.get("export_id"))
+
     def _create(self, request: Request) -> Reply:
         gate = self._paces["create"]
         return self._client.send("POST", EXPORTS, body=body_of(request), idempotent=False, gate=gate)
@@ -176,7 +180,7 @@ class CornectApi:
     # There is no list of exports: the transaction of a charge names its export, and our label holds the fingerprint.
     def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:
         """Return the job that this very request created; one that cost nothing leaves no trace and may be repeated."""
-        if given := request.params.get("export_id"):
+        if given := self.given(request):
             return replace(parse_job(self.export(given)), given=True)
         if job := next(self._marked(request, since, closed), None):
             self._budget.settle(request.stream, job.credits)
@@ -228,7 +232,7 @@ class CornectApi:
 
     def samples(self, request: Request) -> Iterator[Job]:
         """Yield the configured export, or charged ones of the same form, those of this very request first."""
-        if given := request.params.get("export_id"):
+        if given := self.given(request):
             records = [self.export(given)]
         else:
             alike = [r for r in self._recent if r.get("export_format") == request.params["export_format"]]

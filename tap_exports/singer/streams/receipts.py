@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Column, Event, Row, Rows
+from tap_exports.engine.model import Checkpoint, Column, Event, Row, Rows, Step
 from tap_exports.singer import typing as th
 from tap_exports.singer.columns import to_columns
 from tap_exports.singer.progress import Silent
@@ -69,6 +69,10 @@ class ReportRun:
 
     def start(self) -> None:
         """Do nothing: there are no rows before the other streams run."""
+
+    def plan(self) -> Iterator[Step]:
+        """Yield nothing: the rows tell of what the other streams do."""
+        yield from ()
 
     def events(self) -> Iterator[Event]:
         """Move the bookmark to the latest row."""

@@ -10,7 +10,7 @@ from tap_exports.engine.api import HasAccount, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.convert.executors import executor_setting
 from tap_exports.engine.ledger import Basis, StreamState, basis_of
-from tap_exports.engine.model import Event, Request
+from tap_exports.engine.model import Event, Request, Step
 from tap_exports.engine.run import mismatch
 from tap_exports.errors import StopError
 from tap_exports.singer.messages.batch_settings import batch_settings
@@ -32,6 +32,9 @@ class Run(Protocol):
 
     def start(self) -> None:
         """Start work that can run before the stream is read, such as creating jobs; call once, before `events`."""
+
+    def plan(self) -> Iterator[Step]:
+        """Yield what the run is going to do; nothing is created or changed. A run that is planned is not started."""
 
     def events(self) -> Iterator[Event]:
         """Yield the events to write, in order; each is written before the next is requested."""
