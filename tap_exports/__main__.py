@@ -1,19 +1,30 @@
-"""The command `tap-exports`; it imports the package with garbage collection disabled, for a faster start."""
+"""The command `tap-exports`; it imports the package with garbage collection disabled, for a faster start.
+
+The first argument may name a subcommand; all else is the Singer command.
+"""
 
 from __future__ import annotations
 
 import gc
+import sys
 from typing import NoReturn
+
+from tap_exports.operator import SUBCOMMANDS
 
 
 def main() -> NoReturn:
-    """Run the tap and end the process; the exit code is 0 only when every selected stream is complete."""
+    """Run the tap or a subcommand and end the process with an exit code."""
     gc.disable()
     from tap_exports.command import command  # noqa: PLC0415 - after gc.disable()
 
+    call = None
+    if sys.argv[1:2] and sys.argv[1] in SUBCOMMANDS:
+        from tap_exports.operator.entry import operate  # noqa: PLC0415 - a run does without it
+
+        call = operate
     gc.freeze()  # excludes the imported objects, which live as long as the process, from later collections
     gc.enable()
-    command()
+    command(call)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs the SDK's command line; any error ends with a message and an exit code, never with a traceback."""
+"""Runs a command line to the end of the process; errors end with a message and an exit code, never with a traceback."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 import click
@@ -23,13 +24,13 @@ INTERRUPTED = 130
 PROVEN = "the last STATE written holds what was proven"
 
 
-def command() -> NoReturn:
-    """Run the tap and end the process; the exit code is 0 only when every selected stream is complete."""
+def command(call: Callable[[], int | None] | None = None) -> NoReturn:
+    """Call a command line, that of the SDK if none is given, and end the process with its exit code."""
     with contextlib.suppress(NotImplementedError):  # jemalloc is not on every system; it returns freed memory sooner
         pa.set_memory_pool(pa.jemalloc_memory_pool())
         pa.jemalloc_set_decay_ms(10_000)  # keeps freed memory for 10 s, for the next piece of a file
     pa.enable_signal_handlers(enable=False)  # they may lose a signal that arrives while the main thread reads
-    code = run()
+    code = ended(call or run)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     if tap := TapExports.current:
@@ -39,10 +40,16 @@ def command() -> NoReturn:
     os._exit(code)  # a worker may hang in a request, and an unfinished reader must not abort the process
 
 
-def run() -> int:
-    """Run the SDK's command line and return the exit code."""
+def run() -> int | None:
+    """Run the SDK's command line; the exit code is 0 only when every selected stream is complete."""
+    code: int | None = TapExports.cli(standalone_mode=False)
+    return code
+
+
+def ended(call: Callable[[], int | None]) -> int:
+    """Call a command line and return the exit code, whatever it raises."""
     try:
-        code = TapExports.cli(standalone_mode=False)
+        code = call()
     except Terminated as ending:
         LOGGER.info("ended by signal or closed pipe; %s; %s", PROVEN, _kept())
         return ending.exit_code

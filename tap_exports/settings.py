@@ -83,7 +83,7 @@ def date_range(config: Mapping[str, Any]) -> Range:
         ConfigError: A date is not ISO 8601 or outside the years 1900 to 2199, or `end_date` lies before `start_date`.
     """
     start, until = (_instant(config, key) for key in ("start_date", "end_date"))
-    if until and _is_day(config["end_date"]):
+    if until and is_day(config["end_date"]):
         until += timedelta(days=1) - MILLISECOND
     if start and until and until < start:
         msg = f"config: end_date {config['end_date']} is before start_date {config['start_date']}"
@@ -105,7 +105,7 @@ def _instant(config: Mapping[str, Any], key: str) -> datetime | None:
     return instant
 
 
-def _is_day(text: str) -> bool:
+def is_day(text: str) -> bool:
     """Return whether text names a date without a time."""
     try:
         date.fromisoformat(text.strip())

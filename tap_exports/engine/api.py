@@ -31,6 +31,7 @@ class HasAccount(Protocol):
         """Return the id of the account, which a renewed key does not change, or None where it cannot be told now."""
 
 
+@runtime_checkable
 class Polls(Protocol):
     """An API whose jobs can be watched."""
 
@@ -126,6 +127,34 @@ class Deletes(Protocol):
 
     def delete(self, job_id: str) -> None:
         """Delete a job and its files; a job that is gone already is fine."""
+
+
+@runtime_checkable
+class Cancels(Protocol):
+    """An API at which a running job can be cancelled."""
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job; call it only for one that this tap created.
+
+        Raises:
+            NotFoundError: The provider does not know it.
+        """
+
+
+@runtime_checkable
+class ListsJobs(Protocol):
+    """An API that lists the jobs of an account, whoever created them."""
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield the jobs, newest first, page by page as they are asked for."""
+
+
+@runtime_checkable
+class Prices(Protocol):
+    """An API that tells what a creation may take."""
+
+    def most_credits(self) -> int:
+        """Return the most credits that one creation may take, by the settings and the balance; a free request."""
 
 
 class Delivers(Polls, Opens, Protocol):

@@ -137,6 +137,20 @@ def joined(frontier: datetime | None, proven: Iterable[Window]) -> tuple[datetim
     return frontier, beyond
 
 
+def without(windows: Iterable[Window], hole: Window) -> list[Window]:
+    """Return what is left of windows once a range is taken out of them, in ascending order; the range's bounds stay."""
+    left: list[Window] = []
+    for window in sorted(windows, key=_order):
+        if not _overlap(window, hole):
+            left.append(window)
+            continue
+        if hole.start is not None and (window.start is None or window.start < hole.start):
+            left.append(Window(window.start, hole.start))
+        if hole.end < window.end:
+            left.append(Window(hole.end, window.end))
+    return left
+
+
 def usable(taken: Iterable[Window], start: datetime | None, until: datetime | None = None) -> list[Window]:
     """Return the windows that begin at or after `start`, end by `until` and do not overlap, in ascending order."""
     kept: list[Window] = []

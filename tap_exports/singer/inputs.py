@@ -72,6 +72,15 @@ def read_state(raw: bytes, path: str) -> dict[str, Any]:
     return inner if "bookmarks" not in value and isinstance(inner, dict) else value
 
 
+def is_wrapped(raw: bytes) -> bool:
+    """Return whether a STATE that can be read is wrapped as Meltano keeps it."""
+    try:
+        value: object = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and _ENVELOPE in value
+
+
 def _last_line(raw: bytes) -> dict[str, Any] | None:
     """Return the object on the last of several lines, each of which holds one, as targets write STATE; else None."""
     try:

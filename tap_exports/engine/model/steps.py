@@ -27,7 +27,8 @@ class Step:
 
     Attributes:
         action: `create` a job, re-`attach` to an open one, `find` the one whose creation got no reply, `collect` the
-            rows of an existing one, read a `list`, `delete` a job at the provider, `drop` an entry of the ledger, `skip`.
+            rows of an existing one, read a `list`, `delete` a job at the provider, `drop` an entry of the ledger, or
+            `skip`.
         window: The window that it covers, or None.
         job: The id of the job, or None where there is none yet.
         note: Why it is skipped, or what else there is to know.

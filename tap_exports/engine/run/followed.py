@@ -7,7 +7,7 @@ job once it has left the leader's ledger, and creates none itself.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,7 +42,7 @@ class LeadingState(WholeSeconds):
         stream: As in `StreamState`.
         bookmark: As in `StreamState`.
         changes: As in `StreamState`.
-        followers: The states of the other streams.
+        followers: Returns the states of the other streams; asked when a job is created.
         overlaps: As in `WholeSeconds`.
     """
 
@@ -51,7 +51,7 @@ class LeadingState(WholeSeconds):
         stream: str,
         bookmark: dict[str, Any],
         changes: Changes,
-        followers: Sequence[StreamState],
+        followers: Callable[[], Sequence[StreamState]],
         *,
         overlaps: bool,
     ) -> None:
@@ -62,14 +62,14 @@ class LeadingState(WholeSeconds):
     def opened(self, request: Request, job: Job, at: datetime) -> None:
         """Note a job that now exists, here and at the followers."""
         super().opened(request, job, at)
-        for follower in self._followers:
+        for follower in self._followers():
             follower.opened(request, job, at)
 
     def merge_entry(self, raw: Mapping[str, Any]) -> bool:
         """Record what the durable ledger holds and STATE does not; the followers then lack it as well."""
         is_new = super().merge_entry(raw)
         if is_new and raw.get("id") is not None:
-            for follower in self._followers:
+            for follower in self._followers():
                 follower.merge_entry(raw)
         return is_new
 

@@ -60,6 +60,15 @@ class CensionApi:
         except NotFoundError as error:
             raise JobLostError(error.message) from error
 
+    # https://cension.ai/docs/api/operations: answers `{"success": true}` only.
+    def cancel(self, job_id: str) -> None:
+        """Cancel a running run.
+
+        Raises:
+            NotFoundError: The account has no such run.
+        """
+        checked(self._client.send("DELETE", f"/api/operations/{int(job_id)}/cancel"))
+
     # https://cension.ai/docs/api/horizontal, …/vertical: spends credits, returns an operationId at once.
     def submit(self, request: Request) -> Job:
         """Begin the run that the configuration asks for."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tap_exports import settings
 from tap_exports.engine.jobs import Statuses
-from tap_exports.engine.model import ROW, Column, Kind, Page, Request, Window
+from tap_exports.engine.model import ROW, Column, Kind, Page, Progress, Request, Window
 from tap_exports.engine.run.numbered import GivenRun, PageReader, StatusRun
 from tap_exports.providers.cension import schemas
 from tap_exports.providers.cension.api import API_URL, CensionApi, parse_error
@@ -47,6 +47,11 @@ class Operations(EventStream):
         statuses = Statuses.configured(self.config["cension"].get("statuses"))
         return StatusRun(self.name, self.numbers, "operationId", fetch, self.layout, self.ledger, limits, statuses)
 
+    @property
+    def remembers(self) -> Progress:
+        """Return how the stream remembers what it has read."""
+        return Progress.NUMBER
+
     def check_connection(self) -> None:
         """Read one run."""
         for number in self.numbers[:1]:
@@ -76,6 +81,11 @@ class ExportRows(PagedStream):
         self.replication_key = "operationId" if self.scoped else None
         self.lineage = PAGE_LINEAGE if self.scoped else FULL_PAGE_LINEAGE
         self.primary_keys = entry.get("primary_keys") or (PAGE_KEY if self.scoped else (ROW,))
+
+    @property
+    def remembers(self) -> Progress:
+        """Return how the stream remembers what it has read."""
+        return Progress.RUNS if self.scoped else Progress.NONE
 
     def pages(self, window: Window | None) -> Iterable[Page]:
         """Yield the pages of the whole export."""

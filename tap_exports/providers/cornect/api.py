@@ -126,6 +126,17 @@ class CornectApi:
         found = (self._export_if_any(export_id) for export_id in dict.fromkeys([*ids, *self.known, *booked]))
         return (record for record in found if record is not None)
 
+    def jobs(self) -> Iterator[Job]:
+        """Yield the exports that were charged, newest first; others are not known to any list."""
+        transactions = self.credits()[1]
+        for export_id, _ in reversed(created_by(transactions)):
+            if record := self._export_if_any(export_id):
+                yield replace(parse_job(record), credits=charge_of(transactions, export_id))
+
+    def most_credits(self) -> int:
+        """Return the most that one export may take: its cap, the balance, or what `max_credits` leaves."""
+        return max(0, min(CAP, int(self.credits()[0]["balance"]), self._budget.left))
+
     def _export_if_any(self, export_id: str) -> Row | None:
         """Return an export's record, None if it is gone: one 404 may pass, and the record would never come again."""
         for wait in (*LOOK_AGAIN_SECONDS, None):

@@ -136,6 +136,10 @@ class ExelensiaApi:
             "exelensia /v1/exports",
         )
 
+    def jobs(self) -> Iterator[Job]:
+        """Yield the exports of the team, newest first."""
+        return (parse_job(item) for page in self._read_exports({}) for item in page.items)
+
     def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:
         """Return the job that this very request created: its schema, array and bounds are echoed in the list."""
         asked = body_of(request)

@@ -70,6 +70,10 @@ class PackagexApi:
     def _newest(self) -> Iterator[Row]:
         return newest_first(lambda number, size: self._page(PATH, number, size, "desc"), LIMIT, f"packagex {PATH}")
 
+    def jobs(self) -> Iterator[Job]:
+        """Yield the exports of the organization, newest first."""
+        return map(parse_job, self._newest())
+
     # https://docs.packagex.io/apis/exports/write: options as in the resource's own list.
     def submit(self, request: Request) -> Job:
         """Create the export of a window."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Column, Kind, Request
+from tap_exports.engine.model import Column, Kind, Progress, Request
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.run.followed import FollowRun, LeadingState, Quiet
 from tap_exports.errors import ConfigError
@@ -102,8 +102,12 @@ class ExportRows(SampledExportStream):
 
     def make_ledger(self) -> StreamState:
         """Return the bookmark and a ledger that hands each job on to the streams of errors and held out rows."""
-        states = [stream.ledger for stream in self.followers if stream.selected]
-        return LeadingState(self.name, self.stream_state, self.tap.changes, states, overlaps=self.overlaps)
+        return LeadingState(
+            self.name, self.stream_state, self.tap.changes, self._follower_states, overlaps=self.overlaps
+        )
+
+    def _follower_states(self) -> list[StreamState]:
+        return [stream.ledger for stream in self.followers if stream.selected]
 
 
 class ExportErrors(ExportRows):
@@ -118,6 +122,11 @@ class ExportErrors(ExportRows):
     suffix = "errors"
     can_read_again = False
     leader: ExportRows
+
+    @property
+    def remembers(self) -> Progress:
+        """Return how the stream remembers what it has read."""
+        return super().remembers if self.lists_jobs else Progress.LEADER
 
     def wanted(self, entry: Entry) -> Wanted:
         """Return the file of errors."""

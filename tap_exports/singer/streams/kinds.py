@@ -14,7 +14,20 @@ from tap_exports.engine.download import download
 from tap_exports.engine.http import fields
 from tap_exports.engine.http.transport import OpensUrls
 from tap_exports.engine.jobs import Statuses
-from tap_exports.engine.model import FILE, JOB_ID, OPERATION_ID, ROW, Column, Kind, Page, Request, Row, Status, Window
+from tap_exports.engine.model import (
+    FILE,
+    JOB_ID,
+    OPERATION_ID,
+    ROW,
+    Column,
+    Kind,
+    Page,
+    Progress,
+    Request,
+    Row,
+    Status,
+    Window,
+)
 from tap_exports.engine.read.files import FileReader, Reads
 from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.prefetch import Prefetch
@@ -263,10 +276,20 @@ class ExportStream(EntryStream):
         """Return how a sample is read: without the columns, which are not known yet."""
         return Layout(csv=self.csv, longest_name=self.config.get("max_column_name_length"))
 
+    @property
+    def collects(self) -> bool:
+        """Return whether the stream reads completed jobs of others, and creates none."""
+        return self.entry.get("mode") == "collect" and isinstance(self.api, Collects)
+
+    @property
+    def remembers(self) -> Progress:
+        """Return how the stream remembers what it has read."""
+        return Progress.WINDOWS if self.replication_key and not self.collects else super().remembers
+
     def make_run(self) -> Run:
         """Return a run that creates jobs, or with `mode: collect` one that reads completed jobs of others."""
         reader = self.guarded(self.reader())
-        if self.entry.get("mode") == "collect" and isinstance(self.api, Collects):
+        if self.collects and isinstance(self.api, Collects):
             stall = self.config["job_stall_timeout_seconds"]
             statuses = self.lifecycle.statuses
             grace = self.config["job_grace_seconds"]

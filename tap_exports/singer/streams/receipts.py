@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Column, Event, Row, Rows, Step
+from tap_exports.engine.model import Checkpoint, Column, Event, Progress, Row, Rows, Step
 from tap_exports.singer import typing as th
 from tap_exports.singer.columns import to_columns
 from tap_exports.singer.progress import Silent
@@ -108,6 +108,11 @@ class ReportStream(EventStream):
     @cached_property
     def _delivery(self) -> Delivery:
         return Delivery(self, None, None, Silent())
+
+    @property
+    def remembers(self) -> Progress:
+        """Return that the rows are of one run each."""
+        return Progress.NONE
 
     def make_run(self) -> Run:
         """Return the run."""

@@ -10,7 +10,7 @@ from tap_exports.engine.api import HasAccount, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.convert.executors import executor_setting
 from tap_exports.engine.ledger import Basis, StreamState, basis_of
-from tap_exports.engine.model import Event, Request, Step
+from tap_exports.engine.model import Event, Progress, Request, Step
 from tap_exports.engine.run import mismatch
 from tap_exports.errors import StopError
 from tap_exports.singer.messages.batch_settings import batch_settings
@@ -74,6 +74,11 @@ class EventStream(CatalogStream):
     def orders(self) -> Sequence[Request]:
         """Return what the stream has the provider create, without windows; nothing where it creates no job."""
         return ()
+
+    @property
+    def remembers(self) -> Progress:
+        """Return how the stream remembers what it has read."""
+        return Progress.INSTANT if self.replication_key else Progress.NONE
 
     def check_connection(self) -> None:
         """Make one request for `--test` that is free of charge and creates nothing."""

@@ -1,0 +1,29 @@
+"""`tap-exports jobs cancel`: cancels a job of ours where the provider can."""
+
+from __future__ import annotations
+
+from tap_exports.engine.api import Cancels
+from tap_exports.errors import ConfigError
+from tap_exports.operator.account import ledger_jobs
+from tap_exports.operator.loading import streams_of
+from tap_exports.operator.report import Report
+from tap_exports.tap import TapExports
+
+
+def cancel(tap: TapExports, job_id: str) -> Report:
+    """Cancel a job that the ledger holds.
+
+    Raises:
+        ConfigError: It is not in the ledger, or its provider cannot cancel; nothing was sent.
+        TapError: The provider refused.
+    """
+    found = next((each for each in ledger_jobs(tap, poll=False) if each.id == job_id), None)
+    if found is None:
+        raise ConfigError(f"job {job_id} is not in the ledger of the STATE: only jobs of its own are cancelled")
+    api = next((stream.asked for _, stream in streams_of(tap) if stream.name in found.streams), None)
+    if not isinstance(api, Cancels):
+        raise ConfigError(f"{found.provider} documents no way to cancel a job; `forget` drops it from STATE")
+    api.cancel(job_id)
+    data = {"command": "jobs cancel", "version": 1, "provider": found.provider, "job": job_id, "cancelled": True}
+    then = "the next run finds it cancelled and does as on_failed_run says"
+    return Report(data, notes=[f"{found.provider}: job {job_id} is cancelled; {then}"])

@@ -1,0 +1,42 @@
+"""The command line of the subcommands: each is imported when it is called; exit codes are the tap's."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib import import_module
+
+import click
+
+from tap_exports.operator import SUBCOMMANDS
+
+
+class Subcommands(click.Group):
+    """The subcommands by name; the module of one is imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names."""
+        del ctx
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a subcommand, None for any other name."""
+        del ctx
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        found: click.Command = import_module(f"tap_exports.operator.{cmd_name}").command
+        return found
+
+
+def operate() -> int:
+    """Run a subcommand and return its exit code.
+
+    Raises:
+        TapError: It failed.
+        ClickException: It was called wrongly.
+    """
+    level = os.environ.get("LOGLEVEL", "WARNING").upper()
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
+    group = Subcommands("tap-exports", help="Plan, see and steer the runs of tap-exports.")
+    code = group.main(prog_name="tap-exports", standalone_mode=False)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,95 @@
+"""`tap-exports jobs`: the jobs of the ledger, and of the account where the provider lists them; watch or cancel one."""
+
+from __future__ import annotations
+
+import click
+
+from tap_exports.operator.account import Found, account_jobs, ledger_jobs
+from tap_exports.operator.cancelling import cancel
+from tap_exports.operator.loading import config_option, format_option, load, read_state, state_options
+from tap_exports.operator.render import show
+from tap_exports.operator.report import Report, Table
+from tap_exports.operator.watching import watch
+from tap_exports.tap import PROVIDERS, TapExports
+
+COLUMNS = ("provider", "job", "ours", "status", "age", "progress", "stream", "from", "to", "credits")
+LISTED = 100
+
+
+@click.group("jobs", invoke_without_command=True)
+@config_option
+@state_options
+@format_option
+@click.option("--provider", type=click.Choice(PROVIDERS), help="Only this provider")
+@click.option("--limit", default=LISTED, show_default=True, help="Jobs of each account, the newest ones")
+@click.pass_context
+def command(  # noqa: PLR0913, PLR0917 - the options
+    ctx: click.Context,
+    config: tuple[str, ...],
+    state: str | None,
+    state_id: str | None,
+    form: str | None,
+    provider: str | None,
+    limit: int,
+) -> int | None:
+    """List jobs: those of the ledger in STATE, and those that the provider lists for the account. Reads only."""
+    if ctx.invoked_subcommand:
+        if any((config, state, state_id, form, provider)):
+            raise click.UsageError(f"options stand behind `{ctx.invoked_subcommand}`")
+        return None
+    tap = load(config, read_state(state, state_id))
+    found, complaints = every_job(tap, provider, limit)
+    return show(report(found, complaints), form)
+
+
+def every_job(tap: TapExports, provider: str | None, limit: int) -> tuple[list[Found], dict[str, str]]:
+    """Return the jobs of ledger and accounts, and why some providers could not be asked."""
+    own = [found for found in ledger_jobs(tap) if provider in {None, found.provider}]
+    others, complaints = account_jobs(tap, own, provider, limit)
+    return [*own, *others], complaints
+
+
+def report(found: list[Found], complaints: dict[str, str]) -> Report:
+    """Return jobs as a report."""
+    data = {
+        "command": "jobs",
+        "version": 1,
+        "jobs": [each.as_json() for each in found],
+        "errors": [{"provider": name, "reason": reason} for name, reason in complaints.items()],
+    }
+    tables = [Table(COLUMNS, [each.cells() for each in found], "Jobs")] if found else []
+    notes = [] if found else ["no job: the ledger is empty, and no provider lists any"]
+    notes += [f"{name}: {reason}" for name, reason in complaints.items()]
+    return Report(data, tables, notes, not complaints)
+
+
+@command.command("watch")
+@click.argument("job")
+@config_option
+@state_options
+@format_option
+@click.option("--provider", type=click.Choice(PROVIDERS), help="Whose job it is; default: found out")
+@click.option("--timeout", "seconds", type=float, help="Seconds to wait at most; default: job_timeout_seconds")
+def watch_command(  # noqa: PLR0913, PLR0917 - the options
+    job: str,
+    config: tuple[str, ...],
+    state: str | None,
+    state_id: str | None,
+    form: str | None,
+    provider: str | None,
+    seconds: float | None,
+) -> int:
+    """Poll JOB until it ends, and show each change. Reads only."""
+    tap = load(config, read_state(state, state_id))
+    return watch(tap, job, provider, seconds, form)
+
+
+@command.command("cancel")
+@click.argument("job")
+@config_option
+@state_options
+@format_option
+def cancel_command(job: str, config: tuple[str, ...], state: str | None, state_id: str | None, form: str | None) -> int:
+    """Cancel JOB at the provider: one that the ledger in STATE holds, where the provider can."""
+    tap = load(config, read_state(state, state_id, required=True))
+    return show(cancel(tap, job), form)

@@ -1,0 +1,176 @@
+"""`tap-exports plan`: what the next run would do; it reads lists of jobs at most, and creates nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from tap_exports.engine.api import Prices, creation_costs
+from tap_exports.engine.model import Action, Progress, Step
+from tap_exports.operator.loading import (
+    config_option,
+    format_option,
+    is_selected,
+    load,
+    provider_of,
+    read_state,
+    state_options,
+    streams_of,
+)
+from tap_exports.operator.render import show
+from tap_exports.operator.report import Report, Table, window_cells, window_json
+from tap_exports.singer.streams.stream import EventStream
+from tap_exports.singer.tap import explain
+from tap_exports.tap import PROVIDERS, TapExports
+
+# Requests to the API that a step takes at least; downloads go to another host.
+LEAST_REQUESTS = {
+    Action.CREATE: 3,  # create, poll, URL of the file
+    Action.ATTACH: 2,  # poll, URL
+    Action.FIND: 3,  # list, poll, URL
+    Action.COLLECT: 1,  # URL, or the first page
+    Action.LIST: 1,  # the first page
+    Action.DELETE: 1,
+}
+BUYS = frozenset({Action.CREATE, Action.FIND})
+STEPS_SHOWN = 12  # of a stream, in text
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the next run would do for one stream.
+
+    Attributes:
+        stream: Its name.
+        provider: Whose stream it is.
+        bookmark: The bookmark of the incoming STATE, or None.
+        steps: What would be done, in order.
+        credits: The most that it may cost; None: nobody tells.
+        error: Why it cannot be planned, or None.
+    """
+
+    stream: str
+    provider: str
+    bookmark: str | int | None
+    steps: Sequence[Step] = ()
+    credits: int | None = 0
+    error: str | None = None
+
+    @property
+    def requests(self) -> int:
+        """Return the requests to the API that it takes at least."""
+        return sum(LEAST_REQUESTS.get(step.action, 0) for step in self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "stream": self.stream,
+            "provider": self.provider,
+            "bookmark": self.bookmark,
+            "steps": [_step_json(step) for step in self.steps],
+            "requests_min": self.requests,
+            "credits_max": self.credits,
+            "error": self.error,
+        }
+
+
+@click.command("plan")
+@config_option
+@state_options
+@format_option
+@click.option("--catalog", metavar="FILE", help="Catalog whose selection counts; default: all streams")
+def command(
+    config: tuple[str, ...], state: str | None, state_id: str | None, catalog: str | None, form: str | None
+) -> int:
+    """Show what the next run would do: windows, jobs, requests, credits, and what is skipped.
+
+    Nothing is created. Providers are asked for their time, definitions and, with `mode: collect`, for lists of jobs.
+    """
+    tap = load(config, read_state(state, state_id), catalog)
+    return show(report(planned(tap), unplanned(tap)), form)
+
+
+def planned(tap: TapExports) -> list[Planned]:
+    """Return the plan of each selected stream, in the order of a run."""
+    return [_plan(tap, provider, stream) for provider, stream in streams_of(tap) if is_selected(tap, stream)]
+
+
+def unplanned(tap: TapExports) -> list[tuple[str, str]]:
+    """Return what the next run does not do at all, and why."""
+    idle = [
+        (name, "no block in the configuration, so no key and no stream")
+        for name in PROVIDERS
+        if not tap.config.get(name)
+    ]
+    idle += [(s.name, "deselected in the catalog") for _, s in streams_of(tap) if not is_selected(tap, s)]
+    gone = [name for name in tap.state.get("bookmarks", {}) if provider_of(name) and name not in tap.streams]
+    return idle + [(name, "in STATE, but not in the configuration; its bookmark is kept") for name in gone]
+
+
+def _plan(tap: TapExports, provider: str, stream: EventStream) -> Planned:
+    bookmark = tap.state.get("bookmarks", {}).get(stream.name, {}).get("replication_key_value")
+    try:
+        steps = list(_with_notes(tap, stream))
+        return Planned(stream.name, provider, bookmark, steps, _credits(stream, steps))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's alone
+        return Planned(stream.name, provider, bookmark, error=explain(error))
+
+
+def _with_notes(tap: TapExports, stream: EventStream) -> Iterator[Step]:
+    """Yield the steps of a run; those that are more than jobs may be open wait for a later run."""
+    most, created = tap.config["max_concurrent_jobs"], 0
+    detaches = tap.config["job_wait"] == "detach" and stream.remembers is Progress.WINDOWS
+    for step in stream.make_run().plan():
+        created += step.action is Action.CREATE
+        late = detaches and step.action is Action.CREATE and created > most
+        yield Step(step.action, step.window, step.job, "a later run: job_wait is detach") if late else step
+
+
+def _credits(stream: EventStream, steps: Sequence[Step]) -> int | None:
+    """Return the most that creations may cost together: they share the limit of the run."""
+    api = stream.asked
+    bought = sum(step.action in BUYS for step in steps)
+    if not bought or not creation_costs(api):
+        return 0
+    return bought * api.most_credits() if isinstance(api, Prices) else None
+
+
+def report(streams: Sequence[Planned], idle: Sequence[tuple[str, str]]) -> Report:
+    """Return the plan as a report."""
+    data = {
+        "command": "plan",
+        "version": 1,
+        "streams": [stream.as_json() for stream in streams],
+        "idle": [{"name": name, "reason": reason} for name, reason in idle],
+    }
+    tables = [Table(("stream", "bookmark", "does", "requests", "credits"), [_row(s) for s in streams], "Next run")]
+    steps = [row for stream in streams for row in _step_rows(stream)]
+    tables += [Table(("stream", "step", "from", "to", "job", "note"), steps, "Steps")] if steps else []
+    notes = [f"{stream.stream}: cannot be planned: {stream.error}" for stream in streams if stream.error]
+    notes += [f"{name}: {reason}" for name, reason in idle]
+    return Report(data, tables, notes, not any(stream.error for stream in streams))
+
+
+def _row(stream: Planned) -> tuple[str, ...]:
+    counts = Counter(step.action for step in stream.steps)
+    does = ", ".join(f"{action.value} {counts[action]}" for action in Action if counts[action])
+    most = "unknown" if stream.credits is None else f"up to {stream.credits}" if stream.credits else "none"
+    bookmark = "" if stream.bookmark is None else str(stream.bookmark)
+    return stream.stream, bookmark, does or "failed", f"{stream.requests} or more", most
+
+
+def _step_rows(stream: Planned) -> Iterator[tuple[str, ...]]:
+    told = [step for step in stream.steps if step.action is not Action.LIST]
+    for step in told[:STEPS_SHOWN]:
+        first, last = window_cells(step.window)
+        yield stream.stream, step.action.value, first, last, step.job or "", step.note
+    if len(told) > STEPS_SHOWN:
+        yield stream.stream, "…", "", "", "", f"{len(told) - STEPS_SHOWN} more; --format json shows all"
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {"action": step.action.value, "window": window_json(step.window), "job": step.job, "note": step.note}
