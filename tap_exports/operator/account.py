@@ -32,7 +32,7 @@ class Found:
     Attributes:
         provider: Whose job it is.
         id: Its id; None for a creation that got no reply.
-        ours: Whether the ledger holds it.
+        ours: Whether STATE knows it: as open, to be deleted, or a full export that was read.
         status: The provider's word; where it was not asked or does not know the job, why.
         streams: The streams whose ledger holds it.
         window: The window that it covers, as far as the ledger knows.
@@ -172,12 +172,12 @@ def account_jobs(
     """Return the newest jobs that providers list and the ledger does not hold, and why one could not be asked."""
     found: list[Found] = []
     complaints: dict[str, str] = {}
-    ours = {(each.provider, each.id) for each in own}
+    ours, closed = {(each.provider, each.id) for each in own}, closed_jobs(tap)
     for name, api in listing_apis(tap):
         if provider not in {None, name}:
             continue
         try:
-            found += [_of_account(tap, name, job) for job in _others(tap, name, api, ours, limit)]
+            found += [_of_account(tap, name, job, closed.get(job.id)) for job in _others(tap, name, api, ours, limit)]
         except Exception as error:  # noqa: BLE001 - whatever it is, the other providers are listed
             complaints[name] = explain(error)
     return found, complaints
@@ -198,6 +198,15 @@ def _others(tap: TapExports, name: str, api: ListsJobs, ours: set[tuple[str, str
     return (job for job in listed if (name, job.id) not in ours)
 
 
-def _of_account(tap: TapExports, provider: str, job: Job) -> Found:
+def _of_account(tap: TapExports, provider: str, job: Job, stream: str | None) -> Found:
     age = tap.clock.now() - job.created_at if job.created_at else None
-    return seen(Found(provider, job.id, ours=False, status="", since=job.created_at, age=age), job)
+    streams = (stream,) if stream else ()
+    return seen(
+        Found(provider, job.id, ours=bool(stream), status="", streams=streams, since=job.created_at, age=age), job
+    )
+
+
+def closed_jobs(tap: TapExports) -> dict[str, str]:
+    """Return the streams of the full exports that earlier runs have read or discarded, by id."""
+    states = {name: StreamState.detached(name, each) for name, each in tap.state.get("bookmarks", {}).items()}
+    return {job_id: name for name, state in states.items() for job_id in state.closed.ids}

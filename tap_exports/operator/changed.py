@@ -45,8 +45,9 @@ def require_stream(given: Given, stream: str) -> None:
     """Refuse a stream that is not in a STATE.
 
     Raises:
-        StateError: It is not there; names those that are.
+        StateError: It is not there, which names those that are; or the STATE is malformed.
     """
+    check_state(given.state)
     known = sorted(bookmarks(given.state))
     if stream not in known:
         raise StateError(f"{stream} is not in the STATE; it has {', '.join(known) or 'no stream'}")

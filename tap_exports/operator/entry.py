@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
@@ -29,14 +30,22 @@ class Subcommands(click.Group):
 
 
 def operate() -> int:
+    """Set up logs and run the subcommand that the process was called with; see `call`."""
+    level = os.environ.get("LOGLEVEL", "WARNING").upper()
+    logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
+    return call(None)
+
+
+def call(arguments: Sequence[str] | None) -> int:
     """Run a subcommand and return its exit code.
+
+    Args:
+        arguments: The subcommand and what follows; None: those of the process.
 
     Raises:
         TapError: It failed.
         ClickException: It was called wrongly.
     """
-    level = os.environ.get("LOGLEVEL", "WARNING").upper()
-    logging.basicConfig(level=level, format="%(levelname)s %(message)s", force=True)
     group = Subcommands("tap-exports", help="Plan, see and steer the runs of tap-exports.")
-    code = group.main(prog_name="tap-exports", standalone_mode=False)
+    code = group.main(arguments, prog_name="tap-exports", standalone_mode=False)
     return code if isinstance(code, int) else 0

@@ -159,7 +159,8 @@ class Creation:
         how = "does not show it" if isinstance(self.api, Finds) else "offers no way to find it"
         return (
             f"{request.stream}: a job may have been created at {at:%Y-%m-%d %H:%M:%S} UTC, its reply was lost and "
-            f"{request.provider} {how}: nothing is created again; {PAY_AGAIN}. See docs/state.md, “Lost replies”"
+            f"{request.provider} {how}: nothing is created again; {PAY_AGAIN}, and so does "
+            f"`tap-exports forget {request.stream} --lost-reply`. See docs/state.md, “Lost replies”"
         )
 
     def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Job:
