@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from tap_exports.engine.clock import SkewedClock
-from tap_exports.engine.model import Job, RemoteFile, Request, Window
+from tap_exports.engine.model import Job, Offer, RemoteFile, Request, Window
 
 
 @runtime_checkable
@@ -147,6 +147,14 @@ class ListsJobs(Protocol):
 
     def jobs(self) -> Iterator[Job]:
         """Yield the jobs, newest first, page by page as they are asked for."""
+
+
+@runtime_checkable
+class Offers(Protocol):
+    """An API that lists what can be exported."""
+
+    def offers(self) -> Iterator[Offer]:
+        """Yield what the account offers for export, by free requests."""
 
 
 @runtime_checkable

@@ -38,6 +38,7 @@ from tap_exports.singer.streams.durable import open_ledger
 from tap_exports.singer.streams.kinds import EntryStream
 from tap_exports.singer.streams.reports import Reports
 from tap_exports.singer.streams.stream import EventStream
+from tap_exports.singer.streams.verdicts import verdicts
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("tap-exports")
 LAST = ("export_jobs", "export_rejects")
 SETTLE_SECONDS = 3
+WHOLE_TEST = "all"  # the SDK's value of `--test` without one
 
 
 class BaseTap(Tap):
@@ -93,6 +95,19 @@ class BaseTap(Tap):
         for path in value:
             given.config |= {} if path == "ENV" else inputs.read_file(path, "--config")
         return given
+
+    @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Print a verdict per provider; with `--test=schema` the schemas, as the SDK does."""
+        if value != WHOLE_TEST:
+            super().cb_test(ctx, param, value)
+            return
+        given = ctx.params["config"]
+        tap = cls(config=given.config, parse_env_config=given.parse_env, setup_mapper=False)
+        streams = [s for s in tap.streams.values() if isinstance(s, EventStream) and s.name not in LAST]
+        for verdict in verdicts(streams, tap.fail):
+            click.echo(verdict)
+        ctx.exit()
 
     @classmethod
     def invoke(cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - handed on

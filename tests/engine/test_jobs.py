@@ -184,8 +184,8 @@ def test_creations_without_any_effect_end() -> None:
 
 NOTHING_AGAIN = (
     "s: a job may have been created at 2026-07-01 00:00:00 UTC, its reply was lost and exelensia offers no way to find "
-    "it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price. See docs/state.md, "
-    "“Lost replies”"
+    "it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price, and so does "
+    "`tap-exports forget s --lost-reply`. See docs/state.md, “Lost replies”"
 )
 
 

@@ -223,8 +223,8 @@ def test_a_refused_begin_leaves_no_intent() -> None:
 
 NEVER_AGAIN = (
     "StopError: s: a job may have been created at 2026-07-03 00:01:00 UTC, its reply was lost and cension offers no "
-    "way to find it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price. See "
-    "docs/state.md, “Lost replies”"
+    "way to find it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price, and so "
+    "does `tap-exports forget s --lost-reply`. See docs/state.md, “Lost replies”"
 )
 
 

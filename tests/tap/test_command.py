@@ -59,17 +59,25 @@ def test_connection_test_creates_nothing(tmp_path: Path, sandbox: Boxes) -> None
     box = sandbox()
     ran = tap(tmp_path, box.config("cension", "exelensia"), "--test").succeeded()
     assert {r["method"] for r in box.requests()} == {"GET"}
-    assert [m["type"] for m in ran.messages] == ["SCHEMA"] * len(ran.messages)
+    assert ran.lines == [b"cension: ok, 3 streams", b"exelensia: ok, 9 streams"]
+
+
+def test_connection_test_of_schemas(tmp_path: Path, sandbox: Boxes) -> None:
+    """`--test=schema` writes schemas, as the SDK does."""
+    ran = tap(tmp_path, sandbox().config("cension"), "--test=schema").succeeded()
+    assert {m["type"] for m in ran.messages} == {"SCHEMA"}
 
 
 def test_connection_test_fails_with_a_wrong_key(tmp_path: Path, sandbox: Boxes) -> None:
     config = sandbox().config("exelensia")
     config["exelensia"]["api_key"] = "wrong"
+    config |= {"cension": sandbox().config("cension")["cension"]}
     ran = tap(tmp_path, config, "--test")
-    assert (ran.code, ran.errors[-1]) == (
-        1,
-        "exelensia: 401: key setting `exelensia.api_key` was refused: Unauthorized",
-    )
+    refused = "exelensia: 401: key setting `exelensia.api_key` was refused: Unauthorized"
+    assert (ran.code, ran.errors[0]) == (1, refused)
+    assert ran.errors[1].startswith("9 of 14 streams failed")
+    assert ran.lines[0] == b"cension: ok, 3 streams"
+    assert ran.lines[1].startswith(b"exelensia: 9 of 9 streams failed: exelensia_export_companies, ")
 
 
 def test_several_configs(tmp_path: Path, sandbox: Boxes) -> None:

@@ -14,6 +14,7 @@ from tap_exports.engine.model.columns import (
 )
 from tap_exports.engine.model.events import Checkpoint, Event, NewColumns, Proven, Receipt, Rejected
 from tap_exports.engine.model.jobs import Job, LocalFile, RemoteFile, Request, Status, Window
+from tap_exports.engine.model.offers import Offer
 from tap_exports.engine.model.progress import Progress
 from tap_exports.engine.model.rows import Page, Reject, Row, Rows, exact_number
 from tap_exports.engine.model.steps import Action, Step
@@ -35,6 +36,7 @@ __all__ = [
     "Kind",
     "LocalFile",
     "NewColumns",
+    "Offer",
     "Page",
     "Progress",
     "Proven",

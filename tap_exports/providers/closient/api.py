@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
@@ -11,7 +11,7 @@ from tap_exports.engine.archive import Inventory, Section, Survey
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.jobs import Outcome
-from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status
+from tap_exports.engine.model import Job, Offer, RemoteFile, Request, Row, Status
 from tap_exports.errors import JobLostError, NotFoundError, NotReadyError
 
 API_URL = "https://www.closient.com"
@@ -47,9 +47,16 @@ class ClosientApi:
         self._owners: dict[str, str] = {}
 
     # https://docs.closient.com/api-reference/account/account/identify-the-authenticated-caller
-    def whoami(self) -> None:
-        """Ask who the key belongs to: free, and refused with a wrong key."""
-        self._client.get("/account/api/v1/whoami")
+    def whoami(self) -> Row:
+        """Return who the key belongs to: free, and refused with a wrong key."""
+        return fields.mapping(self._client.get("/account/api/v1/whoami").json())
+
+    def offers(self) -> Iterator[Offer]:
+        """Yield the organizations of the key's owner."""
+        told = self.whoami()
+        caller = fields.mapping(told.get("data")) or told
+        for item in fields.records(caller.get("organizations"), "closient: `organizations` of the caller", key="id"):
+            yield Offer(fields.text(item.get("name")) or str(item["id"]), "organization_ids", str(item["id"]))
 
     # …/data-export/request-an-organization-data-export: no body; answers as the poll does.
     def submit(self, request: Request) -> Job:

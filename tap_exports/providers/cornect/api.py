@@ -14,7 +14,7 @@ from typing import Any, Literal
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.http import Client, Pace, Reply, fields
 from tap_exports.engine.jobs.budget import Budget
-from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
+from tap_exports.engine.model import Job, Offer, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import (
     JobLostError,
     NotFoundError,
@@ -125,6 +125,14 @@ class CornectApi:
         booked = [i for i, at in created_by(self.credits()[1]) if since is None or at >= since]
         found = (self._export_if_any(export_id) for export_id in dict.fromkeys([*ids, *self.known, *booked]))
         return (record for record in found if record is not None)
+
+    def offers(self) -> Iterator[Offer]:
+        """Yield the completed exports that were charged, newest first; to read one again costs nothing."""
+        for export_id, _ in reversed(created_by(self.credits()[1])):
+            record = self._export_if_any(export_id)
+            if record and parse_job(record).status is Status.COMPLETED:
+                name = fields.text(record.get("name")) or export_id
+                yield Offer(name, "exports", {"export_id": export_id, "name": name})
 
     def jobs(self) -> Iterator[Job]:
         """Yield the exports that were charged, newest first; others are not known to any list."""

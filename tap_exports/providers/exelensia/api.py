@@ -12,7 +12,7 @@ from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.pages import read_pages
 from tap_exports.engine.http.whole import WholeList
 from tap_exports.engine.jobs.echo import different, means_same
-from tap_exports.engine.model import Column, Job, Kind, Page, RemoteFile, Request, Row, Status, Window
+from tap_exports.engine.model import Column, Job, Kind, Offer, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, JobLostError, NotFoundError, NotReadyError, RefusedError
 
 API_URL = "https://api.exelensia.com"
@@ -135,6 +135,13 @@ class ExelensiaApi:
             1,
             "exelensia /v1/exports",
         )
+
+    def offers(self) -> Iterator[Offer]:
+        """Yield the extraction schemas of the team."""
+        for page in self.whole("/v1/schemas"):
+            for item in page.items:
+                name = fields.text(item.get("name")) or str(item["id"])
+                yield Offer(name, "exports", {"schema_id": item["id"], "name": name})
 
     def jobs(self) -> Iterator[Job]:
         """Yield the exports of the team, newest first."""

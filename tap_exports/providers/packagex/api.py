@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 from tap_exports.engine.clock import from_text, to_text
@@ -14,7 +14,7 @@ from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.shifting import newest_first, read_shifting
 from tap_exports.engine.http.whole import WholeList
 from tap_exports.engine.jobs.echo import different, means_same
-from tap_exports.engine.model import Job, Page, RemoteFile, Request, Row, Status, Window
+from tap_exports.engine.model import Job, Offer, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import BadContentError, FileGoneError, JobLostError, NotFoundError
 
 API_URL = "https://api.packagex.io"
@@ -22,6 +22,20 @@ PATH = "/v1/exports"
 LIMIT = 100  # No maximum is documented; where the server caps it, its pages tell.
 RETENTION = timedelta(hours=24)
 SAMPLES = 5
+
+# https://docs.packagex.io/apis/exports/write: the values of `resource`.
+RESOURCES = (
+    "contact",
+    "group",
+    "fulfillment",
+    "item",
+    "location",
+    "manifest",
+    "shipment",
+    "tracker",
+    "shipping_label_inference",
+    "asset",
+)
 
 STATUSES = {
     "queued": Status.PENDING,
@@ -69,6 +83,12 @@ class PackagexApi:
 
     def _newest(self) -> Iterator[Row]:
         return newest_first(lambda number, size: self._page(PATH, number, size, "desc"), LIMIT, f"packagex {PATH}")
+
+    def offers(self) -> Iterator[Offer]:
+        """Yield the documented resources, and those of exports that the organization has made lately."""
+        seen = (str(item["resource"]) for item in islice(self._newest(), LIMIT) if item.get("resource"))
+        for resource in dict.fromkeys([*RESOURCES, *seen]):
+            yield Offer(resource, "exports", {"resource": resource, "name": resource})
 
     def jobs(self) -> Iterator[Job]:
         """Yield the exports of the organization, newest first."""

@@ -1,0 +1,34 @@
+"""The verdict of `--test` on each provider: a free request per stream, and no message of Singer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+from tap_exports.singer.streams.stream import EventStream
+
+
+def verdicts(streams: Iterable[EventStream], fail: Callable[[str, Exception], object]) -> Iterator[str]:
+    """Yield one line per provider once all of its streams were asked for.
+
+    Args:
+        streams: The streams, those of a provider beside each other.
+        fail: Logs and records the error of a stream.
+    """
+    for provider, own in groupby(streams, lambda stream: stream.name.partition("_")[0]):
+        asked = list(own)
+        failed = [stream.name for stream in asked if not _answers(stream, fail)]
+        broken = f"{len(failed)} of {len(asked)} streams failed: {', '.join(failed)}"
+        yield f"{provider}: {broken if failed else f'ok, {len(asked)} streams'}"
+
+
+def _answers(stream: EventStream, fail: Callable[[str, Exception], object]) -> bool:
+    error = stream.discovery_error
+    try:
+        if not error:
+            stream.check_connection()
+    except Exception as caught:  # noqa: BLE001 - whatever it is, the other streams are asked for
+        error = caught
+    if error:
+        fail(stream.name, error)
+    return not error
