@@ -60,6 +60,10 @@ class CensionApi:
         except NotFoundError as error:
             raise JobLostError(error.message) from error
 
+    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Reply:
+        """Return the reply to a free GET, to see what the documents leave open."""
+        return self._client.get(path, params)
+
     # https://cension.ai/docs/api/operations: answers `{"success": true}` only.
     def cancel(self, job_id: str) -> None:
         """Cancel a running run.

@@ -51,6 +51,10 @@ class ClosientApi:
         """Return who the key belongs to: free, and refused with a wrong key."""
         return fields.mapping(self._client.get("/account/api/v1/whoami").json())
 
+    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Reply:
+        """Return the reply to a free GET, to see what the documents leave open."""
+        return self._client.get(path, params)
+
     def offers(self) -> Iterator[Offer]:
         """Yield the organizations of the key's owner."""
         told = self.whoami()

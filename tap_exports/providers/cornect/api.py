@@ -126,6 +126,10 @@ class CornectApi:
         found = (self._export_if_any(export_id) for export_id in dict.fromkeys([*ids, *self.known, *booked]))
         return (record for record in found if record is not None)
 
+    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Reply:
+        """Return the reply to a free GET, to see what the documents leave open."""
+        return self._client.send("GET", path, params=params, gate=self._paces["export"])
+
     def offers(self) -> Iterator[Offer]:
         """Yield the completed exports that were charged, newest first; to read one again costs nothing."""
         for export_id, _ in reversed(created_by(self.credits()[1])):

@@ -136,6 +136,10 @@ class ExelensiaApi:
             "exelensia /v1/exports",
         )
 
+    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Reply:
+        """Return the reply to a free GET, to see what the documents leave open."""
+        return self._client.get(path, params)
+
     def offers(self) -> Iterator[Offer]:
         """Yield the extraction schemas of the team."""
         for page in self.whole("/v1/schemas"):

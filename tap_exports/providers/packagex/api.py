@@ -84,6 +84,10 @@ class PackagexApi:
     def _newest(self) -> Iterator[Row]:
         return newest_first(lambda number, size: self._page(PATH, number, size, "desc"), LIMIT, f"packagex {PATH}")
 
+    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Reply:
+        """Return the reply to a free GET, to see what the documents leave open."""
+        return self._client.get(path, params)
+
     def offers(self) -> Iterator[Offer]:
         """Yield the documented resources, and those of exports that the organization has made lately."""
         seen = (str(item["resource"]) for item in islice(self._newest(), LIMIT) if item.get("resource"))

@@ -1,0 +1,1 @@
+"""The checks of `doctor`: each tells what it found and, where something is wrong, the remedy."""
