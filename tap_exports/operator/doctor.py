@@ -75,7 +75,7 @@ def _facts(tap: TapExports, name: str) -> Iterator[Fact]:
 def report(checks: Sequence[Check], facts: dict[str, list[Fact]]) -> Report:
     """Return the findings as a report."""
     versions = {name: version(name) for name in PACKAGES} | {"python": platform.python_version()}
-    versions["system"] = platform.platform(terse=True)
+    versions["system"] = f"{platform.system()} {platform.release()} {platform.machine()}"
     data = {
         "command": "doctor",
         "version": 1,
