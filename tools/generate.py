@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from tap_exports.operator import SUBCOMMANDS
 from tap_exports.sandbox import Sandbox
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import PROVIDERS, TapExports
@@ -125,6 +126,16 @@ def _meltano_setting(setting: Setting) -> dict[str, Any]:
     if "default" in setting.schema and "." not in setting.name:
         made["value"] = setting.schema["default"]
     return {**made, "description": setting.about}
+
+
+def meltano_commands() -> str:
+    """Return the subcommands as Meltano's commands of the plugin, with the configuration that Meltano wrote."""
+    made = {name: {"args": f"{name} --config MELTANO", "description": about} for name, about in SUBCOMMANDS.items()}
+    del made["init"]  # it makes the configuration that the others take
+    for verb in ("watch", "cancel"):
+        about = f"{verb} one job: its id follows"
+        made[f"jobs-{verb}"] = {"args": f"jobs {verb} --config MELTANO", "description": about}
+    return _yaml(made)
 
 
 def meltano_extractors() -> str:
@@ -261,6 +272,7 @@ WHOLE: dict[Path, Callable[[], str]] = {
 }
 PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (MELTANO, "settings"): meltano_settings,
+    (MELTANO, "commands"): meltano_commands,
     (MELTANO, "extractors"): meltano_extractors,
     (MELTANO, "tasks"): meltano_tasks,
     (VARIABLES, "variables"): lambda: env_example.variables(ROOT / MELTANO),
