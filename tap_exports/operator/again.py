@@ -18,6 +18,7 @@ from tap_exports.errors import ConfigError, StateError
 from tap_exports.operator import ranges
 from tap_exports.operator.changed import hand_over, output_options, stream_state
 from tap_exports.operator.loading import config_option, load, read_state, state_options
+from tap_exports.operator.report import window_cells
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import TapExports
 
@@ -107,7 +108,8 @@ def _reopen_window(tap: TapExports, state: StreamState, key: str, window: Window
     if not reopen_window(state, key, window, since=start):
         raise StateError(f"nothing of {window} is proven: the next run reads it anyway")
     late = f"; end_date {to_text(until)} keeps it from being read" if until and window.end > until else ""
-    return f"the next run reads {window} again, and nothing else that is proven{late}"
+    span = " to ".join(window_cells(window))
+    return f"the next run reads {span}{'' if before_start else ' again'}, and nothing else that is proven{late}"
 
 
 def _before(window: Window, start: datetime | None) -> Window:

@@ -22,7 +22,7 @@ from tap_exports.operator.loading import (
     streams_of,
 )
 from tap_exports.operator.render import show
-from tap_exports.operator.report import Report, Table, window_cells, window_json
+from tap_exports.operator.report import Report, Table, short, window_cells, window_json
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import explain
 from tap_exports.tap import PROVIDERS, TapExports
@@ -151,15 +151,23 @@ def report(streams: Sequence[Planned], idle: Sequence[tuple[str, str]]) -> Repor
     steps = [row for stream in streams for row in _step_rows(stream)]
     tables += [Table(("stream", "step", "from", "to", "job", "note"), steps, "Steps")] if steps else []
     notes = [f"{stream.stream}: cannot be planned: {stream.error}" for stream in streams if stream.error]
-    notes += [f"{name}: {reason}" for name, reason in idle]
+    notes += _idle_notes(idle)
     return Report(data, tables, notes, not any(stream.error for stream in streams))
+
+
+def _idle_notes(idle: Sequence[tuple[str, str]]) -> list[str]:
+    """Return one sentence per reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in idle:
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(each)}: {reason}" for reason, each in names.items()]
 
 
 def _row(stream: Planned) -> tuple[str, ...]:
     counts = Counter(step.action for step in stream.steps)
     does = ", ".join(f"{action.value} {counts[action]}" for action in Action if counts[action])
     most = "unknown" if stream.credits is None else f"up to {stream.credits}" if stream.credits else "none"
-    bookmark = "" if stream.bookmark is None else str(stream.bookmark)
+    bookmark = "" if stream.bookmark is None else short(str(stream.bookmark))
     return stream.stream, bookmark, does or "failed", f"{stream.requests} or more", most
 
 

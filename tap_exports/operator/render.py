@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 PIPE_WIDTH = 160
+ANY_WIDTH = 10_000
 NOT_WELL = 3  # what was asked about failed, is not finished, or needs a hand; 1: the command itself failed
 
 
@@ -37,12 +38,26 @@ def _clean(text: str) -> str:
 
 def _print(report: Report) -> None:
     from rich.console import Console  # noqa: PLC0415 - JSON does without it
+    from rich.measure import Measurement  # noqa: PLC0415 - JSON does without it
 
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, markup=False, emoji=False)
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    console = Console(width=width, color_system=None, highlight=False, markup=False, emoji=False)
     for table in report.tables:
-        console.print(_table(table))
+        made = _table(_filled(table))
+        least = Measurement.get(console, console.options.update(width=ANY_WIDTH), made).minimum
+        if least > console.width:
+            console.print(_blocks(table), soft_wrap=True)
+        else:
+            console.print(made)
     for note in report.notes:
         console.print(_clean(note), soft_wrap=True)
+
+
+def _filled(table: Table) -> Table:
+    """Return a table without the columns that are empty in all rows."""
+    kept = [index for index in range(len(table.columns)) if any(row[index] for row in table.rows)]
+    rows = [[row[index] for index in kept] for row in table.rows]
+    return Table([table.columns[index] for index in kept], rows, table.title)
 
 
 def _table(table: Table) -> RenderableType:
@@ -50,10 +65,20 @@ def _table(table: Table) -> RenderableType:
     from rich.table import Table as RichTable  # noqa: PLC0415 - JSON does without it
     from rich.text import Text  # noqa: PLC0415 - JSON does without it
 
-    title = Text(table.title, style="bold") if table.title else None
+    title = Text(table.title) if table.title else None
     made = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in table.columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column)
     for row in table.rows:
         made.add_row(*(Text(_clean(cell)) for cell in row))
     return made
+
+
+def _blocks(table: Table) -> str:
+    """Return a table that is too wide for the terminal: a block of lines per row, so that ids stay whole."""
+    width = max(map(len, table.columns))
+    blocks = [
+        "\n".join(f"  {name:<{width}}  {_clean(cell)}" for name, cell in zip(table.columns, row, strict=True) if cell)
+        for row in table.rows
+    ]
+    return "\n\n".join([*([table.title] if table.title else []), *blocks, ""])

@@ -46,7 +46,14 @@ def window_cells(window: Window | None) -> tuple[str, str]:
     """Return the bounds of a window as tables show them."""
     if window is None:
         return "", ""
-    return to_text(window.start) if window.start else "the beginning", to_text(window.end)
+    return short(to_text(window.start)) if window.start else "the beginning", short(to_text(window.end))
+
+
+def short(instant: str) -> str:
+    """Return an instant without the parts of its time that are zero."""
+    return (
+        instant.removesuffix("T00:00:00.000Z") if instant.endswith("T00:00:00.000Z") else instant.replace(".000Z", "Z")
+    )
 
 
 def window_json(window: Window | None) -> list[str | None] | None:

@@ -38,7 +38,14 @@ class Caller:
     capture: pytest.CaptureFixture[str]
     log: pytest.LogCaptureFixture
 
-    def __call__(self, *arguments: str, config: Mapping[str, Any] | None = None, state: Any = None) -> Called:  # noqa: ANN401 - any JSON
+    def __call__(
+        self,
+        *arguments: str,
+        config: Mapping[str, Any] | None = None,
+        state: Any = None,  # noqa: ANN401 - any JSON
+        terminal: bool = False,
+    ) -> Called:
+        """Call a subcommand, on a terminal if so asked."""
         given = list(arguments)
         if config is not None:
             given += ["--config", self.write("config.json", config)]
@@ -46,7 +53,10 @@ class Caller:
             given += ["--state", self.write("state.json", state)]
         self.capture.readouterr()
         self.log.clear()
-        code = ended(lambda: call(given))
+        with pytest.MonkeyPatch.context() as patch:
+            if terminal:
+                patch.setattr("sys.stdout.isatty", lambda: True)
+            code = ended(lambda: call(given))
         out, err = self.capture.readouterr()
         return Called(code, out, err + "".join(f"{record.getMessage()}\n" for record in self.log.records))
 

@@ -180,5 +180,23 @@ def test_text(call: Caller) -> None:
         text, data = call("plan", "--format", "text", config=given), call("plan", config=given)
         key = box.key("exelensia")
     assert INVOICES in text.out
-    assert "cension: no block in the configuration" in text.out
+    assert "cension, packagex, cornect, closient: no block in the configuration" in text.out
     assert key not in text.out + text.err + data.out + data.err
+
+
+def test_ids_stay_whole_on_a_narrow_terminal(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a table would cut words, each row is a block of lines."""
+    monkeypatch.setenv("TERM", "xterm")
+    with sandbox() as box:
+        given = config(box, "cornect")
+        monkeypatch.setenv("COLUMNS", "60")
+        narrow = call("jobs", config=given, terminal=True).out
+        monkeypatch.setenv("COLUMNS", "140")
+        wide = call("jobs", config=given, terminal=True).out
+    known = "b4864008-4f17-4276-b34f-08398d35c5c3"
+    assert known in narrow
+    assert known in wide
+    assert f"  job       {known}\n" in narrow
+    assert "─" in wide
+    assert "─" not in narrow
+    assert "\x1b" not in narrow + wide
