@@ -207,6 +207,11 @@ def _settings_row(setting: Setting) -> Cells:
     return f"`{setting.name}`", kind, "required" if setting.required else shown, setting.about
 
 
+def commands_table() -> str:
+    """Return the subcommands as a table."""
+    return table(("subcommand", "what it does"), [(f"`{name}`", about) for name, about in SUBCOMMANDS.items()])
+
+
 def streams_table() -> str:
     """Return all streams as a table."""
     return table(("stream", "key", "bookmark", "rows"), map(_stream_row, streams()))
@@ -270,6 +275,7 @@ VARIABLES, DECLARE = Path(".env.example"), Path("docs/declare.md")
 WHOLE: dict[Path, Callable[[], str]] = {
     Path("tap_exports/providers/declared/declaration.schema.json"): declaration_page.json_schema,
 }
+COMMANDS = Path("docs/commands.md")
 PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (MELTANO, "settings"): meltano_settings,
     (MELTANO, "commands"): meltano_commands,
@@ -278,6 +284,8 @@ PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (VARIABLES, "variables"): lambda: env_example.variables(ROOT / MELTANO),
     (README, "settings"): shared_settings,
     (README, "streams"): streams_table,
+    (README, "commands"): commands_table,
+    (COMMANDS, "commands"): commands_table,
     (SETTINGS, "shared"): shared_settings,
     (SETTINGS, "providers"): provider_settings,
     (SETTINGS, "built-in"): built_in_settings,

@@ -12,13 +12,22 @@ import pytest
 from tests.process.child import Child
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("README.md", "meltano.yml", ".env.example", "docs/settings.md", "docs/streams.md", "docs/sandbox.md")
+FILES = (
+    "README.md",
+    "meltano.yml",
+    ".env.example",
+    "docs/commands.md",
+    "docs/settings.md",
+    "docs/streams.md",
+    "docs/sandbox.md",
+)
 # One word of the generated parts of each file, and a wrong one.
 STALE = {
     "settling_seconds": "settling_hours",
     "exelensia_results": "exelensia_outcomes",
     "CENSION_QUERIES": "CENSION_QUESTIONS",
     "wrong_content_range": "wrong_range",
+    "creates nothing": "creates much",
 }
 
 
