@@ -9,6 +9,8 @@ import click
 import pytest
 import yaml
 
+from tap_exports.errors import ConfigError
+from tap_exports.operator.init import write
 from tap_exports.providers.closient.api import normalised
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tests.operator.calling import Called, Caller, Json
@@ -138,3 +140,12 @@ def test_the_block_for_meltano_names_a_variable(call: Caller, monkeypatch: pytes
     assert extractor["config"]["packagex.api_key"] == "$PACKAGEX_API_KEY"
     assert extractor["config"]["packagex.exports"] == [{"resource": "item", "name": "item"}]
     assert not (call.folder / "made.json").exists()
+
+
+def test_a_file_that_comes_to_be_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    """Between the look for the file and its writing another process may make it."""
+    path = tmp_path / "config.json"
+    path.write_text("another's")
+    with pytest.raises(ConfigError, match="file exists"):
+        write(path, {"start_date": "2026-01-01"}, replace=False)
+    assert path.read_text() == "another's"
