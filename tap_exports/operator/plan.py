@@ -124,6 +124,7 @@ def _with_notes(tap: TapExports, stream: EventStream) -> Iterator[Step]:
     """Yield the steps of a run; those that are more than jobs may be open wait for a later run."""
     most, created = tap.config["max_concurrent_jobs"], 0
     detaches = tap.config["job_wait"] == "detach" and stream.remembers is Progress.WINDOWS
+    stream.settle_state()
     for step in stream.make_run().plan():
         created += step.action is Action.CREATE
         late = detaches and step.action is Action.CREATE and created > most

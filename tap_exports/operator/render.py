@@ -67,8 +67,8 @@ def _table(table: Table) -> RenderableType:
 
     title = Text(table.title) if table.title else None
     made = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for column in table.columns:
-        made.add_column(column)
+    for index, column in enumerate(table.columns):
+        made.add_column(column, no_wrap=not any(" " in row[index] for row in table.rows), overflow="fold")
     for row in table.rows:
         made.add_row(*(Text(_clean(cell)) for cell in row))
     return made

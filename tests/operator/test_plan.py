@@ -200,3 +200,29 @@ def test_ids_stay_whole_on_a_narrow_terminal(call: Caller, monkeypatch: pytest.M
     assert "─" in wide
     assert "─" not in narrow
     assert "\x1b" not in narrow + wide
+
+
+def test_jobs_that_exist_are_attached_to_where_there_is_no_state(call: Caller, tmp_path: Path) -> None:
+    """The run after a lost STATE reads them in place of new ones, and so the plan says."""
+    with sandbox() as box:
+        given = config(box, "exelensia", end_date=END)
+        ran = tap(tmp_path, given).succeeded()
+        made = [r["job_id"] for r in ran.records["export_jobs"] if r["stream"] == INVOICES]
+        again = call("plan", config=given).data
+        anew = call("plan", config={**given, "job_reuse_seconds": 0}).data
+    assert steps(again, INVOICES) == [("attach", job) for job in made]
+    assert steps(anew, INVOICES) == [("create", None)] * len(made)
+
+
+def test_state_of_other_settings_is_told_as_the_run_would(call: Caller, tmp_path: Path) -> None:
+    with sandbox() as box:
+        given = config(box, "exelensia", end_date=END)
+        state = tap(tmp_path, given).succeeded().states[-1]
+        for entry in given["exelensia"]["exports"]:
+            entry["schema_id"] = given["exelensia"]["exports"][-1]["schema_id"]
+        stopped, kept = (
+            call("plan", config={**given, "state_mismatch": each}, state=state) for each in ("stop", "keep")
+        )
+    assert (stopped.code, kept.code) == (3, 0)
+    assert "STATE was made with other settings" in planned(stopped.data, INVOICES)["error"]
+    assert planned(kept.data, INVOICES)["error"] is None

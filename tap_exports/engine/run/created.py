@@ -71,9 +71,7 @@ class ExportRun:
 
     def start(self) -> None:
         """Plan the requests and submit the first ones, so that jobs run while earlier streams are read."""
-        requests = self.requests()
-        if recall(self.export, self.lifecycle, self.state, requests, self.clock.now()):
-            requests = self.requests()
+        requests = self._due()
         if self._frontier:
             self._frontier.settle()
         self._forget_strangers(requests)
@@ -81,13 +79,20 @@ class ExportRun:
         self._left = {r.fingerprint for r in requests}
         self._hand_in()
 
+    def _due(self) -> list[Request]:
+        """Return what is due, around jobs that exist already where there is no STATE; these go into the ledger."""
+        requests = self.requests()
+        if recall(self.export, self.lifecycle, self.state, requests, self.clock.now()):
+            requests = self.requests()
+        return requests
+
     def requests(self) -> list[Request]:
         """Return one request for each unproven window, in order; windows of open jobs are kept as they are."""
         return self.export.requests(self.state, self._frontier, self.clock.now())
 
     def plan(self) -> Iterator[Step]:
-        """Yield what the run is going to do; nothing is changed or created."""
-        requests, api = self.requests(), self.lifecycle.api
+        """Yield what the run is going to do; nothing is created, and no STATE is written."""
+        requests, api = self._due(), self.lifecycle.api
         yield from (Step(Action.DELETE, job=job_id) for job_id in self._deletable())
         yield from (Step(Action.DROP, e.window, e.id, NO_LONGER_REQUESTED) for e in self._strangers(requests))
         for request in requests:

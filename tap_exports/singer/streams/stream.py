@@ -34,7 +34,10 @@ class Run(Protocol):
         """Start work that can run before the stream is read, such as creating jobs; call once, before `events`."""
 
     def plan(self) -> Iterator[Step]:
-        """Yield what the run is going to do; nothing is created or changed. A run that is planned is not started."""
+        """Yield what the run is going to do; nothing is created, and no STATE is written.
+
+        A run that is planned is not started: the live STATE may hold jobs that exist already.
+        """
 
     def events(self) -> Iterator[Event]:
         """Yield the events to write, in order; each is written before the next is requested."""
