@@ -10,11 +10,11 @@ from typing import Any
 
 from tap_exports.engine.api import ListsJobs, Polls
 from tap_exports.engine.clock import to_text
-from tap_exports.engine.jobs import Statuses
+from tap_exports.engine.jobs import Lifecycle, Statuses
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Job, Status, Window
 from tap_exports.errors import TapError
-from tap_exports.operator.loading import provider_of, streams_of
+from tap_exports.operator.loading import block_of, provider_of, streams_of
 from tap_exports.operator.report import window_cells, window_json
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import explain
@@ -151,7 +151,9 @@ def polled(tap: TapExports, provider: str, api: object, job: Job) -> Job:
 
 def statuses_of(tap: TapExports, provider: str) -> Statuses:
     """Return the status words that a provider's block explains."""
-    return Statuses.configured((tap.config.get(provider) or {}).get("statuses"))
+    lifecycles = (getattr(stream, "lifecycle", None) for name, stream in streams_of(tap) if name == provider)
+    held: Lifecycle | None = next(filter(None, lifecycles), None)
+    return held.statuses if held else Statuses.configured(block_of(tap, provider).get("statuses"))
 
 
 def seen(found: Found, job: Job) -> Found:

@@ -47,10 +47,9 @@ def command(
         remedy = "docs/settings.md lists the settings"
         broken = [Check(MACHINE, "configuration", Verdict.FAIL, line, remedy) for line in lines]
         return show(report(broken, {}), form)
-    providers = [name for name in PROVIDERS if tap.config.get(name)]
+    providers = list(dict.fromkeys(name for name, _ in streams_of(tap)))  # the streams are made once, before threads
     checks = [Check(MACHINE, "configuration", Verdict.OK, f"valid; providers: {', '.join(providers)}")]
     checks += places(tap.config)
-    _ = tap.streams  # made once, before threads ask for them
     with ThreadPoolExecutor(len(providers)) as pool:
         found = list(pool.map(lambda name: _provider(tap, name, facts=facts), providers))
     checks += [check for each, _ in found for check in each]
@@ -58,8 +57,7 @@ def command(
 
 
 def _provider(tap: TapExports, name: str, *, facts: bool) -> tuple[list[Check], list[Fact]]:
-    url = tap.config[name].get("api_url") or import_module(f"tap_exports.providers.{name}.api").API_URL
-    checks = list(network(name, url))
+    checks = list(network(name, tap.addresses[name]))
     if not any(check.verdict is Verdict.FAIL for check in checks):
         checks += account(tap, name)
     is_well = not any(check.verdict is Verdict.FAIL for check in checks)
@@ -68,7 +66,7 @@ def _provider(tap: TapExports, name: str, *, facts: bool) -> tuple[list[Check], 
 
 def _facts(tap: TapExports, name: str) -> Iterator[Fact]:
     api = next((s.asked for provider, s in reversed(list(streams_of(tap))) if provider == name), None)
-    if isinstance(api, Looks):
+    if isinstance(api, Looks) and name in PROVIDERS:
         yield from answered(api, import_module(f"tap_exports.operator.facts.{name}").questions(tap.config))
 
 

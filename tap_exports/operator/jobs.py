@@ -10,7 +10,7 @@ from tap_exports.operator.loading import config_option, format_option, load, rea
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table
 from tap_exports.operator.watching import watch
-from tap_exports.tap import PROVIDERS, TapExports
+from tap_exports.tap import TapExports
 
 COLUMNS = ("provider", "job", "ours", "status", "age", "progress", "stream", "from", "to", "credits")
 LISTED = 100
@@ -20,7 +20,7 @@ LISTED = 100
 @config_option
 @state_options
 @format_option
-@click.option("--provider", type=click.Choice(PROVIDERS), help="Only this provider")
+@click.option("--provider", help="Only this provider")
 @click.option("--limit", default=LISTED, show_default=True, help="Jobs of each account, the newest ones")
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - the options
@@ -68,7 +68,7 @@ def report(found: list[Found], complaints: dict[str, str]) -> Report:
 @config_option
 @state_options
 @format_option
-@click.option("--provider", type=click.Choice(PROVIDERS), help="Whose job it is; default: found out")
+@click.option("--provider", help="Whose job it is; default: found out")
 @click.option("--timeout", "seconds", type=float, help="Seconds to wait at most; default: job_timeout_seconds")
 def watch_command(  # noqa: PLR0913, PLR0917 - the options
     job: str,

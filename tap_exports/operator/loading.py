@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 import click
 
 from tap_exports.errors import ConfigError, StateError
+from tap_exports.settings import slug
 from tap_exports.singer import inputs
 from tap_exports.singer.streams.stream import EventStream
-from tap_exports.tap import PROVIDERS, TapExports
+from tap_exports.singer.tap import LAST
+from tap_exports.tap import TapExports
 
 F = TypeVar("F", bound=Callable[..., Any])
 MELTANO = "MELTANO"  # as `--config`: the file that Meltano wrote for this plugin
@@ -142,11 +144,10 @@ def _meltano_state(state_id: str) -> bytes:
 
 
 def streams_of(tap: TapExports) -> Iterator[tuple[str, EventStream]]:
-    """Yield provider and stream of each stream of a provider that the catalog selects; without a catalog all."""
+    """Yield provider and stream of each stream but those about the run."""
     for stream in tap.streams.values():
-        provider = provider_of(stream.name)
-        if isinstance(stream, EventStream) and provider:
-            yield provider, stream
+        if isinstance(stream, EventStream) and stream.name not in LAST:
+            yield stream.provider_name, stream
 
 
 def is_selected(tap: TapExports, stream: EventStream) -> bool:
@@ -157,9 +158,18 @@ def is_selected(tap: TapExports, stream: EventStream) -> bool:
 
 
 def provider_of(stream: str) -> str | None:
-    """Return the provider whose stream a name is, or None."""
-    head = stream.partition("_")[0]
-    return head if head in PROVIDERS else None
+    """Return the provider whose stream a name in STATE is, or None for those about the run."""
+    if stream in LAST:
+        return None
+    before, of_export, _ = stream.partition("_export_")
+    return before if of_export else stream.partition("_")[0]
+
+
+def block_of(tap: TapExports, provider: str) -> Mapping[str, Any]:
+    """Return the configuration of a provider, a declared one too; empty where there is none."""
+    declared = {slug(each.get("name") or ""): each for each in tap.config.get("declared") or ()}
+    found: Mapping[str, Any] = tap.config.get(provider) or declared.get(provider) or {}
+    return found
 
 
 def bookmarks(state: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from tap_exports.engine.api import Prices, TellsTime
 from tap_exports.errors import AuthError, GatewayError, TapError, UnreachableError
 from tap_exports.operator.checks.result import Check, Verdict
 from tap_exports.operator.facts.asking import Looks, limits_of
-from tap_exports.operator.loading import streams_of
+from tap_exports.operator.loading import block_of, streams_of
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import TapExports
 
@@ -29,7 +29,7 @@ def account(tap: TapExports, provider: str) -> Iterator[Check]:
     yield Check(provider, "key", Verdict.OK, f"accepted by {len(streams)} streams{role}")
     yield _clock(provider, streams)
     yield _quota(provider, streams, tap.config)
-    yield from _credits(provider, streams, tap.config[provider])
+    yield from _credits(provider, streams, block_of(tap, provider))
 
 
 def _key(provider: str, stream: EventStream) -> Check | None:
@@ -71,7 +71,7 @@ def _clock(provider: str, streams: list[EventStream]) -> Check:
 
 def _quota(provider: str, streams: list[EventStream], config: Mapping[str, Any]) -> Check:
     api = next((stream.asked for stream in reversed(streams) if isinstance(stream.asked, Looks)), None)
-    path = import_module(f"tap_exports.operator.facts.{provider}").glance(config)
+    path = import_module(f"tap_exports.operator.facts.{provider}").glance(config) if api else None
     told = limits_of(api, path) if api and path else {}
     if not told:
         return Check(provider, "quota", Verdict.SKIP, "its replies tell of none")

@@ -87,6 +87,11 @@ class EventStream(CatalogStream):
         """Make one request for `--test` that is free of charge and creates nothing."""
 
     @property
+    def provider_name(self) -> str:
+        """Return whose stream it is: a declared provider's exports say it, else the name begins with it."""
+        return str(getattr(self, "provider", self.name.partition("_")[0]))
+
+    @property
     def asked(self) -> object:
         """Return the api that answers for the stream, or None for what the tap itself tells."""
         return getattr(self, "api", None)

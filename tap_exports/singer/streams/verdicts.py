@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
 
 from tap_exports.singer.streams.stream import EventStream
 
@@ -12,11 +11,13 @@ def verdicts(streams: Iterable[EventStream], fail: Callable[[str, Exception], ob
     """Yield one line per provider once all of its streams were asked for.
 
     Args:
-        streams: The streams, those of a provider beside each other.
+        streams: The streams.
         fail: Logs and records the error of a stream.
     """
-    for provider, own in groupby(streams, lambda stream: stream.name.partition("_")[0]):
-        asked = list(own)
+    owned: dict[str, list[EventStream]] = {}
+    for stream in streams:
+        owned.setdefault(stream.provider_name, []).append(stream)
+    for provider, asked in owned.items():
         failed = [stream.name for stream in asked if not _answers(stream, fail)]
         broken = f"{len(failed)} of {len(asked)} streams failed: {', '.join(failed)}"
         yield f"{provider}: {broken if failed else f'ok, {len(asked)} streams'}"
