@@ -21,6 +21,7 @@ FILES = (
     "docs/streams.md",
     "docs/sandbox.md",
 )
+OTHERS = ("docs/declare.md", "tap_exports/providers/declared/declaration.schema.json")
 # One word of the generated parts of each file, and a wrong one.
 STALE = {
     "settling_seconds": "settling_hours",
@@ -42,8 +43,8 @@ def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Return a tree with the generator and its files."""
-    for name in (*FILES, *(str(path.relative_to(ROOT)) for path in (ROOT / "tools").glob("*.py"))):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in (*FILES, *OTHERS, *(str(path.relative_to(ROOT)) for path in (ROOT / "tools").glob("*.py"))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 

@@ -13,7 +13,7 @@ from tap_exports.engine.jobs import Lifecycle
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status, Window
 from tap_exports.engine.run.export import Export
-from tap_exports.errors import TapError
+from tap_exports.errors import AuthError, TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
 PLANNED_AHEAD = timedelta(minutes=5)  # from the plan of a last window to the creation of its job
@@ -90,7 +90,7 @@ def recall(export: Export, lifecycle: Lifecycle, state: StreamState, planned: Se
     """Take jobs that exist already into the ledger of a stream without STATE; return whether there are any.
 
     Raises:
-        TapError: The provider could not be asked, and another job would cost money.
+        TapError: The provider refused the key, or could not be asked and another job would cost money.
     """
     api, settings = lifecycle.api, lifecycle.settings
     if not isinstance(api, Recalls) or not settings.job_reuse_seconds or not state.is_blank:
@@ -99,7 +99,7 @@ def recall(export: Export, lifecycle: Lifecycle, state: StreamState, planned: Se
         asked = Recall(export, settings.job_reuse_seconds, settings.job_timeout_seconds, now)
         found = list(asked.found(api, planned))
     except TapError as error:
-        if creation_costs(api):
+        if creation_costs(api) or isinstance(error, AuthError):
             raise
         LOGGER.warning("%s: jobs that exist already could not be looked for: %s", export.stream, error)
         return False
