@@ -80,12 +80,17 @@ class Found:
     def cells(self) -> tuple[str, ...]:
         """Return the row of a table, in the order of its columns."""
         first, last = window_cells(self.window)
-        age = str(timedelta(seconds=round(self.age.total_seconds()))) if self.age else ""
+        age = age_text(self.age) if self.age else ""
         progress = self.progress or (f"{self.rows} rows" if self.rows is not None else "")
         cost = "" if self.credits is None else str(self.credits)
         ours = "yes" if self.ours else "no"
         where = ", ".join(self.streams)
         return self.provider, self.id or "?", ours, self.status, age, progress, where, first, last, cost
+
+
+def age_text(age: timedelta) -> str:
+    """Return an age for people: whole days, or hours, minutes and seconds."""
+    return f"{age.days} days" if age.days else str(timedelta(seconds=round(age.total_seconds())))
 
 
 def ledger_jobs(tap: TapExports, *, poll: bool = True) -> list[Found]:

@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from tap_exports.engine.clock import to_text
-from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Progress, Window
 from tap_exports.engine.run.reopened import reopen_runs, reopen_since, reopen_since_number, reopen_window
 from tap_exports.errors import ConfigError, StateError
 from tap_exports.operator import ranges
-from tap_exports.operator.changed import hand_over, output_options, stream_state
+from tap_exports.operator.changed import drop_from_own_ledger, hand_over, output_options, stream_state
 from tap_exports.operator.loading import config_option, load, read_state, state_options
 from tap_exports.operator.report import window_cells
 from tap_exports.singer.streams.stream import EventStream
@@ -67,8 +67,16 @@ def reopen(asked: Range, *, before_start: bool) -> int:
     if not isinstance(stream, EventStream):
         raise ConfigError(f"{asked.stream} is not a stream of the configuration; plan lists them")
     changed, state = stream_state(given, asked.stream)
-    told = _reopen(tap, stream, state, asked, before_start=before_start)
-    return hand_over(changed, given, asked.output, [f"{asked.stream}: {told}"], meltano=asked.meltano)
+    told = [_reopen(tap, stream, state, asked, before_start=before_start)]
+    told += drop_from_own_ledger(tap, asked.stream, _old_jobs(stream, asked))
+    return hand_over(changed, given, asked.output, [f"{asked.stream}: {line}" for line in told], meltano=asked.meltano)
+
+
+def _old_jobs(stream: EventStream, asked: Range) -> Callable[[Entry], bool]:
+    """Return what tells the jobs of the tap's own ledger that the range is not to be read from once more."""
+    if stream.remembers is Progress.WINDOWS:
+        return ranges.overlapping(ranges.window(asked.first, asked.last))
+    return lambda _: False
 
 
 def _reopen(tap: TapExports, stream: EventStream, state: StreamState, asked: Range, *, before_start: bool) -> str:

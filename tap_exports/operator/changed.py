@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import click
 
-from tap_exports.engine.ledger import StreamState, check_state
+from tap_exports.engine.ledger import Entry, StreamState, check_state
 from tap_exports.errors import StateError
-from tap_exports.operator.loading import Given, bookmarks
+from tap_exports.operator.loading import Given, bookmarks, selected
+from tap_exports.singer.streams.durable import drop_from_ledger
+from tap_exports.tap import TapExports
 
 F = TypeVar("F", bound=Callable[..., Any])
 ENVELOPE = "singer_state"
@@ -51,6 +53,16 @@ def require_stream(given: Given, stream: str) -> None:
     known = sorted(bookmarks(given.state))
     if stream not in known:
         raise StateError(f"{stream} is not in the STATE; it has {', '.join(known) or 'no stream'}")
+
+
+def drop_from_own_ledger(tap: TapExports, stream: str, chosen: Callable[[Entry], bool]) -> list[str]:
+    """Drop entries of a stream from the tap's own durable ledger, which would bring them back; return what was done.
+
+    Raises:
+        LedgerError: A run has it, or it cannot be written; STATE was not written either.
+    """
+    dropped = drop_from_ledger(tap, selected(tap), tap.config_jsonschema, stream, chosen)
+    return [f"{dropped} entries dropped from the tap's own ledger"] if dropped else []
 
 
 def hand_over(state: dict[str, Any], given: Given, output: str | None, told: Sequence[str], *, meltano: bool) -> int:

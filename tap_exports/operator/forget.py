@@ -7,11 +7,12 @@ from collections.abc import Callable
 import click
 
 from tap_exports.engine.ledger import Entry, StreamState
-from tap_exports.engine.model import Window
 from tap_exports.errors import StateError
-from tap_exports.operator.changed import hand_over, output_options, require_stream, stream_state
-from tap_exports.operator.loading import read_state, state_options
-from tap_exports.operator.ranges import window_of
+from tap_exports.operator.changed import drop_from_own_ledger, hand_over, output_options, require_stream, stream_state
+from tap_exports.operator.loading import config_option, load, read_state, state_options
+from tap_exports.operator.ranges import overlapping, window_of
+
+NO_LEDGER = "without --config the tap's own ledger stays: the next run may take the job over from it"
 
 
 @click.command("forget")
@@ -19,7 +20,7 @@ from tap_exports.operator.ranges import window_of
 @click.option("--job", metavar="ID", help="Only this job: the next run requests its window again")
 @click.option("--window", metavar="START/END", help="Only jobs and lost replies of windows that overlap this one")
 @click.option("--lost-reply", "lost", is_flag=True, help="Only creations that got no reply: no job was created")
-@click.option("--config", multiple=True, hidden=True, help="Accepted as for the other subcommands, and not needed")
+@config_option
 @state_options
 @output_options
 def command(  # noqa: PLR0913, PLR0917 - the options
@@ -37,38 +38,35 @@ def command(  # noqa: PLR0913, PLR0917 - the options
 
     Without an option all of the stream is dropped: the next run begins at start_date. Jobs at the provider stay.
     """
-    del config
     if sum(map(bool, (job, window, lost))) > 1:
         raise click.UsageError("give one of --job, --window and --lost-reply")
     given = read_state(state, state_id, required=True)
     require_stream(given, stream)
     changed, own = stream_state(given, stream)
+    chosen = choice(job, window, lost=lost)
     if job:
         told = forget_job(own, job)
     elif window or lost:
-        told = forget_entries(own, overlapping(window_of(window)) if window else is_lost)
+        told = forget_entries(own, chosen)
     else:
         del changed["bookmarks"][stream]
         told = ["dropped whole: the next run begins at start_date"]
+    told += drop_from_own_ledger(load(config, given), stream, chosen) if config else [NO_LEDGER]
     return hand_over(changed, given, output, [f"{stream}: {line}" for line in told], meltano=meltano)
+
+
+def choice(job: str | None, window: str | None, *, lost: bool) -> Callable[[Entry], bool]:
+    """Return what tells the entries that options name; all of them without any option."""
+    if job:
+        return lambda entry: entry.id == job
+    if window:
+        return overlapping(window_of(window))
+    return is_lost if lost else lambda _: True
 
 
 def is_lost(entry: Entry) -> bool:
     """Return whether a creation got no reply."""
     return entry.id is None
-
-
-def overlapping(window: Window) -> Callable[[Entry], bool]:
-    """Return what tells whether the window of an entry overlaps another."""
-
-    def overlaps(entry: Entry) -> bool:
-        own = entry.window
-        if own is None:
-            return False
-        starts_before = own.start is None or own.start < window.end
-        return starts_before and (window.start is None or own.end > window.start)
-
-    return overlaps
 
 
 def forget_job(state: StreamState, job_id: str) -> list[str]:

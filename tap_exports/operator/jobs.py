@@ -6,7 +6,7 @@ import click
 
 from tap_exports.operator.account import Found, account_jobs, ledger_jobs
 from tap_exports.operator.cancelling import cancel
-from tap_exports.operator.loading import config_option, format_option, load, read_state, state_options
+from tap_exports.operator.loading import config_option, format_option, load, read_state, state_options, take_over_ledger
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table
 from tap_exports.operator.watching import watch
@@ -38,6 +38,7 @@ def command(  # noqa: PLR0913, PLR0917 - the options
             raise click.UsageError(f"options stand behind `{ctx.invoked_subcommand}`")
         return None
     tap = load(config, read_state(state, state_id))
+    take_over_ledger(tap)
     found, complaints = every_job(tap, provider, limit)
     return show(report(found, complaints), form)
 

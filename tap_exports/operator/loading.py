@@ -15,6 +15,7 @@ import click
 from tap_exports.errors import ConfigError, StateError
 from tap_exports.settings import slug
 from tap_exports.singer import inputs
+from tap_exports.singer.streams.durable import look_into_ledger
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import LAST
 from tap_exports.tap import TapExports
@@ -66,6 +67,8 @@ def load(config: tuple[str, ...], given: Given | None = None, catalog: str | Non
         ConfigError: The configuration or the catalog is invalid or missing.
         StateError: The STATE is malformed.
     """
+    if catalog is None and MELTANO in config:
+        catalog = _meltano_catalog()
     if not config:
         raise ConfigError("no configuration: give --config FILE, or --config ENV for the environment")
     paths = tuple(_meltano_config() if path == MELTANO else path for path in config)
@@ -93,6 +96,12 @@ def _meltano_config() -> str:
     if not written:
         raise ConfigError("--config MELTANO: Meltano left no configuration; give --config FILE")
     return str(written[-1])
+
+
+def _meltano_catalog() -> str | None:
+    """Return the path of the catalog of the last run that Meltano left, which holds its selection; None without one."""
+    path = Path(os.environ.get(MELTANO_LOGS, "")).parent / "tap.properties.json"
+    return str(path) if os.environ.get(MELTANO_LOGS) and path.is_file() else None
 
 
 def read_state(state: str | None, state_id: str | None, *, required: bool = False) -> Given:
@@ -148,6 +157,20 @@ def streams_of(tap: TapExports) -> Iterator[tuple[str, EventStream]]:
     for stream in tap.streams.values():
         if isinstance(stream, EventStream) and stream.name not in LAST:
             yield stream.provider_name, stream
+
+
+def selected(tap: TapExports) -> list[EventStream]:
+    """Return the streams that a run reads, but those about the run."""
+    return [stream for _, stream in streams_of(tap) if is_selected(tap, stream)]
+
+
+def take_over_ledger(tap: TapExports) -> None:
+    """Take over into the STATE of this process what only the tap's own durable ledger holds, as a run does.
+
+    Raises:
+        LedgerError: It cannot be read.
+    """
+    look_into_ledger(tap, lambda: tap.state.setdefault("bookmarks", {}), selected(tap), tap.config_jsonschema)
 
 
 def is_selected(tap: TapExports, stream: EventStream) -> bool:

@@ -18,8 +18,10 @@ from tap_exports.operator.loading import (
     load,
     provider_of,
     read_state,
+    selected,
     state_options,
     streams_of,
+    take_over_ledger,
 )
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table, short, window_cells, window_json
@@ -96,7 +98,13 @@ def command(
 
 def planned(tap: TapExports) -> list[Planned]:
     """Return the plan of each selected stream, in the order of a run."""
-    return [_plan(tap, provider, stream) for provider, stream in streams_of(tap) if is_selected(tap, stream)]
+    for stream in selected(tap):
+        try:
+            stream.settle_state()
+        except Exception as error:  # noqa: BLE001, PERF203 - whatever it is, it fails this stream, at its turn
+            stream.failed_start = error
+    take_over_ledger(tap)
+    return [_plan(tap, stream) for stream in selected(tap)]
 
 
 def unplanned(tap: TapExports) -> list[tuple[str, str]]:
@@ -111,7 +119,8 @@ def unplanned(tap: TapExports) -> list[tuple[str, str]]:
     return idle + [(name, "in STATE, but not in the configuration; its bookmark is kept") for name in gone]
 
 
-def _plan(tap: TapExports, provider: str, stream: EventStream) -> Planned:
+def _plan(tap: TapExports, stream: EventStream) -> Planned:
+    provider = stream.provider_name
     bookmark = tap.state.get("bookmarks", {}).get(stream.name, {}).get("replication_key_value")
     try:
         steps = list(_with_notes(tap, stream))
@@ -124,7 +133,8 @@ def _with_notes(tap: TapExports, stream: EventStream) -> Iterator[Step]:
     """Yield the steps of a run; those that are more than jobs may be open wait for a later run."""
     most, created = tap.config["max_concurrent_jobs"], 0
     detaches = tap.config["job_wait"] == "detach" and stream.remembers is Progress.WINDOWS
-    stream.settle_state()
+    if stream.failed_start:
+        raise stream.failed_start
     for step in stream.make_run().plan():
         created += step.action is Action.CREATE
         late = detaches and step.action is Action.CREATE and created > most

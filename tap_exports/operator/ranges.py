@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from tap_exports.engine.clock import from_text
+from tap_exports.engine.ledger import Entry
 from tap_exports.engine.model import Window
 from tap_exports.errors import ConfigError
 from tap_exports.settings import is_day
@@ -57,6 +59,19 @@ def _ordered(made: Window, message: str) -> Window:
     if made.start is None or made.start >= made.end:
         raise ConfigError(message)
     return made
+
+
+def overlapping(window: Window) -> Callable[[Entry], bool]:
+    """Return what tells whether the window of an entry overlaps another."""
+
+    def overlaps(entry: Entry) -> bool:
+        own = entry.window
+        if own is None:
+            return False
+        starts_before = own.start is None or own.start < window.end
+        return starts_before and (window.start is None or own.end > window.start)
+
+    return overlaps
 
 
 def numbers(first: str, last: str) -> range:

@@ -240,7 +240,7 @@ def test_jobs_that_were_read_are_bounded(path: Path, monkeypatch: pytest.MonkeyP
 def test_followers_get_the_jobs_that_their_leader_takes_over() -> None:
     """Their files would be lost with the STATE that named the job."""
     follower = StreamState.detached("errors", {})
-    leader = LeadingState(STREAM, {}, Changes(), [follower], overlaps=False)
+    leader = LeadingState(STREAM, {}, Changes(), lambda: [follower], overlaps=False)
     bookmark: Json = {}
     known = StreamState.detached(STREAM, bookmark)
     known.opened(request(FIRST), Job("j1", Status.PENDING), NOW)

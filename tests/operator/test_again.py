@@ -245,7 +245,7 @@ def test_a_begin_of_cension_without_a_reply_is_settled(call: Caller, tmp_path: P
         }
         state = {"bookmarks": {COMPANIES: {"ledger": {"version": 2, "jobs": [], "intents": [intent]}}}}
         stuck = [tap(tmp_path, given, state=state) for _ in range(2)]
-        settled = call("forget", COMPANIES, "--lost-reply", state=state).data
+        settled = call("forget", COMPANIES, "--lost-reply", config=given, state=state).data
         done = tap(tmp_path, given, state=settled)
     assert [ran.code for ran in stuck] == [1, 1]
     assert "forget" in stuck[0].stderr

@@ -54,7 +54,7 @@ def test_the_run_does_what_was_planned(call: Caller, tmp_path: Path) -> None:
 def test_open_jobs_lost_replies_deletions_and_strangers(call: Caller, tmp_path: Path) -> None:
     """Each kind of entry of the ledger has its step; the STATE file is as it was."""
     with sandbox(job_seconds=3600) as box:
-        given = config(box, "exelensia", end_date=END, max_concurrent_jobs=64)
+        given = config(box, "exelensia", end_date=END, max_concurrent_jobs=64, ledger="none")
         state = tap(tmp_path, {**given, "job_wait": "detach"}).succeeded().states[-1]
         ledger = state["bookmarks"][INVOICES]["ledger"]
         first, second = ledger["jobs"][:2]
@@ -209,7 +209,7 @@ def test_jobs_that_exist_are_attached_to_where_there_is_no_state(call: Caller, t
         ran = tap(tmp_path, given).succeeded()
         made = [r["job_id"] for r in ran.records["export_jobs"] if r["stream"] == INVOICES]
         again = call("plan", config=given).data
-        anew = call("plan", config={**given, "job_reuse_seconds": 0}).data
+        anew = call("plan", config={**given, "job_reuse_seconds": 0, "ledger": "none"}).data
     assert steps(again, INVOICES) == [("attach", job) for job in made]
     assert steps(anew, INVOICES) == [("create", None)] * len(made)
 

@@ -76,6 +76,34 @@ class DurableLedger:
         self._sections = {key: raw for key, raw in sections.items() if raw["updated_at"] >= oldest}
         self._is_written = False  # so that the first write shows whether the place takes it, before anything is created
 
+    def look(self, place: Place, now: Callable[[], datetime]) -> None:
+        """Read what earlier runs left, without a lock; then `merge` the streams, and never write.
+
+        Args:
+            place: Where it is.
+            now: Returns the current instant.
+
+        Raises:
+            LedgerError: It cannot be read.
+        """
+        self._now = now
+        try:
+            data = place.read()
+        except OSError as error:
+            raise LedgerError(f"the ledger {place.name} cannot be read: {error.strerror or error}") from error
+        self._sections = _sections(data, place.name) if data else {}
+
+    def drop(self, stream: str, chosen: Callable[[Entry], bool]) -> int:
+        """Drop entries of a stream, of any request; return how many. Call it between `open` and `close`."""
+        dropped = 0
+        for key, section in self._sections.items():
+            for kind in ("jobs", "intents") if key.partition("@")[0] == stream else ():
+                kept = [raw for raw in section.get(kind, ()) if not chosen(entry_of(raw))]
+                dropped += len(section.get(kind, ())) - len(kept)
+                section[kind] = kept
+        self._is_written = self._is_written and not dropped
+        return dropped
+
     def merge(self, stream: str, key: str, state: StreamState, *, reads_all: bool) -> None:
         """Take over into STATE what it lacks, and drop what it proves.
 
