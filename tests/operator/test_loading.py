@@ -92,3 +92,21 @@ def test_what_is_missing_or_wrong(call: Caller, arguments: tuple[str, ...], code
 def test_help(call: Caller, name: str) -> None:
     done = call(name, "--help")
     assert (done.code, done.out.startswith(f"Usage: tap-exports {name}")) == (0, True)
+
+
+def test_the_selection_of_the_last_run_of_meltano(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meltano leaves the catalog beside the configuration: what it deselects is not planned."""
+    schema: Json = {"type": "object", "properties": {"operationId": {"type": "integer"}}}
+    for selected in (True, False):
+        top = {"breadcrumb": [], "metadata": {"selected": selected, "table-key-properties": ["operationId"]}}
+        entry = {
+            "tap_stream_id": "cension_operations",
+            "stream": "cension_operations",
+            "schema": schema,
+            "metadata": [top],
+        }
+        call.write("tap.properties.json", {"streams": [entry]})
+        call.write("tap.0197.config.json", BLOCK)
+        monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(call.folder / "tap.singer_sdk_logging.json"))
+        found = call("plan", "--config", "MELTANO").data
+        assert len(found["streams"]) == selected
