@@ -17,6 +17,7 @@ from tap_exports.errors import AuthError, TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
 PLANNED_AHEAD = timedelta(minutes=5)  # from the plan of a last window to the creation of its job
+UNAUTHORIZED = 401  # unlike 403, by which only the list may be refused
 WHOLE_SECOND = timedelta(seconds=1)  # by which a provider may date a job too early
 
 Found = tuple[Job, Window | None]
@@ -99,7 +100,7 @@ def recall(export: Export, lifecycle: Lifecycle, state: StreamState, planned: Se
         asked = Recall(export, settings.job_reuse_seconds, settings.job_timeout_seconds, now)
         found = list(asked.found(api, planned))
     except TapError as error:
-        if creation_costs(api) or isinstance(error, AuthError):
+        if creation_costs(api) or (isinstance(error, AuthError) and error.status == UNAUTHORIZED):
             raise
         LOGGER.warning("%s: jobs that exist already could not be looked for: %s", export.stream, error)
         return False
