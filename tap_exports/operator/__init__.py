@@ -10,5 +10,6 @@ SUBCOMMANDS = {
     "replay": "have a range that was read before read again, by a changed STATE",
     "backfill": "have a range from before the first window read, by a changed STATE",
     "doctor": "check configuration, network, key, quota, disk and storage",
+    "prove": "hold a declaration against a sandbox made from it",
     "init": "write a configuration by choosing from what the provider lists",
 }

@@ -1,10 +1,8 @@
-"""The command `tap-exports prove FILE`."""
+"""All cases of a declaration, and their table."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,48 +16,35 @@ from tap_exports.proving.matrix import Case, cases
 from tap_exports.proving.rig import play
 from tap_exports.proving.verdict import Verdict, judge
 
-ROWS = 200
 COLUMNS = ("case", "lost", "invented", "twice", "secrets", "runs", "proof", "said")
 
 
-def prove(arguments: Sequence[str]) -> int:
-    """Play every case and print a table.
+def prove(file: Path, rows: int, at_once: int, form: str) -> int:
+    """Play every case of a declaration and print a table.
 
     Args:
-        arguments: Of the command line, after `prove`.
+        file: The declaration.
+        rows: Rows at the source.
+        at_once: Cases at once.
+        form: `text` or `json`.
 
     Returns:
         0 if nothing was lost, invented, made twice or shown; 1 otherwise.
 
     Raises:
-        ConfigError: The declaration has errors.
+        ConfigError: The declaration has errors, or the tap fails without any fault.
     """
-    given = _parser().parse_args(arguments)
-    declaration = checked(read(given.declaration))
-    usual = play(given.declaration, Case("undisturbed"), given.rows)
+    declaration = checked(read(file))
+    usual = play(file, Case("undisturbed"), rows)
     if usual.held.codes[-1] != 0:
-        raise ConfigError(f"{given.declaration.name}: the tap fails without any fault: {usual.held.words}")
+        raise ConfigError(f"{file.name}: the tap fails without any fault: {usual.held.words}")
+    todo = list(cases(declaration.spec, usual.held.lines[0], usual.made if declaration.is_windowed else 1))
+    with ThreadPoolExecutor(at_once) as pool:
+        histories = list(pool.map(partial(play, file, rows=rows), todo))
     windowed = declaration.is_windowed
-    jobs = usual.made if windowed else 1
-    todo = list(cases(declaration.spec, usual.held.lines[0], jobs))
-    with ThreadPoolExecutor(given.jobs) as pool:
-        histories = list(pool.map(partial(play, given.declaration, rows=given.rows), todo))
-    verdicts = [judge(history, jobs if windowed else len(history.held.codes)) for history in [usual, *histories]]
-    sys.stdout.write(_table(verdicts) if given.format == "text" else json.dumps([asdict(v) for v in verdicts]) + "\n")
+    verdicts = [judge(each, usual.made if windowed else len(each.held.codes)) for each in [usual, *histories]]
+    sys.stdout.write(_table(verdicts) if form == "text" else json.dumps([asdict(v) for v in verdicts]) + "\n")
     return int(not all(verdict.holds for verdict in verdicts))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tap-exports prove", description="Prove a declaration against its own sandbox."
-    )
-    parser.add_argument("declaration", type=Path, metavar="FILE", help="the declaration")
-    parser.add_argument("--rows", type=int, default=ROWS, metavar="N", help="rows at the source (default: %(default)s)")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count(), metavar="N", help="cases at once (default: %(default)s)"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
-    return parser
 
 
 def _table(verdicts: Sequence[Verdict]) -> str:

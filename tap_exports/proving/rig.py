@@ -97,7 +97,9 @@ def play(declaration: Path, case: Case, rows: int) -> History:
         with _sandbox(folder, declaration, knobs) as ready:
             control, provider = ready["control_url"], next(iter(ready["api_urls"]))
             config = json.loads((folder / "box.json").read_text(encoding="utf-8"))
-            (folder / "config.json").write_text(json.dumps({**config, **QUICK, **SPAN}), encoding="utf-8")
+            (folder / "config.json").write_text(
+                json.dumps({**config, **QUICK, **SPAN, "ledger": str(folder / "ledger.json")}), encoding="utf-8"
+            )
             _ask(f"{control}/_faults", json.dumps(case.plan).encode())
             held = Held()
             _run(folder, held, case, lambda: _made(control, provider))

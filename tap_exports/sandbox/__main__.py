@@ -99,6 +99,11 @@ def command_line() -> argparse.ArgumentParser:
         metavar="FILE",
         help="serve the API that a declaration describes, and no built-in provider; may be repeated",
     )
+    _add_configuration(parser)
+    return parser
+
+
+def _add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write-config", type=Path, metavar="FILE", help="write a ready configuration of the tap")
     parser.add_argument(
         "--providers",
@@ -107,7 +112,6 @@ def command_line() -> argparse.ArgumentParser:
         metavar="NAME",
         help="providers in that configuration (default: all)",
     )
-    return parser
 
 
 def _providers(declarations: Sequence[Path]) -> Sequence[type[Provider]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tap_exports.engine.archive.documents import Item, read_items
 from tap_exports.engine.archive.inventory import Counts, Inventory, Section, section_of
-from tap_exports.engine.archive.limits import ArchiveLimits
 from tap_exports.engine.archive.media import media_type, suffix_of
 from tap_exports.engine.archive.member import Member
 from tap_exports.engine.archive.read import read_members
 from tap_exports.engine.archive.store import Store, Stored, digest
 from tap_exports.engine.archive.survey import Survey, survey
+from tap_exports.engine.unpacked import ArchiveLimits
 
 __all__ = [
     "ArchiveLimits",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
-from tap_exports.engine.archive.limits import ArchiveLimits, Meter
 from tap_exports.engine.archive.member import Member
 from tap_exports.engine.archive.tars import read_tar_gz
 from tap_exports.engine.archive.zips import read_zip
+from tap_exports.engine.unpacked import ArchiveLimits, Meter
 from tap_exports.errors import BadContentError
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tap_exports.engine.archive.documents import read_items
-from tap_exports.engine.archive.limits import MEBIBYTE, ArchiveLimits
 from tap_exports.engine.archive.member import Member
 from tap_exports.engine.archive.read import read_members
+from tap_exports.engine.unpacked import MEBIBYTE, ArchiveLimits
 from tap_exports.errors import BadContentError, LimitError
 
 MANIFESTS = ("manifest.yaml", "manifest.yml", "manifest.json")

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tap_exports.engine.archive.limits import Meter
 from tap_exports.engine.archive.member import CHUNK_BYTES, Member, checked_name
+from tap_exports.engine.unpacked import Meter
 from tap_exports.errors import BadContentError
 
 _END = struct.Struct("<4s4H2LH")

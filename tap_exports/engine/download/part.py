@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from tap_exports.engine.archive.limits import ArchiveLimits
 from tap_exports.engine.download.digests import Digests, Sum, differ, of_reply, of_whole
 from tap_exports.engine.http.encoding import Decoding, codings
 from tap_exports.engine.spool import SpoolFile
+from tap_exports.engine.unpacked import ArchiveLimits
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
 _PACKED = (b"\x1f\x8b", b"PK\x03\x04")  # gzip and zip: their readers refuse what lacks its trailer

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from tap_exports.engine.archive.limits import ArchiveLimits
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.download.ends import End, find_end
 from tap_exports.engine.download.fetch import (
@@ -29,6 +28,7 @@ from tap_exports.engine.http.retry import Attempts
 from tap_exports.engine.http.transport import Answer, HttpSettings, OpensUrls
 from tap_exports.engine.model import LocalFile, RemoteFile
 from tap_exports.engine.spool import Spool
+from tap_exports.engine.unpacked import ArchiveLimits
 from tap_exports.errors import (
     BadContentError,
     FileGoneError,

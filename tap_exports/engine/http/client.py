@@ -123,10 +123,8 @@ class Client:
             TryAgainError, BadContentError: No success, or no JSON, after `max_attempts`.
             LostReplyError: A request that is not idempotent may have taken effect.
             AuthError, GatewayError: 401 or 403 of the API itself; of a gateway or a proxy in its place.
-            PaymentError, NotFoundError, RefusedError: 402; 404 or 410; any other 4xx.
-            ConfigError: The API's host may not be used.
-            UnsafeUrlError: A redirect to another origin, or of anything but a GET.
-            LimitError: The reply is larger than 64 MiB.
+            PaymentError, NotFoundError, RefusedError, ConfigError: 402; 404 or 410; any other 4xx; a host to avoid.
+            UnsafeUrlError, LimitError: A redirect to another origin, or of anything but a GET; more than 64 MiB.
         """
         more = checked_headers(headers or {}, self._key_setting)
         if body is not None and not isinstance(body, bytes):

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from tap_exports.engine.clock import Clock
-from tap_exports.engine.http import Client, Pace, Reply, fields
+from tap_exports.engine.http import Client, Pace, Reply, again, fields
 from tap_exports.engine.jobs.budget import Budget
 from tap_exports.engine.model import Job, Offer, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import (
@@ -29,7 +29,6 @@ API_URL = "https://api.cornect.io"
 EXPORTS, SEARCH, CREDITS = "/api/v1/exports", "/api/v1/companies/search", "/api/v1/credits"
 CAP = 10_000  # https://cornect.io/docs/api/guides/credit-consumption: companies in one export
 SAMPLES = 5
-LOOK_AGAIN_SECONDS = (1.0, 2.0)  # at an export that is not found
 SKEW = timedelta(hours=1)  # between an export and its transaction
 
 # https://cornect.io/docs/api/reference/exports/get
@@ -150,14 +149,8 @@ class CornectApi:
         return max(0, min(CAP, int(self.credits()[0]["balance"]), self._budget.left))
 
     def _export_if_any(self, export_id: str) -> Row | None:
-        """Return an export's record, None if it is gone: one 404 may pass, and the record would never come again."""
-        for wait in (*LOOK_AGAIN_SECONDS, None):
-            try:
-                return self.export(export_id)
-            except NotFoundError:  # noqa: PERF203 - the next look is due only because this one failed
-                if wait is not None:
-                    self._clock.sleep(wait)
-        return None
+        """Return an export's record, None if it is gone; one that is passed over never comes again."""
+        return again.if_any(lambda: self.export(export_id), self._clock)
 
     # https://cornect.io/docs/api/reference/exports/create: takes credits, so the cap is checked before.
     def submit(self, request: Request) -> Job:
