@@ -130,7 +130,7 @@ def _sandbox(folder: Path, declaration: Path, knobs: Mapping[str, int]) -> Itera
         yield json.loads(cast("IO[bytes]", process.stdout).readline())
     finally:
         process.terminate()
-        process.wait()
+        process.communicate()
 
 
 def _name(declaration: Path) -> str:

@@ -19,9 +19,10 @@ OTHER = {"row_id": "2", "name": None, "amount": "2.10"}
 TRUTH = {"1": ROW, "2": OTHER}
 
 
-def history(
-    *rows: Mapping[str, object], case: Case = Case("x"), made: int = 3, code: int = 0, **held: object
-) -> History:  # noqa: B008 - frozen
+USUAL = Case("x")
+
+
+def history(*rows: Mapping[str, object], case: Case = USUAL, made: int = 3, code: int = 0, **held: object) -> History:
     kept = Held(rows={str(row["row_id"]): row for row in rows}, codes=[code], **held)  # type: ignore[arg-type] # of `Held`
     return History(case, kept, TRUTH, made)
 
