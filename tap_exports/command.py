@@ -15,7 +15,11 @@ import pyarrow as pa
 
 from tap_exports.engine.ledger.places import NOWHERE
 from tap_exports.errors import ConfigError, Terminated
-from tap_exports.singer.tap import explain
+from tap_exports.report import RunReport
+from tap_exports.singer.logs import is_structured
+from tap_exports.singer.progress import Watcher
+from tap_exports.singer.streams.summary import by_reason, named, open_jobs
+from tap_exports.singer.tap import BaseTap, explain
 from tap_exports.tap import TapExports
 
 LOGGER = logging.getLogger("tap-exports")
@@ -30,11 +34,16 @@ def command(call: Callable[[], int | None] | None = None) -> NoReturn:
         pa.set_memory_pool(pa.jemalloc_memory_pool())
         pa.jemalloc_set_decay_ms(10_000)  # keeps freed memory for 10 s, for the next piece of a file
     pa.enable_signal_handlers(enable=False)  # they may lose a signal that arrives while the main thread reads
+    watcher = Watcher(lambda: TapExports.current)
+    watcher.start()
     code = ended(call or run)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    watcher.stop()
     if tap := TapExports.current:
         tap.end()
+        if tap.is_running:
+            _report(tap, code)
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)  # a worker may hang in a request, and an unfinished reader must not abort the process
@@ -51,6 +60,7 @@ def ended(call: Callable[[], int | None]) -> int:
     try:
         code = call()
     except Terminated as ending:
+        _failures()
         LOGGER.info("ended by signal or closed pipe; %s; %s", PROVEN, _kept())
         return ending.exit_code
     except KeyboardInterrupt:
@@ -78,9 +88,41 @@ def _failures() -> int:
     tap = TapExports.current
     if tap is None or not tap.failures:
         return 0
+    for reason, streams in by_reason(tap.failures).items():
+        _complain(named(reason, streams))
     names = ", ".join(tap.failures)
     _complain(f"{len(tap.failures)} of {len(tap.streams)} streams failed: {names}; {PROVEN}")
     return FAILED
+
+
+def _report(tap: BaseTap, code: int) -> None:
+    """Tell of open jobs, then write the run report; whatever fails here changes no exit code."""
+    try:
+        report = tap.report(code)
+        if (count := len({window.job_id for window in report.windows})) and code == 0:
+            LOGGER.info("%s", open_jobs(count))
+        _show(report)
+        if path := tap.report_path:
+            from tap_exports.report import page  # noqa: PLC0415 - only where HTML is asked for
+
+            page.write(report, path)
+    except OSError as error:
+        _complain(f"the run report cannot be written: {error.strerror or error}; see the setting `report`")
+    except Exception as error:
+        LOGGER.debug("no run report", exc_info=True)
+        _complain(f"the run report failed: {type(error).__name__}")
+
+
+def _show(report: RunReport) -> None:
+    """Print the report on stderr: as a table on a terminal, as a record of a structured log, else as a line of JSON."""
+    if is_structured():
+        LOGGER.info("run report", extra=report.to_fields())
+    elif sys.stderr.isatty():
+        from tap_exports.report import terminal  # noqa: PLC0415 - only where a table is shown
+
+        terminal.show(report, terminal.console(sys.stderr))
+    else:
+        sys.stderr.write(f"{report.to_json()}\n")
 
 
 def _complain(*lines: str) -> None:

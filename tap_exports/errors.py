@@ -43,6 +43,10 @@ class UnreachableError(TryAgainError):
     """No connection to the provider came about in any attempt: the host or the network is wrong, not the request."""
 
 
+class ProviderDownError(TryAgainError):
+    """The provider answers nothing: a request has used all its attempts, and this one met a fault as well."""
+
+
 class LostReplyError(TapError):
     """A creating request was sent and its outcome is not known: look for the job, never repeat it blindly."""
 

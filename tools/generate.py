@@ -1,4 +1,4 @@
-"""Write the generated parts of meltano.yml, .env.example, README.md and docs/, as the tap and the sandbox have them.
+"""Write the generated parts of meltano.yml, plugins/, .env.example, README.md and docs/, as tap and sandbox have them.
 
     python tools/generate.py            writes what is stale
     python tools/generate.py --check    writes nothing; prints a diff and ends with exit code 1 when something is stale
@@ -13,17 +13,25 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-import yaml
+from singer_sdk.about import AboutInfo
 
 from tap_exports.operator import SUBCOMMANDS
 from tap_exports.sandbox import Sandbox
+from tap_exports.singer.definition import (
+    Schema,
+    Setting,
+    as_yaml,
+    capabilities,
+    definition,
+    meltano_setting,
+    settings,
+)
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import PROVIDERS, TapExports
 
@@ -35,66 +43,9 @@ from tools.markdown import Cells, table
 ROOT = Path(__file__).resolve().parent.parent
 YOURS = "your name"
 SLUG = "your_name"
-SINGLE_KINDS = {"integer": "integer", "number": "decimal", "boolean": "boolean", "array": "array", "object": "object"}
 WORDS = {"date_iso8601": "date-time", "decimal": "number"}
 SHARED_BY_EXTRACTORS = {"start_date": "$EXPORTS_START_DATE", "allow_private_hosts": "$EXPORTS_ALLOW_PRIVATE_HOSTS"}
-Schema = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting: its dotted name, its JSON Schema, and whether its object cannot be without it."""
-
-    name: str
-    schema: Schema
-    required: bool = False
-
-    @property
-    def kind(self) -> str:
-        """Return the kind of setting, in Meltano's words."""
-        types = self.schema.get("type", [])
-        words = {types} if isinstance(types, str) else set(types)
-        if "enum" in self.schema:
-            return "options"
-        if self.schema.get("format") == "date-time":
-            return "date_iso8601"
-        return next((kind for word, kind in SINGLE_KINDS.items() if word in words), "string")
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether the setting is an object that holds settings."""
-        return bool(self.schema.get("properties")) and self.schema.get("additionalProperties") is False
-
-    @property
-    def secret(self) -> bool:
-        """Return whether the value is a credential."""
-        return bool(self.schema.get("secret"))
-
-    @property
-    def about(self) -> str:
-        """Return the description on one line."""
-        text = self.schema.get("description") or self.schema.get("title") or ""
-        return " ".join(f"{text}{self.bounds}".split())
-
-    @property
-    def bounds(self) -> str:
-        """Return the bounds of a number, as they end its description."""
-        least, most = self.schema.get("minimum"), self.schema.get("maximum")
-        if "exclusiveMinimum" in self.schema:
-            return f" (more than {self.schema['exclusiveMinimum']:,}, at most {most:,})"
-        return "" if least is None else f" ({least:,} to {most:,})"
-
-
-def settings(schema: Schema, prefix: str = "", *, items: bool = False) -> Iterator[Setting]:
-    """Yield the leaves of a schema; with `items` those within lists too, as `exports[].name`."""
-    for name, prop in schema.get("properties", {}).items():
-        setting = Setting(prefix + name, prop, name in schema.get("required", ()))
-        if setting.is_open:
-            yield from settings(prop, f"{setting.name}.", items=items)
-            continue
-        yield setting
-        if items and setting.kind == "array":
-            yield from settings(prop.get("items", {}), f"{setting.name}[].", items=True)
+ACRONYMS = {"api", "csv", "id", "ids", "mb", "url"}
 
 
 @cache
@@ -105,42 +56,69 @@ def config_schema() -> Schema:
     return schema
 
 
-# meltano.yml
+@cache
+def about() -> AboutInfo:
+    """Return what the tap says of itself."""
+    return TapExports._get_about_info()  # noqa: SLF001 - `--about` prints it, and nothing else gives it
+
+
+# meltano.yml and the plugin's definitions
+
+
+def meltano_capabilities() -> str:
+    """Return the capabilities."""
+    return as_yaml(capabilities(about()))
 
 
 def meltano_settings() -> str:
     """Return the list of settings as Meltano wants them."""
-    return _yaml([_meltano_setting(setting) for setting in settings(config_schema())])
+    return as_yaml([meltano_setting(setting) for setting in settings(config_schema())])
 
 
-def _meltano_setting(setting: Setting) -> dict[str, Any]:
-    made: dict[str, Any] = {"name": setting.name}
-    # Meltano 4.4 cannot write a decimal that comes from the environment; the tap reads numbers from text too.
-    if setting.kind not in {"string", "decimal"}:
-        made["kind"] = setting.kind
-    if setting.kind == "options":
-        made["options"] = [{"label": value, "value": value} for value in setting.schema["enum"]]
-    if setting.secret:
-        made["sensitive"] = True
-    # A default below a provider would make the provider's block, and with it the provider, in every configuration.
-    if "default" in setting.schema and "." not in setting.name:
-        made["value"] = setting.schema["default"]
-    return {**made, "description": setting.about}
+def plugin() -> str:
+    """Return the definition for a project of one's own."""
+    return as_yaml(definition(about(), about().name))
+
+
+def hub_plugin() -> str:
+    """Return the definition in the form of Meltano's Hub."""
+    made = definition(about(), about().name)
+    ordered = ("name", "label", "variant", "description", "repo", "pip_url", "namespace", "executable", "domain_url")
+    more = {
+        "variant": about().name,
+        "repo": _source(),
+        "domain_url": _source(),
+        "maintenance_status": "active",
+        "keywords": ["api", "meltano_sdk", "export"],
+        "settings": [{"label": _label(each["name"]), **each} for each in made["settings"]],
+    }
+    whole = {**made, **more}
+    return as_yaml({name: whole[name] for name in (*ordered, *sorted(whole.keys() - set(ordered)))})
+
+
+def _label(name: str) -> str:
+    return " ".join(word.upper() if word in ACRONYMS else word.capitalize() for word in re.split(r"[._]", name))
+
+
+def _source() -> str:
+    found = re.search(r'^Source = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else ""
 
 
 def meltano_commands() -> str:
     """Return the subcommands as Meltano's commands of the plugin, with the configuration that Meltano wrote."""
     made = {name: {"args": f"{name} --config MELTANO", "description": about} for name, about in SUBCOMMANDS.items()}
-    del made["init"]  # it makes the configuration that the others take
+    for name in ("init", "prove"):  # they take no configuration: one makes it, the other a declaration
+        del made[name]
     for verb in ("watch", "cancel"):
         about = f"{verb} one job: its id follows"
         made[f"jobs-{verb}"] = {"args": f"jobs {verb} --config MELTANO", "description": about}
-    return _yaml(made)
+    return as_yaml(made)
 
 
 def meltano_extractors() -> str:
     """Return one extractor per provider, configured from the environment."""
-    return "\n".join(_yaml([_extractor(provider)]) for provider in sorted(PROVIDERS))
+    return "\n".join(as_yaml([_extractor(provider)]) for provider in sorted(PROVIDERS))
 
 
 def _extractor(provider: str) -> dict[str, Any]:
@@ -157,11 +135,7 @@ def _extractor(provider: str) -> dict[str, Any]:
 
 def meltano_tasks() -> str:
     """Return one task per provider."""
-    return _yaml([f"tap-exports-{provider} target-duckdb" for provider in sorted(PROVIDERS)])
-
-
-def _yaml(value: object) -> str:
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)).rstrip("\n")
+    return as_yaml([f"tap-exports-{provider} target-duckdb" for provider in sorted(PROVIDERS)])
 
 
 # Markdown
@@ -272,15 +246,19 @@ def _bare(entry: Schema) -> dict[str, Any]:
 MELTANO, README = Path("meltano.yml"), Path("README.md")
 SETTINGS, STREAMS, SANDBOX = Path("docs/settings.md"), Path("docs/streams.md"), Path("docs/sandbox.md")
 VARIABLES, DECLARE = Path(".env.example"), Path("docs/declare.md")
+PLUGIN, HUB = Path("plugins/tap-exports.yml"), Path("docs/upstream/meltano-hub.yml")
 WHOLE: dict[Path, Callable[[], str]] = {
     Path("tap_exports/providers/declared/declaration.schema.json"): declaration_page.json_schema,
 }
 COMMANDS = Path("docs/commands.md")
 PARTS: dict[tuple[Path, str], Callable[[], str]] = {
+    (MELTANO, "capabilities"): meltano_capabilities,
     (MELTANO, "settings"): meltano_settings,
     (MELTANO, "commands"): meltano_commands,
     (MELTANO, "extractors"): meltano_extractors,
     (MELTANO, "tasks"): meltano_tasks,
+    (PLUGIN, "definition"): plugin,
+    (HUB, "definition"): hub_plugin,
     (VARIABLES, "variables"): lambda: env_example.variables(ROOT / MELTANO),
     (README, "settings"): shared_settings,
     (README, "streams"): streams_table,

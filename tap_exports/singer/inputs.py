@@ -91,19 +91,22 @@ def _last_line(raw: bytes) -> dict[str, Any] | None:
     return values[-1] if len(values) > 1 and all(isinstance(value, dict) for value in values) else None
 
 
-def broken_variables(schema: Mapping[str, Any], prefix: str, environment: Mapping[str, str]) -> Iterator[str]:
+def broken_variables(
+    schema: Mapping[str, Any], prefix: str, environment: Mapping[str, str], where: str = "in the environment"
+) -> Iterator[str]:
     """Yield a message per variable of the environment whose text its setting cannot be read from.
 
     Args:
         schema: The settings.
         prefix: Of the variables' names.
         environment: All variables.
+        where: Where they stand, for the message.
     """
     for setting, prop in schema.get("properties", {}).items():
         name = prefix + setting.upper().replace("-", "_")
         kinds = set([prop["type"]] if isinstance(prop.get("type"), str) else prop.get("type", ()))
         if name in environment and (message := _broken(environment[name], kinds)):
-            yield f"{name} in the environment {message}"
+            yield f"{name} {where} {message}"
 
 
 def _broken(text: str, kinds: set[str]) -> str | None:

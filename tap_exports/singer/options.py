@@ -84,9 +84,19 @@ STATUSES = th.Property(
     description="Meaning of status words of jobs, such as `{EXPIRED: failed}`; compared without case, and goes before "
     "what the tap knows",
 )
+LOOKBACK = th.Property(
+    "lookback",
+    th.NumberType(minimum=0, maximum=36_500),
+    description="Days before the bookmark that `create` requests again with new ones, for rows that appear late",
+)
 GUARDS = (
     th.Property("expect_columns", th.ArrayType(WORD), description="Columns that the rows must hold"),
     th.Property("min_rows", COUNT, description="Fewest rows of a job"),
+    th.Property(
+        "min_rows_ratio",
+        th.NumberType(minimum=0, maximum=1),
+        description="Fewest rows of a job as a share of the median of the last seven, windows by their length",
+    ),
     th.Property(
         "max_age_hours",
         th.NumberType(exclusive_minimum=0, maximum=876_000),
@@ -259,6 +269,11 @@ SHARED = (
         allowed_values=["auto", "always", "never"],
         default="auto",
         description="Progress on stderr; `auto` only on a terminal",
+    ),
+    th.Property(
+        "report",
+        th.StringType(min_length=1, pattern=r"^[^\x00]*$"),
+        description="File for the run report as HTML; on stderr it is a table on a terminal, else a line of JSON",
     ),
     th.Property(
         "emit_activate_version_messages",

@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import click
-from singer_sdk import Stream, Tap
+from singer_sdk import Stream
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_exports import settings
 from tap_exports.engine import ledger
+from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Polls
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import SystemClock
-from tap_exports.engine.http import Client, Transport
+from tap_exports.engine.http import Client, Outage, Transport
 from tap_exports.engine.jobs import Journal, Lifecycle, Statuses
 from tap_exports.engine.ledger.durable import DurableLedger
 from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
 from tap_exports.engine.workers import Workers
-from tap_exports.errors import AuthError, ConfigError, LedgerError, StopError, TapError, Terminated, UnreachableError
+from tap_exports.errors import (
+    AuthError,
+    ConfigError,
+    LedgerError,
+    ProviderDownError,
+    StopError,
+    TapError,
+    Terminated,
+    UnreachableError,
+)
+from tap_exports.report import RunReport
 from tap_exports.singer import inputs
 from tap_exports.singer.config import describe, plain
+from tap_exports.singer.given import GivenTap
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
+from tap_exports.singer.streams.beginning import START, note_start
 from tap_exports.singer.streams.durable import open_ledger
 from tap_exports.singer.streams.kinds import EntryStream
 from tap_exports.singer.streams.reports import Reports
 from tap_exports.singer.streams.stream import EventStream
+from tap_exports.singer.streams.summary import summarised
 from tap_exports.singer.streams.verdicts import verdicts
 
 if TYPE_CHECKING:
@@ -47,9 +59,10 @@ LOGGER = logging.getLogger("tap-exports")
 LAST = ("export_jobs", "export_rejects")
 SETTLE_SECONDS = 3
 WHOLE_TEST = "all"  # the SDK's value of `--test` without one
+PROVIDER_WIDE = (AuthError, LedgerError, ProviderDownError, UnreachableError)
 
 
-class BaseTap(Tap):
+class BaseTap(GivenTap):
     """The tap without its providers; implements `Services` for the streams."""
 
     message_writer_class = MessageWriter
@@ -65,11 +78,13 @@ class BaseTap(Tap):
             ConfigError: The configuration is invalid.
             StateError: STATE is malformed or of a newer version.
         """
-        BaseTap.current = self
+        GivenTap.current = BaseTap.current = self
         self.failures: dict[str, str] = {}
         self.reports = Reports(self, self.redactor)
         self.addresses: dict[str, str] = {}
         self.clock = SystemClock()
+        self.activity = Activity(self.clock)
+        self._outages: dict[str, Outage] = {}
         self.changes = Changes()
         self.durable = DurableLedger(lambda: self.state.setdefault("bookmarks", {}), self.changes)
         self.journal = Journal(self.durable)
@@ -79,22 +94,14 @@ class BaseTap(Tap):
         if kwargs.get("parse_env_config"):
             self._check_environment()
         ledger.check_state(kwargs.get("state"))  # before discovery makes any request
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except ValueError:  # of a variable in `.env`, which the SDK has put into the environment by now
+            self._check_environment("in .env")
+            raise
         self._state_writer = StateLines(self.writer, self.changes)
 
     # What the command is given
-
-    @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's own type
-        """Read the configuration files.
-
-        Raises:
-            ConfigError: One cannot be read; names it.
-        """
-        given = super().cb_config(ctx, param, tuple(path for path in value if path == "ENV"))
-        for path in value:
-            given.config |= {} if path == "ENV" else inputs.read_file(path, "--config")
-        return given
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
@@ -108,22 +115,6 @@ class BaseTap(Tap):
         for verdict in verdicts(streams, tap.fail):
             click.echo(verdict)
         ctx.exit()
-
-    @classmethod
-    def invoke(cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - handed on
-        """Sync, with STATE and catalog from files in any form whose meaning is clear, and account for every stream.
-
-        Raises:
-            ConfigError: The catalog cannot be read.
-            StateError: The STATE cannot be read.
-        """
-        if state is not None:
-            state = io.StringIO(json.dumps(inputs.read_state(_bytes(state), state.name)))
-        if catalog is not None:
-            catalog = io.StringIO(json.dumps(inputs.read_object(_bytes(catalog), catalog.name, "--catalog")))
-        super().invoke(state=state, catalog=catalog, **options)
-        if BaseTap.current:
-            BaseTap.current.account()
 
     # Configuration
 
@@ -149,9 +140,9 @@ class BaseTap(Tap):
             self.check_config()
         return errors
 
-    def _check_environment(self) -> None:
+    def _check_environment(self, where: str = "in the environment") -> None:
         """Refuse variables that the SDK would stumble over without naming them."""
-        broken = list(inputs.broken_variables(self.config_jsonschema, self._env_var_prefix, os.environ))
+        broken = list(inputs.broken_variables(self.config_jsonschema, self._env_var_prefix, os.environ, where))
         if broken:
             raise ConfigError("\n".join(broken[:2]))
 
@@ -175,6 +166,13 @@ class BaseTap(Tap):
         """
         ledger.check_state(state)
         super().load_state(state)
+        if START in state:  # the SDK takes bookmarks only
+            self.whole_state[START] = state[START]
+
+    @property
+    def whole_state(self) -> dict[str, Any]:
+        """Return the live STATE with what stands beside the bookmarks."""
+        return cast("dict[str, Any]", self.state)
 
     def write_state(self) -> None:
         """Write STATE if it changed; streams with an empty bookmark are left out."""
@@ -234,14 +232,38 @@ class BaseTap(Tap):
             options: Further keyword arguments of `Client`.
         """
         url = block.get("api_url") or api_url
-        client = Client(provider, url, settings=settings.http_settings(self.config), clock=self.clock, **options)
+        http = settings.http_settings(self.config)
+        options |= {
+            "activity": self.activity,
+            "outage": self._outages.setdefault(provider, Outage(provider, self.clock)),
+        }
+        client = Client(provider, url, settings=http, clock=self.clock, **options)
         self.addresses[provider] = client.address
         return client
 
     def lifecycle(self, api: Polls, block: Mapping[str, Any]) -> Lifecycle:
         """Return a new lifecycle, which creates and awaits the jobs of a provider."""
         statuses = Statuses.configured(block.get("statuses"))
-        return Lifecycle(api, self.journal, self.clock, settings.job_settings(self.config), statuses)
+        return Lifecycle(api, self.journal, self.clock, settings.job_settings(self.config), statuses, self.activity)
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the runs of the streams have begun."""
+        return self._started
+
+    @property
+    def selected(self) -> list[EventStream]:
+        """Return the selected streams, in the order of their turns."""
+        return [stream for stream in self.streams.values() if isinstance(stream, EventStream) and stream.selected]
+
+    def report(self, exit_code: int) -> RunReport:
+        """Return the report of the run; call it after `end`."""
+        return summarised(self, exit_code)
+
+    @property
+    def report_path(self) -> str | None:
+        """Return the file for the report as HTML: of the option `--report`, else of the setting `report`."""
+        return GivenTap.report_file or self.config.get("report")
 
     def start_runs(self) -> None:
         """Start the runs of all selected streams, so that their jobs run in parallel; later calls do nothing.
@@ -253,7 +275,7 @@ class BaseTap(Tap):
             raise self._refusal
         if self._started:
             return
-        selected = [s for s in self.streams.values() if isinstance(s, EventStream) and s.selected]
+        selected = self.selected
         self._start_all(selected, EventStream.settle_state)  # nothing is taken over into STATE that is not settled
         try:
             open_ledger(self, self.durable, selected, self.config_jsonschema)
@@ -261,6 +283,7 @@ class BaseTap(Tap):
             self._refusal = error
             raise
         self._started = True
+        note_start(self.date_range.start, self.whole_state, selected)
         self._start_all(selected, EventStream.run)
 
     def _start_all(self, streams: Iterable[EventStream], begin: Callable[[EventStream], object]) -> None:
@@ -275,19 +298,18 @@ class BaseTap(Tap):
             stream.failed_start = error
 
     def fail(self, stream: str, error: Exception) -> None:
-        """Log a stream's error, once if it is that of a whole provider, and record it; other streams go on."""
+        """Warn of a stream's error, once if it is that of several, and record it; `command` ends with all of them."""
         LOGGER.debug("%s failed", stream, exc_info=error)
         message = explain(error)
-        everywhere = isinstance(error, (AuthError, LedgerError, UnreachableError))
-        if not everywhere or message not in self.failures.values():
-            where = "" if everywhere or stream in message else f"{stream}: "
-            LOGGER.error("%s%s", where, self.redactor.clean(message))
+        if message not in self.failures.values():
+            where = "" if isinstance(error, PROVIDER_WIDE) or stream in message else f"{stream}: "
+            LOGGER.warning("%s%s", where, self.redactor.clean(message), extra={"stream": stream})
         self.failures[stream] = message
 
     def account(self) -> None:
         """Count each selected stream that was not run as failed, and name those that the configuration lacks."""
-        for stream in self.streams.values():
-            if isinstance(stream, EventStream) and stream.selected and not stream.was_run:
+        for stream in self.selected:
+            if not stream.was_run:
                 self.fail(stream.name, StopError(f"{stream.name}: it is selected and was not run"))
         for entry in (self.input_catalog or {}).values():
             name = entry.tap_stream_id
@@ -331,22 +353,16 @@ class BaseTap(Tap):
         """Print the catalog; a stream that cannot be discovered has the columns that are known without its provider.
 
         Raises:
-            TapError: Not one of the configured exports was found: no provider answers, or every key is refused.
+            TapError: Nothing that a provider was asked for was found: none answers, or every key is refused.
         """
         streams = [stream for stream in self.streams.values() if isinstance(stream, EventStream)]
-        asked = [stream.discovery_error for stream in streams if isinstance(stream, EntryStream)]
+        asked = [s.discovery_error for s in streams if isinstance(s, EntryStream) or s.discovery_error]
         if asked and all(isinstance(error, (AuthError, UnreachableError)) for error in asked) and asked[0]:
             raise asked[0]
         for stream in streams:
             if error := stream.discovery_error:
                 LOGGER.error("%s: not discovered: %s", stream.name, self.redactor.clean(explain(error)))
         return super().run_discovery()
-
-
-def _bytes(opened: IO[str]) -> bytes:
-    """Return what an opened file holds before any decoding."""
-    raw: bytes = opened.buffer.read()  # type: ignore[attr-defined] # click opens files, and stdin, as text over bytes
-    return raw
 
 
 def explain(error: Exception) -> str:

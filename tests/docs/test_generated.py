@@ -13,15 +13,10 @@ from tests.process.child import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (
-    "README.md",
-    "meltano.yml",
-    ".env.example",
-    "docs/commands.md",
-    "docs/settings.md",
-    "docs/streams.md",
-    "docs/sandbox.md",
+    *("README.md", "meltano.yml", "plugins/tap-exports.yml", "docs/upstream/meltano-hub.yml", ".env.example"),
+    *("docs/commands.md", "docs/settings.md", "docs/streams.md", "docs/sandbox.md"),
 )
-OTHERS = ("docs/declare.md", "tap_exports/providers/declared/declaration.schema.json")
+OTHERS = ("docs/declare.md", "docs/examples/helpdesk.yaml", "tap_exports/providers/declared/declaration.schema.json")
 # One word of the generated parts of each file, and a wrong one.
 STALE = {
     "settling_seconds": "settling_hours",
@@ -43,7 +38,8 @@ def generate(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """Return a tree with the generator and its files."""
-    for name in (*FILES, *OTHERS, *(str(path.relative_to(ROOT)) for path in (ROOT / "tools").glob("*.py"))):
+    scripts = (str(path.relative_to(ROOT)) for path in (ROOT / "tools").glob("*.py"))
+    for name in (*FILES, *OTHERS, "pyproject.toml", *scripts):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path

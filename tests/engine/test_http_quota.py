@@ -76,7 +76,7 @@ def test_a_day_without_quota_ends_the_run_instead_of_waiting() -> None:
     """Polling never takes the last requests of a day: the stream stops and says why."""
     with pytest.raises(StopError, match=r"^closient: the key's quota asks for a wait of 28800 s, 0 of 10000 requests"):
         waits(told(10_000, 0, 28_800))
-    with pytest.raises(StopError, match=r"wait of 576 s, 50 of 10000 requests left; the next run goes on$"):
+    with pytest.raises(StopError, match=r"wait of 576 s, 50 of 10000 requests left, until 2026-07-01T\S+Z; a run"):
         waits(told(10_000, 50, 28_800))
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tap_exports.engine.clock import to_text
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import (
     FILE,
@@ -27,6 +30,7 @@ from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.created import Export, ExportRun
+from tap_exports.engine.run.growth import Growth
 from tap_exports.errors import (
     AuthError,
     BadContentError,
@@ -753,3 +757,99 @@ def test_receipts_hold_the_facts_of_a_job(tmp_path: Path) -> None:
 
 def vars_of(value: object) -> dict[str, Any]:
     return {name: getattr(value, name) for name in type(value).__slots__}  # type: ignore[attr-defined] # a slotted value
+
+
+# Windows that grow while nothing comes --------------------------------------------------------------------------------
+
+SPARSE_START, SPARSE_DAYS = at("2026-05-01"), 36
+
+
+def sparse(folder: Path, full: set[int], *, grows: bool = True, jobs: int = 4) -> tuple[list[int], list[str]]:
+    """Export 36 windows of a day, of which some have a row; return how many days each job covers, and the bookmarks."""
+    ids = [f"j{n}" for n in range(SPARSE_DAYS)]
+    api = ScriptedApi([job(i, Status.PENDING) for i in ids])
+    rows: dict[str, bytes | Exception] = {i: b"a\n1\n" if n in full else b"a\n" for n, i in enumerate(ids)}
+    end = SPARSE_START + timedelta(days=SPARSE_DAYS) - timedelta(milliseconds=1)
+    asked = export(start=SPARSE_START, until=end, max_window_days=1, grows=grows)
+    stage, bookmark = Stage(folder, api, rows), dict[str, Any]()
+    chased = lifecycle(api, stage.clock)  # one worker, so that jobs are created in their order
+    chased.settings = replace(chased.settings, max_concurrent_jobs=jobs)
+    read = reader(api, stage.files, stage.clock)
+    run = ExportRun(asked, chased, read, StreamState.detached("s", bookmark), stage.clock)
+    log, error = play(run, bookmark, stage.proofs)
+    assert (error, stage.proofs[-1:], bookmark["replication_key_value"]) == (None, [True], to_text(end))
+    spans = [request.window for request in api.requests if request.window]
+    assert [span.start for span in spans[1:]] == [span.end for span in spans[:-1]]
+    return [round((w.end - (w.start or w.end)) / timedelta(days=1)) for w in spans], bookmarks(log)
+
+
+def test_windows_double_while_nothing_comes(tmp_path: Path) -> None:
+    """36 empty windows take 13 jobs: eight of a day, then as many at once as were empty eight windows before."""
+    assert sparse(tmp_path, set())[0] == [1] * 8 + [2, 4, 8, 8, 6]
+
+
+def test_rows_end_the_growth(tmp_path: Path) -> None:
+    """What a window's length depends on ended eight windows before it."""
+    assert sparse(tmp_path, {2})[0] == [1] * 8 + [2, 4, 1, 2, 4, 8, 7]
+    assert sparse(tmp_path, set(range(36)))[0] == [1] * 36
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 16])
+def test_the_windows_are_the_same_whatever_runs_at_once(tmp_path: Path, jobs: int) -> None:
+    """P9: rows carry the bounds of their window, so its length may not depend on concurrency."""
+    assert sparse(tmp_path, {3}, jobs=jobs) == sparse(tmp_path, {3})
+
+
+def test_a_configured_length_is_kept(tmp_path: Path) -> None:
+    assert sparse(tmp_path, set(), grows=False)[0] == [1] * 36
+
+
+def test_windows_of_open_jobs_are_not_joined(tmp_path: Path) -> None:
+    """A job of an earlier run covers its own window, whatever was empty before."""
+    spans = [window(f"2026-05-{n:02}", f"2026-05-{n + 1:02}") for n in range(1, 20)]
+    asked = [Request("exelensia", "s", PARAMS, span) for span in spans]
+    growth = Growth(enabled=True, is_fixed=lambda request: request == asked[9])
+    waiting, taken = deque(asked), list[int]()
+    while waiting:
+        _, replaced = growth.next(waiting)
+        taken.append(len(replaced))
+        growth.ended(empty=True)
+    assert taken == [1] * 10 + [8, 1]
+
+
+# Rows that appear late ------------------------------------------------------------------------------------------------
+
+
+def spans_of(bookmark: dict[str, Any], asked: Export, folder: Path) -> list[str]:
+    """Return the windows that a run requests."""
+    api = ScriptedApi([job(f"n{n}", Status.PENDING) for n in range(9)])
+    names = ["j1", *(f"n{n}" for n in range(9))]
+    stage = Stage(folder, api, dict.fromkeys(names, ROWS))
+    stage.play(bookmark, asked)
+    return [str(request.window) for request in api.requests]
+
+
+def test_lookback_requests_the_end_of_what_is_proven_again(tmp_path: Path) -> None:
+    """The bookmark never moves back, and `start_date` stays the earliest instant."""
+    asked = export(until=None, lookback=timedelta(hours=6))
+    bookmark = proven(JULY_1.end.isoformat())
+    assert spans_of(bookmark, asked, tmp_path) == ["2026-07-01T17:59:59.999Z…2026-07-03T00:00:00.000Z"]
+    assert bookmark["replication_key_value"] == "2026-07-03T00:00:00.000Z"
+    bookmark = proven("2026-07-01T02:00:00.000Z")
+    assert spans_of(bookmark, asked, tmp_path) == ["2026-07-01T00:00:00.000Z…2026-07-03T00:00:00.000Z"]
+    bookmark = proven("2026-06-01T00:00:00.000Z")
+    assert spans_of(bookmark, asked, tmp_path) == ["2026-06-01T00:00:00.000Z…2026-07-03T00:00:00.000Z"]
+
+
+def test_lookback_alone_requests_nothing(tmp_path: Path) -> None:
+    """Where no new instant is due no job is created."""
+    assert spans_of(proven(), export(lookback=timedelta(days=1)), tmp_path) == []
+
+
+def test_an_open_job_of_a_lookback_is_kept(tmp_path: Path) -> None:
+    """The next run re-attaches to it, and requests only what follows."""
+    again = window("2026-06-30T23:59:59.999Z", "2026-07-02")
+    bookmark = proven(jobs=[raw("j1", again)])
+    asked = export(start=at("2026-06-01"), until=None, lookback=timedelta(days=1))
+    assert spans_of(bookmark, asked, tmp_path) == ["2026-07-02T00:00:00.000Z…2026-07-03T00:00:00.000Z"]
+    assert bookmark["replication_key_value"] == "2026-07-03T00:00:00.000Z"

@@ -315,7 +315,7 @@ def test_an_export_may_have_its_own_key(tmp_path: Path, numbers: list[int] | Non
         ran = tap(tmp_path, config(box, numbers, api_key=export_key(459))).succeeded()
         wrong = tap(tmp_path, config(box, numbers, api_key=export_key(460)))
     assert len(ran.records[ROWS]) == (50 if numbers else 503)
-    assert wrong.errors[0] == "cension: 401: key setting `cension.exports.api_key` was refused: Unauthorized"
+    assert wrong.errors[0] == f"{ROWS}: cension: 401: key setting `cension.exports.api_key` was refused: Unauthorized"
 
 
 @pytest.mark.parametrize("knobs", [{}, {"errors_as_200": True}])

@@ -196,6 +196,18 @@ def test_nothing_is_sent_that_the_balance_does_not_cover() -> None:
     assert script.bodies(EXPORTS) == []
 
 
+def test_a_refused_charge_tells_need_balance_and_setting() -> None:
+    """The balance may have gone elsewhere between the look at it and the creation; nothing stays reserved then."""
+    refused = PaymentError("cornect: POST /api/v1/exports: 402 Payment Required: insufficient_credits")
+    api, _ = connect(1000, credits=[balance(179)], search=[found(170, "a")], create=[refused, CREATED])
+    with pytest.raises(PaymentError) as error:
+        api.submit(REQUEST)
+    assert error.value.message == (
+        "cornect: POST /api/v1/exports: 402 Payment Required: insufficient_credits; "
+        "it needs up to 170 credits, the balance was 179 and cornect.max_credits is 1000"
+    )
+
+
 def test_a_list_may_take_the_whole_balance() -> None:
     """Nobody tells the size of a saved list."""
     listed = Request("cornect", "s", {"source_type": "list", "list_id": ID, "export_format": "csv"})

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tap_exports.errors import ConfigError
 from tap_exports.sandbox import Sandbox
-from tap_exports.tap import PROVIDERS
+from tap_exports.tap import PROVIDERS, TapExports
 from tests.tap.harness import Json, Ran, only, tap
 
 Boxes = Callable[..., Sandbox]
@@ -140,6 +141,23 @@ def test_state(tmp_path: Path, sandbox: Boxes, case: str) -> None:
     assert box.requests() == []
 
 
+def test_a_variable_of_an_env_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK reads an `.env` above its own folder; bad JSON in it is not said to stand in the configuration."""
+    (tmp_path / ".env").write_text("TAP_EXPORTS_EXELENSIA='{\"api_key\": }'\n")
+    monkeypatch.setattr("singer_sdk.configuration._dict_config.find_dotenv", lambda: str(tmp_path / ".env"))
+    monkeypatch.setenv("TAP_EXPORTS_EXELENSIA", "to be taken back")
+    monkeypatch.delenv("TAP_EXPORTS_EXELENSIA")
+    with pytest.raises(ConfigError) as error:
+        TapExports(config={}, parse_env_config=True)
+    assert error.value.message == "TAP_EXPORTS_EXELENSIA in .env is not JSON: expecting value at line 1, column 13"
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.json")
+    ran = tap(tmp_path, {}, "--config", missing)
+    assert ran.errors == [f"--config: {missing} cannot be read: no such file or directory"]
+
+
 def test_state_that_is_no_object(tmp_path: Path, sandbox: Boxes) -> None:
     ran = tap(tmp_path, exelensia(sandbox()), state=[])  # type: ignore[arg-type] # that is the point
     assert (ran.code, ran.errors) == (1, [f"--state: {tmp_path / 'state.json'} holds a JSON list, an object is due"])
@@ -202,7 +220,7 @@ def test_wrong_key(tmp_path: Path, sandbox: Boxes) -> None:
     names = sorted(s for s in EXELENSIA if s != "export")
     refused(
         ran,
-        "exelensia: 401: key setting `exelensia.api_key` was refused: Unauthorized",
+        f"{', '.join(names)}: exelensia: 401: key setting `exelensia.api_key` was refused: Unauthorized",
         f"7 of 9 streams failed: {', '.join(names)}; the last STATE written holds what was proven",
     )
     assert "a-wrong-key-of-mine" not in ran.stderr
@@ -258,11 +276,11 @@ def test_no_such_operation(tmp_path: Path, sandbox: Boxes) -> None:
     config = only(sandbox().config(), "cension")
     config["cension"]["operation_ids"] = [7]
     ran = tap(tmp_path, config)
+    both = "cension_export_companies, cension_operations"
     assert (ran.code, ran.errors) == (
         1,
         [
-            "cension_export_companies: cension: no operation 7 (operation_ids) in the account of this key",
-            "cension_operations: cension: no operation 7 (operation_ids) in the account of this key",
+            f"{both}: cension: no operation 7 (operation_ids) in the account of this key",
             (
                 "2 of 5 streams failed: cension_export_companies, cension_operations; "
                 "the last STATE written holds what was proven"
@@ -281,6 +299,7 @@ def test_unreachable_host(tmp_path: Path) -> None:
     names = sorted(s for s in EXELENSIA if s != "exelensia_export_invoices")
     refused(
         ran,
+        f"{', '.join(names)}: "
         f"exelensia: {host} cannot be reached after 2 attempts (connection refused): check `exelensia.api_url`",
         f"6 of 8 streams failed: {', '.join(names)}; the last STATE written holds what was proven",
     )

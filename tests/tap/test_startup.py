@@ -19,7 +19,7 @@ print(json.dumps(sorted(sys.modules)))
 UNUSED = (
     "pyarrow.parquet",
     "pyarrow.dataset",
-    "tqdm",
+    "rich",
     "yaml",
     "tap_exports.engine.publish.storage",
     "tap_exports.engine.archive",

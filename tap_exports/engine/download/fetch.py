@@ -25,8 +25,9 @@ class PassingError(Exception):
     """A status that will change by itself, and the seconds that the server asks to wait."""
 
     def __init__(self, status: int, hint: float | None) -> None:
-        """Keep the hint."""
+        """Keep status and hint."""
         super().__init__(f"status {status}")
+        self.status = status
         self.hint = hint
 
 

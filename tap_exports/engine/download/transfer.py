@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
+from tap_exports.engine.activity import Activity
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.download.ends import End, find_end
 from tap_exports.engine.download.fetch import (
@@ -40,17 +41,19 @@ from tap_exports.errors import (
 
 LOGGER = logging.getLogger("tap-exports.download")
 MAX_RENEWALS = 3
+_THROTTLED = 429
 UNKNOWN_ENDS = 2  # reads of a body whose end cannot be proven, before the stream stops
 _CHUNK_BYTES = 1024 * 1024
 
 
-def download(
+def download(  # noqa: PLR0913, PLR0917 - one place where everything about a download comes together
     remote: RemoteFile,
     renew: Callable[[], RemoteFile],
     transport: OpensUrls,
     spool: Spool,
     settings: HttpSettings,
     clock: Clock,
+    activity: Activity | None = None,
 ) -> LocalFile:
     """Return a complete copy of a remote file.
 
@@ -61,6 +64,7 @@ def download(
         spool: Takes the copy; the reader removes it.
         settings: `max_attempts` counts attempts without progress.
         clock: Measures and waits.
+        activity: Notes the attempts.
 
     Raises:
         TryAgainError: No progress in `max_attempts` attempts, or the file kept changing.
@@ -77,7 +81,7 @@ def download(
     limits = ArchiveLimits(settings.archive_max_mb, settings.archive_max_ratio)
     part = Part(file, verify=settings.verify_digests, limits=limits)
     try:
-        _Transfer(remote, renew, transport, part, settings, clock).run()
+        _Transfer(remote, renew, transport, part, settings, clock, activity or Activity(clock)).run()
     except BaseException:
         file.discard()
         raise
@@ -87,7 +91,7 @@ def download(
 class _Transfer:
     """The attempts at one file."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - as `download`
         self,
         remote: RemoteFile,
         renew: Callable[[], RemoteFile],
@@ -95,6 +99,7 @@ class _Transfer:
         part: Part,
         settings: HttpSettings,
         clock: Clock,
+        activity: Activity,
     ) -> None:
         self._url = remote.url
         self._where = f"{host_of(remote.url)}: {remote.name}"
@@ -103,6 +108,7 @@ class _Transfer:
         self._part = part
         self._settings = settings
         self._clock = clock
+        self._activity = activity
         self._attempts = Attempts(settings, clock)
         self._restarts = self._renewals = self._unknown_ends = 0
         self._furthest = 0
@@ -215,8 +221,9 @@ class _Transfer:
             self._renewals = 0
         if not self._attempts.failed():
             raise TryAgainError(f"{self._where}: no progress in {self._attempts.count} attempts: {error}") from error
-        hint = error.hint if isinstance(error, PassingError) else None
-        self._wait(f"{error} after {self._part.received} bytes", hint)
+        passing = error if isinstance(error, PassingError) else None
+        throttled = passing is not None and passing.status == _THROTTLED
+        self._wait(f"{error} after {self._part.received} bytes", passing.hint if passing else None, throttled=throttled)
 
     def _bear_page(self, error: PageError) -> None:
         """Wait and get a new URL: one page is a blip, several in a row are not."""
@@ -235,8 +242,9 @@ class _Transfer:
         self._renewals += 1
         self._url = self._renew().url
 
-    def _wait(self, reason: str, hint: float | None) -> None:
+    def _wait(self, reason: str, hint: float | None, *, throttled: bool = False) -> None:
         seconds = self._attempts.next_wait(hint)
+        self._activity.retried(host_of(self._url), seconds, throttled=throttled)
         LOGGER.warning("%s: %s; going on in %.1f s", self._where, reason, seconds)
         if not self._attempts.wait(seconds):
             raise TryAgainError(f"{self._where}: {reason}; not tried again, the run is ending")

@@ -6,6 +6,7 @@ from tap_exports.engine.http import fields
 from tap_exports.engine.http.client import Client
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
 from tap_exports.engine.http.guard.origins import safe_url
+from tap_exports.engine.http.outage import Outage
 from tap_exports.engine.http.pace import Pace, RateGate
 from tap_exports.engine.http.reply import Reply, plain_error
 from tap_exports.engine.http.transport import HttpSettings, Transport
@@ -15,6 +16,7 @@ __all__ = [
     "Client",
     "HttpSettings",
     "NotConnectedError",
+    "Outage",
     "Pace",
     "RateGate",
     "Reply",

@@ -6,15 +6,19 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from tap_exports.engine.clock import Clock
+from tap_exports.engine.activity import Activity
+from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.http.body import read_body
 from tap_exports.engine.http.call import Call, address_of, checked_base, checked_headers, url_of
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
 from tap_exports.engine.http.credentials import Credentials
 from tap_exports.engine.http.guard.origins import host_of, origin_of, redirected
+from tap_exports.engine.http.outage import Outage
 from tap_exports.engine.http.pace import RateGate
+from tap_exports.engine.http.quota import LONGEST_QUOTA_SECONDS
 from tap_exports.engine.http.refusals import Refusals
 from tap_exports.engine.http.reply import Reply, plain_error
 from tap_exports.engine.http.retry import Attempts, Fault
@@ -25,6 +29,7 @@ from tap_exports.errors import (
     AuthError,
     ConfigError,
     LostReplyError,
+    ProviderDownError,
     TryAgainError,
     UnreachableError,
     UnsafeUrlError,
@@ -32,6 +37,7 @@ from tap_exports.errors import (
 
 LOGGER = logging.getLogger("tap-exports.http")
 MAX_REDIRECTS = 5
+ATTEMPTS_WHILE_DOWN = 2  # one fault may be a blip of another kind
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNAUTHORIZED = 401
 
@@ -49,6 +55,8 @@ class Client:
         credential: The name of the key's setting, for messages.
         gate: Paces every request of this client.
         credentials: Headers that change while the run goes on, such as a token; None where `headers` hold the key.
+        activity: Notes the retries.
+        outage: What all requests to the provider know of its being down.
 
     Raises:
         ConfigError: `api_url` or a header cannot be used.
@@ -65,6 +73,8 @@ class Client:
         credential: str = "api_key",
         gate: RateGate | None = None,
         credentials: Credentials | None = None,
+        activity: Activity | None = None,
+        outage: Outage | None = None,
     ) -> None:
         """Check the origin's text; connects to nothing yet."""
         self._credentials, self._shown = credentials, dict[str, str]()
@@ -73,6 +83,8 @@ class Client:
         self._key_setting = f"`{provider}.{credential}`"
         self._settings = settings
         self._clock = clock
+        self._activity = activity or Activity(clock)
+        self._outage = outage or Outage(provider, clock)
         self.time = ProviderClock(provider, clock)
         self._gates = (gate,) if gate else ()
         setting = f"{provider}: {self._api_setting}"
@@ -120,7 +132,7 @@ class Client:
             stands: Tells whether a reply that would be asked for again, such as 429, is the answer all the same.
 
         Raises:
-            TryAgainError, BadContentError: No success, or no JSON, after `max_attempts`.
+            TryAgainError, BadContentError: No success, or no JSON, after `max_attempts` (ProviderDownError: sooner).
             LostReplyError: A request that is not idempotent may have taken effect.
             AuthError, GatewayError: 401 or 403 of the API itself; of a gateway or a proxy in its place.
             PaymentError, NotFoundError, RefusedError, ConfigError: 402; 404 or 410; any other 4xx; a host to avoid.
@@ -130,10 +142,8 @@ class Client:
         if body is not None and not isinstance(body, bytes):
             body, more = json.dumps(body).encode(), {"Content-Type": "application/json", **more}
         gates = (*self._gates, gate) if gate else self._gates
-        call = Call(
-            method, url_of(self._base, path, params or {}), self._headers | more, body, idempotent, gates, stands
-        )
-        return self._unless_down(call)
+        url = url_of(self._base, path, params or {})
+        return self._unless_down(Call(method, url, self._headers | more, body, idempotent, gates, stands))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -165,14 +175,16 @@ class Client:
 
     def _repeated(self, call: Call) -> Reply:
         """Attempt a request until it gets a reply that will not change by itself."""
-        attempts = Attempts(self._settings, self._clock)
+        attempts, began = Attempts(self._settings, self._clock), self._clock.monotonic()
         while True:
             outcome = self._attempt(call)
+            if isinstance(outcome, Reply) or outcome.throttled:
+                self._outage.answered()
             if isinstance(outcome, Reply):
                 return outcome
             if outcome.reply and call.idempotent and attempts.are_over(outcome):
                 return outcome.reply
-            self._bear(call, attempts, outcome)
+            self._bear(call, attempts, outcome, began)
 
     def _attempt(self, call: Call) -> Reply | Fault:
         try:
@@ -189,19 +201,32 @@ class Client:
             return reply
         return self._refusals.passing(reply, self._clock.now(), call) or reply
 
-    def _bear(self, call: Call, attempts: Attempts, fault: Fault) -> None:
+    def _bear(self, call: Call, attempts: Attempts, fault: Fault, began: float) -> None:
         """Wait for the next attempt, or raise what ends them."""
         where = f"{self._provider}: {call.label}"
         if fault.ambiguous and not call.idempotent:
             raise LostReplyError(f"{where}: {fault.text}; it is not known whether the request took effect")
         if not attempts.failed():
-            kind = UnreachableError if fault.unreachable else TryAgainError
-            raise kind(self._last_words(call, attempts.count, fault), fault.hint)
-        seconds = attempts.next_wait(fault.hint)
-        tries = self._settings.max_attempts
-        LOGGER.warning("%s: %s; attempt %d of %d, next in %.1f s", where, fault.text, attempts.count, tries, seconds)
+            raise self._exhausted(call, attempts.count, fault, began)
+        if (down := self._outage.message) and attempts.count >= ATTEMPTS_WHILE_DOWN and not fault.throttled:
+            raise ProviderDownError(down, fault.hint)
+        seconds, tries = attempts.next_wait(fault.hint), self._settings.max_attempts
+        self._activity.retried(self._provider, seconds, throttled=fault.throttled)
+        self._outage.failed(f"{where}: {fault.text}; attempt {attempts.count} of {tries}, next in {seconds:.1f} s")
         if not attempts.wait(seconds):
             raise TryAgainError(f"{where}: {fault.text}; not tried again, the run is ending")
+
+    def _exhausted(self, call: Call, count: int, fault: Fault, began: float) -> TryAgainError:
+        message = self._last_words(call, count, fault) + self._until(fault)
+        self._outage.exhausted(began, message)
+        return (UnreachableError if fault.unreachable else TryAgainError)(message, fault.hint)
+
+    def _until(self, fault: Fault) -> str:
+        """Return until when the provider refuses requests, where its quota is used up for longer than a run waits."""
+        if not fault.throttled or not fault.hint or fault.hint <= self._settings.retry_after_cap_seconds:
+            return ""
+        until = self._clock.now() + timedelta(seconds=min(fault.hint, LONGEST_QUOTA_SECONDS))
+        return f"; the quota is used up until {to_text(until)}, a run after that goes on"
 
     def _last_words(self, call: Call, count: int, fault: Fault) -> str:
         if fault.unreachable:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
-from tap_exports.engine.clock import Clock
+from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.http.pace import Answered
 from tap_exports.engine.http.retry import retry_after
 from tap_exports.errors import StopError
 
 SCARCE = 0.2  # the share of a quota below which the rest is spread over the time until its reset
 LONGEST_WAIT_SECONDS = 300.0
+LONGEST_QUOTA_SECONDS = 366 * 86_400  # what is longer is no instant of a quota
 _UNIX_TIMES = 1_000_000_000
 _TOO_MANY_REQUESTS = 429
 
@@ -86,9 +88,11 @@ class Quota:
     def _refuse_long(self, seconds: float) -> None:
         if seconds > LONGEST_WAIT_SECONDS:
             window = self._window
+            until = self._clock.now() + timedelta(seconds=min(seconds, LONGEST_QUOTA_SECONDS))
             left = f", {max(window.left, 0)} of {window.limit} requests left" if window else ""
             raise StopError(
-                f"{self._provider}: the key's quota asks for a wait of {seconds:.0f} s{left}; the next run goes on"
+                f"{self._provider}: the key's quota asks for a wait of {seconds:.0f} s{left}, until {to_text(until)}; "
+                "a run after that goes on"
             )
 
     def _told(self, headers: Mapping[str, str]) -> _Window | None:

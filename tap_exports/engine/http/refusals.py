@@ -22,6 +22,7 @@ _ENVELOPE = frozenset(
 _NO_CONTENT, _FIRST_SERVER_FAULT = 204, 500
 _BUSY = frozenset({408, 425, 429})
 _NOT_PROCESSED = frozenset({425, 429})
+_THROTTLED = 429
 _PROXY_AUTHENTICATION = 407
 
 
@@ -68,7 +69,8 @@ class Refusals:
         """
         hint = retry_after(reply.headers, now)
         if reply.status >= _FIRST_SERVER_FAULT or reply.status in _BUSY:
-            return Fault(self.describe(reply), hint, ambiguous=reply.status not in _NOT_PROCESSED)
+            throttled = reply.status == _THROTTLED
+            return Fault(self.describe(reply), hint, ambiguous=reply.status not in _NOT_PROCESSED, throttled=throttled)
         if gateways.is_foreign(reply) and reply.status != _PROXY_AUTHENTICATION:
             return Fault(self.describe(reply), hint, ambiguous=True, reply=reply)
         if reply.is_success and call.method != "DELETE" and (said := self._no_answer(reply, call)):

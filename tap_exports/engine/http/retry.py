@@ -30,6 +30,7 @@ class Fault:
         unreachable: Whether no connection came about.
         reply: What came, where it says more than that the attempts are over, or None.
         brief: Whether one more look is enough: the reply may well mean what it says.
+        throttled: Whether it is a 429: the provider is there, and asks for fewer requests.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Fault:
     unreachable: bool = False
     reply: Reply | None = None
     brief: bool = False
+    throttled: bool = False
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -50,6 +50,11 @@ class Budget:
         msg = f"{purpose}: needs up to {need} credits, the balance is {balance} and {self._setting} {used}"
         raise PaymentError(f"{msg}; nothing was created or spent")
 
+    def refused(self, error: PaymentError, need: int, balance: int) -> PaymentError:
+        """Return the provider's own refusal to charge, with what is needed, the balance and the setting."""
+        most = f"{self._setting} is {self._limit}"
+        return PaymentError(f"{error.message}; it needs up to {need} credits, the balance was {balance} and {most}")
+
     def settle(self, purpose: str, charged: int | None) -> None:
         """Replace the last reservation by the actual charge; without one (job of an earlier run) nothing is counted.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+from tap_exports.engine.activity import Activity, window_text
 from tap_exports.engine.api import Echoes, Finds, FreeToRepeat, Polls, Submits, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs import busy
@@ -35,6 +36,7 @@ class Creation:
         clock: Time and waiting.
         settings: Intervals and limits.
         statuses: Status words that the configuration explains.
+        activity: Notes what the jobs do.
     """
 
     api: Polls
@@ -42,6 +44,7 @@ class Creation:
     clock: Clock
     settings: JobSettings
     statuses: Statuses
+    activity: Activity
     _owners: dict[str, str] = field(default_factory=dict)
 
     def own(self, entries: Iterable[Entry]) -> None:
@@ -165,7 +168,15 @@ class Creation:
 
     def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Job:
         request = pursuit.request
-        LOGGER.info("%s: job %s %s for %s", request.stream, job.id, how, request.window or "the full export")
+        LOGGER.info(
+            "%s: job %s %s for %s",
+            request.stream,
+            job.id,
+            how,
+            request.window or "the full export",
+            extra={"stream": request.stream, "job": job.id, "window": window_text(request)},
+        )
+        self.activity.created(request, job)
         pursuit.answered_at = self.clock.now()  # the reply may come minutes after the first attempt
         self.journal.commit(partial(pursuit.opened, job))
         return job

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from functools import partial
 
+from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Polls, creation_costs
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs.absence import Absence
@@ -41,6 +42,7 @@ class Lifecycle:
         clock: Time and waiting.
         settings: Intervals and limits.
         statuses: Status words that the configuration explains.
+        activity: Notes what the jobs do.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Lifecycle:
         clock: Clock,
         settings: JobSettings,
         statuses: Statuses = Statuses(),  # noqa: B008 - frozen
+        activity: Activity | None = None,
     ) -> None:
         """Keep the parts; no thread starts before the first job."""
         self.api = api
@@ -58,8 +61,9 @@ class Lifecycle:
         self.settings = settings
         self._workers: Workers[Outcome] = Workers(settings.max_concurrent_jobs, "jobs")
         self.statuses = statuses
-        self._poller = Poller(api, clock, settings, statuses)
-        self._creation = Creation(api, journal, clock, settings, statuses)
+        self.activity = activity or Activity(clock)
+        self._poller = Poller(api, clock, settings, statuses, self.activity)
+        self._creation = Creation(api, journal, clock, settings, statuses, self.activity)
         self._open: set[str] = set()
 
     # For the main thread
@@ -80,6 +84,7 @@ class Lifecycle:
         self._creation.own(state.entries)
         pursuit = Pursuit(request, state, entry, resubmitted, requested_at, state.closed, not creation_costs(self.api))
         self._open.add(request.fingerprint)
+        self.activity.asked(request, entry.id if entry else None)
         future = self._workers.submit(lambda: self._pursue(pursuit, pause))
         future.add_done_callback(partial(self._count, request))
         return future
@@ -100,11 +105,13 @@ class Lifecycle:
 
     def _count(self, request: Request, future: Future[Outcome]) -> None:
         """Take a job that ended out of the count; one that stalled is still at the provider."""
+        self.activity.left(request)
         if future.cancelled() or not _still_runs(future):
             self._open.discard(request.fingerprint)
 
     def watch(self, request: Request, job: Job) -> Future[Outcome]:
         """Wait in a worker for the end of a job that the configuration names; it is not in the ledger."""
+        self.activity.asked(request, job.id)
         return self._workers.submit(lambda: self._watch(request, job))
 
     # In a worker
@@ -175,6 +182,7 @@ class Lifecycle:
             raise error
         self.refuse_to_pay_again(error)
         LOGGER.warning("%s: %s; submitting the window again, once", pursuit.request.stream, error)
+        self.activity.asked(pursuit.request)
         self.journal.commit(partial(pursuit.discard, job, error))
 
     @property

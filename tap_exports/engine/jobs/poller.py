@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Polls
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs.absence import Absence
@@ -81,14 +82,16 @@ class Poller:
         clock: Time and waiting.
         settings: Intervals and limits.
         statuses: Status words that the configuration explains.
+        activity: Notes how the jobs stand.
     """
 
-    def __init__(self, api: Polls, clock: Clock, settings: JobSettings, statuses: Statuses) -> None:
+    def __init__(self, api: Polls, clock: Clock, settings: JobSettings, statuses: Statuses, activity: Activity) -> None:
         """Keep the parts; the intervals adapt to the jobs that end."""
         self._api = api
         self._clock = clock
         self._settings = settings
         self._statuses = statuses
+        self._activity = activity
         self.cadence = Cadence(settings)
 
     def look(self, request: Request, job: Job, known: Known = Known()) -> Job:
@@ -177,6 +180,7 @@ class Poller:
             LOGGER.debug("%s: %s; looking again", watch.request.stream, error)
             return None
         LOGGER.debug("%s: job %s is %s", watch.request.stream, job.id, seen.raw_status)
+        self._activity.polled(watch.request, seen)
         now = self._clock.monotonic()
         watch.absence.seen()
         if watch.overdue_at is None and seen.created_at:

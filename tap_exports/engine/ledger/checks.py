@@ -89,6 +89,9 @@ def check_entries(ledger: Mapping[str, Any]) -> None:
         text(job_id)
     if "closed_created_at" in ledger:
         from_text(ledger["closed_created_at"])
+    for rows, seconds in _list(ledger.get("counts", [])):
+        _whole(rows)
+        float(seconds or 0)
     for proven in _list(ledger.get("proven", [])):
         window_of(proven) if isinstance(proven, list) else _whole(proven)
 

@@ -32,6 +32,7 @@ from tap_exports.errors import StateError
 
 CLOSED_KEPT = 5  # enough where creation instants differ: `closed_created_at` rules out older jobs
 CLOSED_AT_ONE_INSTANT = 100  # a provider with whole seconds may give many jobs the same instant
+COUNTS_KEPT = 7  # of proven jobs, for `min_rows_ratio`
 DELETIONS_KEPT = 1000  # that the provider refuses
 PROVEN_KEPT = 1000  # what is proven beyond it is read again once the gap is closed
 
@@ -333,6 +334,17 @@ class StreamState:
     def _jobs(self, fingerprint: str) -> list[dict[str, Any]]:
         """Return the jobs of a request for a change, which is recorded in `changes`."""
         return [job for job in self._ledger()["jobs"] if job["fingerprint"] == fingerprint]
+
+    # Rows of the jobs that were proven last
+
+    @property
+    def counts(self) -> list[tuple[int, float | None]]:
+        """Return rows and window in seconds (None: a full export) of the last proven jobs, oldest first."""
+        return [(rows, seconds) for rows, seconds in self._bookmark.get("ledger", {}).get("counts", ())]
+
+    def note_count(self, rows: int, seconds: float | None) -> None:
+        """Record the rows of a proven job."""
+        self._ledger()["counts"] = [*([*each] for each in self.counts), [rows, seconds]][-COUNTS_KEPT:]
 
     # Deletion in two phases
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from tap_exports.engine import decode
+from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Opens
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import Outcome, describe
@@ -84,6 +85,7 @@ class FileReader:
         resumes: Whether a read may resume inside a file. A full table must not: each run has its own table version, and
             activating the new version removes the rows that the crashed run wrote.
         prefetch: Downloads files before they are read, or None.
+        activity: Notes downloads.
     """
 
     api: Opens
@@ -93,6 +95,7 @@ class FileReader:
     clock: Clock
     resumes: bool = True
     prefetch: Prefetch | None = None
+    activity: Activity = field(default_factory=lambda: Activity())  # noqa: PLW0108 - see docs/simulation.md
 
     def run_ahead(self, outcome: Outcome) -> None:
         """Start to download the files of a completed job; returns at once."""
@@ -136,9 +139,10 @@ class FileReader:
             tally.read_seconds = self.clock.monotonic() - began
 
     def _download(self, outcome: Outcome, remote: RemoteFile) -> LocalFile:
-        local = self.download(remote, lambda: self.again(outcome, remote.name))
+        with self.activity.downloading(outcome.request):
+            local = self.download(remote, lambda: self.again(outcome, remote.name))
         stream, job = outcome.request.stream, outcome.job.id
-        LOGGER.info("%s: job %s: %s downloaded, %d bytes", stream, job, remote.name, local.size)
+        LOGGER.debug("%s: job %s: %s downloaded, %d bytes", stream, job, remote.name, local.size)
         return local
 
     def _read_file(

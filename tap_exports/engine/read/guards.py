@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import pyarrow as pa
 
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs import Outcome, describe
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Event, Rows
+from tap_exports.engine.model import Event, Rows, Window
 from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.tally import Tally
 from tap_exports.errors import ColumnsError, GuardError, TooFewRowsError, TooOldError
 
 SECONDS_PER_HOUR = 3600
+FEWEST_COUNTS = 3  # before a median says what is usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,13 @@ class Guards:
         expect_columns: Columns that the rows must have.
         min_rows: Least number of rows of a job.
         max_age_hours: Greatest age of a job when reading starts.
+        min_rows_ratio: Least number of rows of a job, as a share of the median of the last ones; 0 only records them.
     """
 
     expect_columns: Collection[str] = ()
     min_rows: int | None = None
     max_age_hours: float | None = None
+    min_rows_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,19 @@ class GuardedReader:
             raise TooFewRowsError(
                 f"{where}: {tally.rows} rows, min_rows is {self.guards.min_rows}; the window stays open"
             )
+        if self.guards.min_rows_ratio is not None:
+            self._check_usual(where, outcome, state, tally.rows)
+
+    def _check_usual(self, where: str, outcome: Outcome, state: StreamState, rows: int) -> None:
+        """Hold the rows against those of the last proven jobs, then record them."""
+        seconds, ratio = length_of(outcome.request.window), self.guards.min_rows_ratio or 0
+        usual = usual_rows(state.counts, seconds)
+        if usual is not None and rows < ratio * usual:
+            raise GuardError(
+                f"{where}: {rows} rows where {usual:,.0f} are usual, min_rows_ratio is {ratio}; the window stays open; "
+                "to accept them, set min_rows_ratio to 0 for one run"
+            )
+        state.note_count(rows, seconds)
 
     def run_ahead(self, outcome: Outcome) -> None:
         """Pass on to the wrapped reader, if it can run ahead."""
@@ -88,6 +105,25 @@ class GuardedReader:
         hours = (self.clock.now() - created).total_seconds() / SECONDS_PER_HOUR
         if limit is not None and hours > limit:
             raise TooOldError(f"{where}: {hours:.1f} hours old, max_age_hours is {limit}; the window stays open")
+
+
+def usual_rows(counts: Sequence[tuple[int, float | None]], seconds: float | None) -> float | None:
+    """Return the rows that a job usually has, by the median of the last ones; None where fewer than three are known.
+
+    Args:
+        counts: Rows and window in seconds of the last proven jobs; None for a full export.
+        seconds: Length of the window; rows per second count then, since windows differ in length.
+    """
+    if seconds is None:
+        found = [float(rows) for rows, span in counts if span is None]
+    else:
+        found = [rows / span * seconds for rows, span in counts if span]
+    return median(found) if len(found) >= FEWEST_COUNTS else None
+
+
+def length_of(window: Window | None) -> float | None:
+    """Return the length of a window in seconds, None for a full export or an open beginning."""
+    return (window.end - window.start).total_seconds() if window and window.start else None
 
 
 def _names(rows: Rows) -> set[str]:

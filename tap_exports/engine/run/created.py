@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from tap_exports.engine import windows
+from tap_exports.engine.activity import window_text
 from tap_exports.engine.api import Deletes, Names, creation_costs
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import LOST, Absence, Lifecycle, Outcome, describe
@@ -20,6 +21,7 @@ from tap_exports.engine.read.tally import Tally, discarded, receipt
 from tap_exports.engine.run.export import Export, step_of
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
 from tap_exports.engine.run.frontier import Frontier
+from tap_exports.engine.run.growth import LAG, Growth
 from tap_exports.engine.run.recall import recall
 from tap_exports.errors import (
     BadContentError,
@@ -62,11 +64,14 @@ class ExportRun:
     _absent: dict[str, Absence] = field(default_factory=dict)  # by fingerprint: jobs that are polled again
     _failures: Failures = field(init=False)
     _frontier: Frontier | None = field(init=False)
+    _growth: Growth = field(init=False)
 
     def __post_init__(self) -> None:
         """Read how far the stream is proven; nothing in the state is changed."""
         export = self.export
         self._failures = Failures(export.stream)
+        grows = export.grows and not self.lifecycle.settings.detach
+        self._growth = Growth(grows, lambda request: self.state.entry(request.fingerprint) is not None)
         self._frontier = Frontier(self.state, export.replication_key, export.start) if export.replication_key else None
 
     def start(self) -> None:
@@ -137,6 +142,7 @@ class ExportRun:
         except RunEndingError:
             raise
         except TapError as error:
+            self._growth.ended(empty=False)
             if self._failures.add(error, more=bool(self._running or self._waiting)):
                 self._waiting.clear()
         else:
@@ -153,8 +159,12 @@ class ExportRun:
             for request in known:
                 self._waiting.remove(request)
                 self._submit(request)
-        while not settings.detach and self._waiting and len(self._running) < 2 * settings.max_concurrent_jobs:
-            self._submit(self._waiting.popleft())
+        most = min(2 * settings.max_concurrent_jobs, LAG) if self.export.grows else 2 * settings.max_concurrent_jobs
+        while not settings.detach and self._waiting and len(self._running) < most:
+            request, replaced = self._growth.next(self._waiting)
+            self._left -= {each.fingerprint for each in replaced}
+            self._left.add(request.fingerprint)
+            self._submit(request)
 
     def _hand_in_new(self) -> bool:
         """With `detach`, submit a request without a job while fewer than `max_concurrent_jobs` are open."""
@@ -303,6 +313,7 @@ class ExportRun:
             LOGGER.warning("%s: job %s: %s", request.stream, job.id, warning)
         if request.window and self._frontier:
             self._frontier.prove(request.window)
+        self._growth.ended(empty=not tally.rows and not tally.rejects)
         if self.export.delete_after_load and not self._is_adopted(request):
             self.state.delete_later(job.id)
         self.lifecycle.journal.note_read(request.stream, request.fingerprint)
@@ -314,6 +325,12 @@ class ExportRun:
             tally.rows,
             tally.rejects,
             tally.bytes,
+            extra={
+                "stream": request.stream,
+                "job": job.id,
+                "window": window_text(request),
+                "rows": tally.rows,
+            },
         )
         yield Checkpoint()
 

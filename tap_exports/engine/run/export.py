@@ -27,6 +27,8 @@ class Export:
         until: Upper bound (`end_date`), or None for now.
         settling_seconds: A window ends at now minus this.
         max_window_days: Longest span of a window.
+        grows: Whether windows may be longer while nothing comes.
+        lookback: How much of what is proven is requested again, for rows that appear late.
         delete_after_load: Whether a proven job is deleted at the start of the next run.
         unit: Windows end with a whole one of it, where the provider takes days or seconds only.
     """
@@ -39,6 +41,8 @@ class Export:
     until: datetime | None = None
     settling_seconds: float = 60
     max_window_days: float | None = None
+    grows: bool = False
+    lookback: timedelta = timedelta()
     delete_after_load: bool = False
     unit: timedelta = MILLISECOND
 
@@ -60,9 +64,17 @@ class Export:
         span = windows.due(begin, self.start, self.until, now, self.settling_seconds)
         span = windows.whole_units(span, self.unit)
         taken = windows.apart(self._open_windows(state), frontier.beyond)
-        usable = windows.usable(taken, begin or self.start, self.until)
+        since = self._since(begin) if begin else None
+        if span and since:
+            span = Window(since, span.end)
+        usable = windows.usable(taken, since or self.start, self.until)
         planned = windows.plan(span, self.max_window_days, usable, frontier.beyond, follows=begin is not None)
         return [self.request(window) for window in planned]
+
+    def _since(self, bookmark: datetime) -> datetime:
+        """Return where the first window begins: `lookback` before the bookmark, but not before `start`."""
+        since = windows.floor_millisecond(bookmark - self.lookback)
+        return max(since, min(bookmark, windows.floor_millisecond(self.start))) if self.start else since
 
     def _open_windows(self, state: StreamState) -> list[Window]:
         """Return the windows of open jobs whose request matches the current configuration."""

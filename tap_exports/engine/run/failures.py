@@ -13,6 +13,7 @@ from tap_exports.errors import (
     GuardError,
     NotReadyError,
     PaymentError,
+    ProviderDownError,
     TapError,
     TryAgainError,
 )
@@ -21,7 +22,12 @@ LOGGER = logging.getLogger("tap-exports.run")
 READS_OF_ONE_JOB = 2  # a job whose bytes were bad is read once more before it is discarded
 BAD_READS = (BadContentError, CountError, GuardError, NotReadyError)  # another job may give what this one did not
 OUTAGE = 3  # parts in a row that got no reply of success from the provider
-STREAM_WIDE = (AuthError, ConfigError, PaymentError)  # whatever part is asked for next would fail alike
+STREAM_WIDE = (
+    AuthError,
+    ConfigError,
+    PaymentError,
+    ProviderDownError,
+)  # whatever part is asked for next would fail alike
 
 
 @dataclass(slots=True)
@@ -44,11 +50,13 @@ class Failures:
             error: The failure; the first one is raised by `end`.
             more: Whether parts are left to read.
         """
-        if self.first or more:
-            LOGGER.warning("%s: %s; what is behind it is still read", self.stream, error)
-        self.first = self.first or error
         self._unreached = self._unreached + 1 if isinstance(error, TryAgainError) else 0
-        return isinstance(error, STREAM_WIDE) or self._unreached >= OUTAGE
+        stops = isinstance(error, STREAM_WIDE) or self._unreached >= OUTAGE
+        is_news = self.first is None or error.message != self.first.message
+        if is_news and (self.first or more):
+            LOGGER.warning("%s: %s%s", self.stream, error, "" if stops else "; what is behind it is still read")
+        self.first = self.first or error
+        return stops
 
     def passed(self) -> None:
         """Record that a part did not fail."""

@@ -159,7 +159,7 @@ class FollowRun:
             tally, proof = Tally(), Proof()
             yield from proof.watched(self.reader.read(outcome, self.state, tally))
             proof.required(f"{self.stream}, job {job.id}")
-            LOGGER.info("%s: job %s read: %d rows, %d bytes", self.stream, job.id, tally.rows, tally.bytes)
+            LOGGER.debug("%s: job %s read: %d rows, %d bytes", self.stream, job.id, tally.rows, tally.bytes)
             if not has_gap:
                 self._advance(entry)
         if job.status.is_terminal:

@@ -184,8 +184,9 @@ class SharedJobs:
             yield from self.lifecycle.journal.pump()
 
     def _fetch(self, job: SharedJob) -> None:
-        local = self.download(self._remote(job), lambda: self._remote(job))
-        LOGGER.info("%s: %s downloaded, %d bytes", job.where, local.name, local.size)
+        with self.lifecycle.activity.downloading(job.request):
+            local = self.download(self._remote(job), lambda: self._remote(job))
+        LOGGER.debug("%s: %s downloaded, %d bytes", job.where, local.name, local.size)
         job.local = local
         job.tally.bytes += local.size
         job.tally.sha256 = local.sha256

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.pages import read_pages
 from tap_exports.engine.model import Job, Page, Request, Row, Status
-from tap_exports.errors import BadContentError, JobLostError, NotFoundError, RefusedError
+from tap_exports.errors import BadContentError, JobLostError, NotFoundError, PaymentError, RefusedError
 
 API_URL = "https://api.cension.ai"
 LIMIT = 100  # The documented default; no maximum is documented, and a larger limit may be cut silently.
@@ -75,9 +75,17 @@ class CensionApi:
 
     # https://cension.ai/docs/api/horizontal, …/vertical: spends credits, returns an operationId at once.
     def submit(self, request: Request) -> Job:
-        """Begin the run that the configuration asks for."""
+        """Begin the run that the configuration asks for.
+
+        Raises:
+            PaymentError: The credits do not cover it.
+        """
         path, body = f"/api/{request.params['endpoint']}", request.params["body"]
-        reply = self._client.send("POST", path, body=body, idempotent=False)
+        try:
+            reply = self._client.send("POST", path, body=body, idempotent=False)
+        except PaymentError as error:
+            where = "balance and price are in Cension's dashboard, no API tells them"
+            raise PaymentError(f"{error.message}; {where}; `cension.exports.start` began the run") from error
         return Job(str(parse_operation_id(checked(reply))), Status.RUNNING, "running")
 
     # https://www.cension.ai/docs/api/exports/: page from 1; the count follows the operationId filter.

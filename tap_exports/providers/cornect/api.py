@@ -19,6 +19,7 @@ from tap_exports.errors import (
     JobLostError,
     NotFoundError,
     NotReadyError,
+    PaymentError,
     RefusedError,
     StopError,
     TapError,
@@ -163,7 +164,8 @@ class CornectApi:
             return replace(parse_job(self.export(given)), given=True)
         with self._creating:
             balance = self.credits()[0]["balance"]
-            self._budget.take(request.stream, self._need(request, balance), balance)
+            need = self._need(request, balance)
+            self._budget.take(request.stream, need, balance)
             try:
                 reply = self._create(request)
             except TapError as error:
@@ -172,6 +174,8 @@ class CornectApi:
                 self._budget.settle(request.stream, 0)
                 if isinstance(error, RefusedError) and error.code.lower() == "no_candidates":
                     return empty_job(request)
+                if isinstance(error, PaymentError):
+                    raise self._budget.refused(error, need, balance) from error
                 raise
             job = parse_created(reply.json())
             self._budget.settle(request.stream, job.credits)

@@ -8,6 +8,7 @@ from tap_exports.singer.options import (
     DAYS,
     ENCODING,
     GUARDS,
+    LOOKBACK,
     MODE,
     NAME,
     PRIMARY_KEYS,
@@ -36,8 +37,7 @@ SETTINGS = th.Property(
                     th.Property(
                         "max_window_days",
                         DAYS,
-                        default=31,
-                        description="Longest window in days",
+                        description="Longest window in days; default: 31, up to 8 times as long while nothing comes",
                     ),
                     th.Property(
                         "delete_after_load",
@@ -48,6 +48,7 @@ SETTINGS = th.Property(
                     TYPES,
                     ENCODING,
                     CSV,
+                    LOOKBACK,
                     *GUARDS,
                     additional_properties=False,
                 )

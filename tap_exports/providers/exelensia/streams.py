@@ -144,8 +144,8 @@ class ExportRows(ExportStream):
     """Rows of one schema's exports, as CSV.
 
     Docs: https://exelensia.com/docs/api-reference/exports
-    Window: created_at of the results, both ends inclusive, at most max_window_days long; without start_date the first
-        one begins when the schema was created.
+    Window: created_at of the results, both ends inclusive, at most max_window_days long (default: 31, longer while
+        windows are empty); without start_date the first one begins when the schema was created.
     Caveats: the names of the CSV's columns are not documented: keys and labels of the schema are understood, others are
         new columns. Creating an export leaves a job in the account.
     """
@@ -172,11 +172,13 @@ class ExportRows(ExportStream):
     def columns_of_provider(self) -> dict[str, Column]:
         """Return the columns of the schema's definition; those of array items it does not define, an export shows."""
         defined, labels = parse_columns(self.definition)
-        if defined and not self.entry.get("expand_array"):
+        expanded = self.entry.get("expand_array")
+        if defined and not expanded:
             return defined
         request = Request(self.provider, self.name, self.params())
         layout = replace(self.sampled, aliases=labels)
-        return sample_columns(self.reader(), self.api.samples(request), layout) | defined
+        sampled = sample_columns(self.reader(), self.api.samples(request), layout)
+        return sampled | {name: column for name, column in defined.items() if name != expanded}
 
     def export(self) -> Export:
         """Begin where the schema begins, when no start_date is set: no result is older."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, ENCODING, GUARDS, MODE, NAME, SECRET, STATUSES, TYPES, WORD
+from tap_exports.singer.options import CSV, ENCODING, GUARDS, LOOKBACK, MODE, NAME, SECRET, STATUSES, TYPES, WORD
 
 EXPORT = th.ObjectType(
     th.Property(
@@ -39,6 +39,7 @@ EXPORT = th.ObjectType(
     TYPES,
     ENCODING,
     CSV,
+    LOOKBACK,
     *GUARDS,
     additional_properties=False,
 )

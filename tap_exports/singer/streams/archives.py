@@ -101,7 +101,8 @@ def into_spool(tap: Services) -> Download:
     """Return a function that downloads a file into the spool; its first call creates the spool."""
 
     def fetch(remote: RemoteFile, renew: Callable[[], RemoteFile]) -> LocalFile:
-        return download(remote, renew, tap.transport, tap.spool, settings.http_settings(tap.config), tap.clock)
+        http = settings.http_settings(tap.config)
+        return download(remote, renew, tap.transport, tap.spool, http, tap.clock, tap.activity)
 
     return fetch
 

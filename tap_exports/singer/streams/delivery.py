@@ -19,7 +19,6 @@ from tap_exports.engine.model import (
     Rows,
 )
 from tap_exports.singer.messages.emitter import Emitter
-from tap_exports.singer.progress import Bar
 from tap_exports.singer.streams.catalog import CatalogStream
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ class Delivery:
         stream: The stream.
         version: Version of a full-table read, or None.
         batches: Takes the rows in batch mode, else None.
-        bar: The progress bar.
         counts: Totals so far.
         is_whole: True once the run yielded a `Proven` of everything: only then may the version be activated.
     """
@@ -51,7 +49,6 @@ class Delivery:
     stream: CatalogStream
     version: int | None
     batches: Batches | None
-    bar: Bar
     counts: Counts = field(default_factory=Counts)
     is_whole: bool = False
 
@@ -75,6 +72,7 @@ class Delivery:
             self.stream.tap.reports.reject(self.stream.name, self._cleaned(event))
         else:
             self.counts.bytes += event.bytes
+            self.stream.tap.activity.read(event)
             self.stream.tap.reports.receipt(replace(event, clock_skew_seconds=self.stream.skew_seconds))
 
     def _evolve(self, columns: Iterable[Column]) -> None:
@@ -92,7 +90,7 @@ class Delivery:
             self.counts.rows += room
             self.stream.stop_at_limit(self.counts.rows)
         self.emit(rows)
-        self.bar.update(len(rows))
+        self.stream.tap.activity.wrote(self.stream.name, len(rows))
         self.counts.rows += len(rows)
 
     def emit(self, rows: Rows) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -141,7 +142,10 @@ class EntryStream(EventStream):
     def guarded(self, reader: Reads) -> Reads:
         """Return a reader that checks the rows against the guards of the entry, if it has any."""
         guards = Guards(
-            tuple(self.entry.get("expect_columns", ())), self.entry.get("min_rows"), self.entry.get("max_age_hours")
+            tuple(self.entry.get("expect_columns", ())),
+            self.entry.get("min_rows"),
+            self.entry.get("max_age_hours"),
+            self.entry.get("min_rows_ratio"),
         )
         return reader if guards == Guards() else GuardedReader(reader, guards, self.tap.clock)
 
@@ -255,8 +259,10 @@ class ExportStream(EntryStream):
             start=span.start,
             until=span.until,
             settling_seconds=span.settling_seconds,
-            max_window_days=self.entry.get("max_window_days", self.max_window_days),
+            max_window_days=self.entry.get("max_window_days") or self.max_window_days,
+            grows=not self.entry.get("max_window_days") and self.max_window_days is not None,
             delete_after_load=self.entry.get("delete_after_load", False),
+            lookback=timedelta(days=self.entry.get("lookback") or 0),
         )
 
     def layout(self, skip_rows: int = 0) -> Layout:
@@ -305,6 +311,7 @@ class ExportStream(EntryStream):
         """Return the reader of a job's files."""
         tap, http = self.tap, settings.http_settings(self.config)
         fetch = partial(download, transport=self.file_transport, spool=tap.spool, settings=http, clock=tap.clock)
+        fetch = partial(fetch, activity=tap.activity)
         tolerated = settings.limits(self.config, self.verify_counts)
         return self.reader_class(
             self.api,
@@ -314,6 +321,7 @@ class ExportStream(EntryStream):
             tap.clock,
             resumes=self.replication_key is not None,
             prefetch=Prefetch(lambda: tap.spool.has_room, tap.prefetchers),
+            activity=tap.activity,
         )
 
 

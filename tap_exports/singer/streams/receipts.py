@@ -11,7 +11,6 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Checkpoint, Column, Event, Progress, Row, Rows, Step
 from tap_exports.singer import typing as th
 from tap_exports.singer.columns import to_columns
-from tap_exports.singer.progress import Silent
 from tap_exports.singer.streams.delivery import Delivery
 from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
@@ -107,7 +106,7 @@ class ReportStream(EventStream):
 
     @cached_property
     def _delivery(self) -> Delivery:
-        return Delivery(self, None, None, Silent())
+        return Delivery(self, None, None)
 
     @property
     def remembers(self) -> Progress:

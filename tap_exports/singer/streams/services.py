@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_exports import settings
+from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Polls
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import Clock
@@ -30,6 +31,10 @@ class Services(WritesMessages, Protocol):
     @property
     def clock(self) -> Clock:
         """Return the clock."""
+
+    @property
+    def activity(self) -> Activity:
+        """Return the notes of what the jobs of the run do and did."""
 
     @property
     def changes(self) -> Changes:

@@ -13,8 +13,8 @@ from tap_exports.engine.ledger import Basis, StreamState, basis_of
 from tap_exports.engine.model import Event, Progress, Request, Step
 from tap_exports.engine.run import mismatch
 from tap_exports.errors import StopError
+from tap_exports.singer import logs
 from tap_exports.singer.messages.batch_settings import batch_settings
-from tap_exports.singer.progress import progress
 from tap_exports.singer.streams.catalog import CatalogStream
 from tap_exports.singer.streams.delivery import Counts, Delivery
 from tap_exports.singer.streams.services import Services
@@ -65,6 +65,8 @@ class EventStream(CatalogStream):
         self.failed_start: Exception | None = None
         self.was_run = False
         self._basis: Basis = {}
+        self.counts = Counts()
+        self.seconds = 0.0
         self._batch_settings = batch_settings(tap.config)
         self._executor = executor_setting(tap.config["executor"])
 
@@ -188,7 +190,8 @@ class EventStream(CatalogStream):
         *,
         write_messages: bool = True,  # noqa: ARG002 - the SDK's signature
     ) -> Generator[dict[str, Any], Any, Any]:
-        began, counts = monotonic(), Counts(rows=self.reported)
+        began, counts = monotonic(), self.counts
+        counts.rows = self.reported
         try:
             self._sync_events(counts)
         except Exception as error:  # no error of one stream may stop the others
@@ -197,8 +200,11 @@ class EventStream(CatalogStream):
             self.tap.fail(self.name, error)
         finally:
             self.was_run = True
-            brought = (counts.rows, counts.rejects, counts.bytes, monotonic() - began)
-            self.logger.info("%s: %d rows, %d rejects, %d bytes in %.1f s", self.name, *brought)
+            self.seconds = monotonic() - began
+            brought = (counts.rows, counts.rejects, counts.bytes, self.seconds)
+            about = {"stream": self.name, "rows": counts.rows, "rejects": counts.rejects}
+            self.logger.info("%s: %d rows, %d rejects, %d bytes in %.1f s", self.name, *brought, extra=about)
+            logs.measured(self.name, counts.rows, self.seconds)
         yield from ()
 
     def _sync_events(self, counts: Counts) -> None:
@@ -212,9 +218,8 @@ class EventStream(CatalogStream):
             raise self.failed_start
         if self.replication_method == "FULL_TABLE" and self.activates:
             self._stream_version = self._initialized_at
-        with progress(self.config["progress"], self.name) as bar:
-            delivery = Delivery(self, self._stream_version, self._open_batches(), bar, counts)
-            delivery.deliver(self.run().events())
+        delivery = Delivery(self, self._stream_version, self._open_batches(), counts)
+        delivery.deliver(self.run().events())
         self.ledger.take_over()
         if self._stream_version is None or not self.config["emit_activate_version_messages"]:
             return
