@@ -163,9 +163,12 @@ class Spool:
             name: Of the file.
             ahead: Whether nobody waits for it: it must not take the spool beyond its budget.
         """
+        return SpoolFile(self.path(name), self._max_bytes, partial(self._claim, ahead=ahead))
+
+    def path(self, name: str) -> Path:
+        """Return where a new file may be made; its name is a number and the safe characters of `name`."""
         slug = re.sub(r"[^a-z0-9.]+", "_", name.lower()).strip("._")[-_SLUG_CHARACTERS:]
-        path = self.directory / f"{next(self._numbers):06d}-{slug or 'file'}"
-        return SpoolFile(path, self._max_bytes, partial(self._claim, ahead=ahead))
+        return self.directory / f"{next(self._numbers):06d}-{slug or 'file'}"
 
     def _claim(self, path: Path, size: int, *, ahead: bool) -> None:
         """Reserve the bytes that a file is going to have; 0 ends the reservation, its bytes then count themselves.

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tap_exports.engine.model import (
+    COPY,
+    DIGEST,
     EXTRA,
     FILE,
     JOB_ID,
@@ -26,11 +28,13 @@ LINEAGE: dict[str, Schema] = {
     JOB_ID: {"type": ["string", "null"], "description": "Id of the export job that the row came from"},
     FILE: {"type": ["string", "null"], "description": "File within the job"},
     ROW: {"type": ["integer", "null"], "description": "Ordinal of the row in the file or run, from 1"},
+    DIGEST: {"type": ["string", "null"], "description": "Digest of the row's values as the provider wrote them"},
+    COPY: {"type": ["integer", "null"], "description": "Ordinal among the equal rows of the window or run, from 1"},
     OPERATION_ID: {"type": ["integer", "null"], "description": "Run that processed the row"},
     WINDOW_START: {
         "type": ["string", "null"],
         "format": "date-time",
-        "description": "First instant of the window, inclusive",
+        "description": "First instant of the window, inclusive; 1970-01-01 where it has no beginning",
     },
     WINDOW_END: {
         "type": ["string", "null"],
@@ -44,10 +48,12 @@ LINEAGE: dict[str, Schema] = {
     },
 }
 VERSION = "_sdc_table_version"  # column of parts; RECORD messages carry the version outside the record
-FILE_LINEAGE = (JOB_ID, FILE, ROW, EXTRA)
+PLACE = (DIGEST, COPY)  # in rows only where they are part of the key
+FORMER_KEYS = ({JOB_ID, FILE, ROW}, {OPERATION_ID, ROW}, {ROW})  # the default keys up to version 0.1
+FILE_LINEAGE = (JOB_ID, FILE, ROW, *PLACE, EXTRA)
 WINDOW_LINEAGE = (*FILE_LINEAGE, WINDOW_START, WINDOW_END)
-PAGE_LINEAGE = (OPERATION_ID, ROW, EXTRA)
-FULL_PAGE_LINEAGE = (ROW, EXTRA)
+PAGE_LINEAGE = (OPERATION_ID, ROW, *PLACE, EXTRA)
+FULL_PAGE_LINEAGE = (ROW, *PLACE, EXTRA)
 
 
 def to_property(column: Column) -> Schema:

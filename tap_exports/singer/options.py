@@ -20,7 +20,7 @@ SECONDS = th.NumberType(exclusive_minimum=0, maximum=DAY_SECONDS)
 MEBIBYTES = th.IntegerType(minimum=1, maximum=MOST_MB)
 
 # Properties that entries of several providers have.
-PRIMARY_KEYS = th.Property("primary_keys", th.ArrayType(WORD), description="Key; default: lineage")
+PRIMARY_KEYS = th.Property("primary_keys", th.ArrayType(WORD), description="Key; default: the place of the row")
 TYPES = th.Property(
     "schema",
     th.ObjectType(additional_properties=th.StringType(allowed_values=KINDS)),

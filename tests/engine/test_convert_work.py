@@ -17,11 +17,13 @@ import pytest
 
 from tap_exports.engine.convert.task import Host, Result, Task, layout_values, values_of
 from tap_exports.engine.convert.work import do_work, work
-from tap_exports.engine.decode import CsvDialect, Layout
+from tap_exports.engine.decode import CsvDialect, Layout, read
 from tap_exports.engine.http import HttpSettings
-from tap_exports.engine.model import Column, Contract, Kind, RemoteFile
+from tap_exports.engine.model import Column, Contract, Kind, LocalFile, RemoteFile, Rows
+from tap_exports.engine.place import Places
 from tap_exports.engine.publish.storage import Draft
 from tap_exports.errors import StopError
+from tests.engine.scripted import rows_of
 from tests.engine.servers import Server, Store, cut, reply
 
 Json = dict[str, Any]
@@ -55,6 +57,7 @@ def task(server: Server, folder: Path, form: str = "jsonl", **changes: object) -
         "encoding": {"format": form, "compression": "gzip" if form == "jsonl" else "none"},
         "part": PLACE,
         "samples": False,
+        "places": False,
         "rejects_max_count": 0,
     }
     return {**made, **changes}
@@ -246,3 +249,22 @@ def test_run_that_ends_leaves_nothing(server: Server, tmp_path: Path) -> None:
     assert (result["error"]["kind"], result["parts"]) == ("RunEndingError", [])
     assert result["rows"] > 0
     assert list(tmp_path.rglob("*.*")) == []
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+@pytest.mark.parametrize("skipped", [0, 2])
+def test_rows_have_the_places_of_the_reader_of_rows(server: Server, tmp_path: Path, form: str, skipped: int) -> None:
+    """An executor counts equal rows too, those that an earlier task has converted among them."""
+    body = b"a,n\nx,1\ny,2\nx,1\nx,1\n"
+    server.steps[:] = [reply(200, body)]
+    (file := tmp_path / "file").write_bytes(body)
+    local = LocalFile("export.csv", file, len(body), "")
+    (told,) = read(local, "csv", Layout(columns=COLUMNS), Places(lambda: tmp_path / "digests"))
+    assert isinstance(told, Rows)
+    expected = [(row["_sdc_row_digest"], row["_sdc_row_copy"]) for row in rows_of(told)]
+    columns = [Column("_sdc_row_digest", Kind.STRING), Column("_sdc_row_copy", Kind.INTEGER)]
+    layout = layout_values(Layout(columns=COLUMNS, skip_rows=skipped))
+    given = {"names": [c.name for c in columns], "columns": [values_of(c) for c in columns], "layout": layout}
+    found = rows(do_work(task(server, tmp_path, form, places=True, **given)))
+    assert [tuple(row.values()) for part in found for row in part] == expected[skipped:]
+    assert [copy for _, copy in expected] == [1, 1, 2, 3]

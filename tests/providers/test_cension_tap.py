@@ -92,13 +92,15 @@ def test_runs_are_read_in_ascending_order(tmp_path: Path, knobs: Json) -> None:
 
 
 def test_values_arrive_as_they_are(tmp_path: Path) -> None:
-    """Nested objects, lists, leading zeros, null beside empty text; the key is the lineage."""
+    """Nested objects, lists, leading zeros, null beside empty text; the key is the place in the run."""
     with sandbox() as box:
         ran = tap(tmp_path, config(box, [4836])).succeeded()
         (first, *_) = there(box, 4836)
-    assert ran.records[ROWS][0] == {**first, "_sdc_row": 1, "_sdc_extra": None, "_sdc_operation_id": 4836}
+    place = {"_sdc_row_digest": "ec1d8277c323f02b2d65e4de1c924958", "_sdc_row_copy": 1}
+    lineage = {"_sdc_row": 1, **place, "_sdc_extra": None, "_sdc_operation_id": 4836}
+    assert ran.records[ROWS][0] == {**first, **lineage}
     assert (first["cik"], first["ceo_name"], first["linkedin_url"]) == ("0000066740", None, "")
-    assert ran.schema(ROWS)["key_properties"] == ["_sdc_operation_id", "_sdc_row"]
+    assert ran.schema(ROWS)["key_properties"] == ["_sdc_operation_id", "_sdc_row_digest", "_sdc_row_copy"]
 
 
 def test_a_run_that_was_read_is_skipped(tmp_path: Path) -> None:
@@ -190,10 +192,11 @@ def test_without_runs_the_whole_export_comes(tmp_path: Path, knobs: Json) -> Non
         expected = box.truth("cension/export/459")
     assert filled(records(ran)) == filled(expected)
     assert (len(expected), ROWS in activated(ran), ran.states) == (503, True, [])
-    assert ran.schema(ROWS)["key_properties"] == ["_sdc_row"]
+    assert ran.schema(ROWS)["key_properties"] == ["_sdc_row_digest", "_sdc_row_copy"]
     properties = ran.schema(ROWS)["schema"]["properties"]
     assert properties["late_column"] == {"type": ["string", "null"]}
-    assert [name for name in properties if name.startswith("_sdc_")] == ["_sdc_row", "_sdc_extra"]
+    added = ["_sdc_row", "_sdc_row_digest", "_sdc_row_copy", "_sdc_extra"]
+    assert [name for name in properties if name.startswith("_sdc_")] == added
 
 
 def test_an_empty_export_is_an_empty_table(tmp_path: Path) -> None:
@@ -208,7 +211,7 @@ def test_a_query_without_replication_key_is_a_full_table(tmp_path: Path) -> None
         expected = box.truth("cension/query/12")
     assert [records(ran, QUERY) for ran in runs] == [expected, expected]
     assert [QUERY in activated(ran) for ran in runs] == [True, True]
-    assert runs[0].schema(QUERY)["key_properties"] == ["_sdc_row"]
+    assert runs[0].schema(QUERY)["key_properties"] == ["_sdc_row_digest", "_sdc_row_copy"]
 
 
 def test_a_query_with_replication_key_brings_only_what_is_new(tmp_path: Path) -> None:

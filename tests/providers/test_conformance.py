@@ -63,7 +63,7 @@ STATUSES = {
     "closient": ("jobs", {"pending", "processing", "completed", "failed"}),
 }
 
-LINEAGE = ["_sdc_job_id", "_sdc_file", "_sdc_row"]
+PLACE = ["_sdc_row_digest", "_sdc_row_copy"]
 # Every stream of the contract with its key and bookmark; of entries, what the sandbox's configuration gives them.
 STREAMS: Mapping[str, tuple[list[str], str | None]] = {
     "cension_operations": (["operationId"], "operationId"),
@@ -75,7 +75,7 @@ STREAMS: Mapping[str, tuple[list[str], str | None]] = {
     "exelensia_processes": (["id"], "createdAt"),
     "exelensia_results": (["id"], "createdAt"),
     "exelensia_exports": (["id"], "createdAt"),
-    "exelensia_export_<name>": (LINEAGE, "created_at"),
+    "exelensia_export_<name>": (["_sdc_window_start", *PLACE], "created_at"),
     "packagex_exports": (["id"], "created_at"),
     "packagex_export_<name>": (["id"], "created_at"),
     "packagex_export_<name>_errors": (["id"], "created_at"),
@@ -84,7 +84,7 @@ STREAMS: Mapping[str, tuple[list[str], str | None]] = {
     "cornect_credit_transactions": (["id"], "created_at"),
     "cornect_companies": (["id"], None),
     "cornect_exports": (["id"], "created_at"),
-    "cornect_export_<name>": (LINEAGE, None),
+    "cornect_export_<name>": (PLACE, None),
     "closient_exports": (["job_id"], None),
     "closient_export_sections": (["job_id", "key"], None),
     "closient_export_records": (["job_id", "section", "path", "index"], None),

@@ -111,13 +111,15 @@ def test_rows_carry_lineage_and_long_decimals(tmp_path: Path) -> None:
         "_sdc_job_id": OURS,
         "_sdc_file": "export.csv",
         "_sdc_row": 40,
+        "_sdc_row_digest": "5a1adf0144af5e17263c995099ecfcf0",
+        "_sdc_row_copy": 1,
         "_sdc_extra": None,
         "_sdc_window_start": START,
         "_sdc_window_end": END,
     }
     mine = [line for line in ran.lines if f'"stream":"{ROWS}"'.encode() in line]
     assert sum(b'"total":12345678901234567890.123456789,' in line for line in mine) == 6
-    assert (ran.schema(ROWS)["key_properties"]) == ["_sdc_job_id", "_sdc_file", "_sdc_row"]
+    assert (ran.schema(ROWS)["key_properties"]) == ["_sdc_window_start", "_sdc_row_digest", "_sdc_row_copy"]
 
 
 def test_windows_touch(tmp_path: Path) -> None:

@@ -19,19 +19,7 @@ def _no(matches: Callable[[Trouble], bool]) -> Leave:
     return lambda story: replace(story, troubles=tuple(t for t in story.troubles if not matches(t)))
 
 
-def _with_keys(story: Story) -> Story:
-    """Return a story whose exports have keys of their own."""
-    block = story.config[story.provider]
-    name = "number" if story.provider == "exelensia" else "id"
-    if "exports" not in block:
-        return story
-    entries = [{"primary_keys": [name], **entry} for entry in block["exports"]]
-    return replace(story, config={**story.config, story.provider: {**block, "exports": entries}})
-
-
-OPEN: dict[str, Leave] = {
-    "13.3: the default key holds the job's id": _with_keys,
-}
+OPEN: dict[str, Leave] = {}
 
 
 def closed(story: Story, names: Iterable[str]) -> Story:

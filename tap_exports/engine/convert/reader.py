@@ -185,6 +185,7 @@ class ConvertingReader:
             "constants": {**shape["before"], **lineage, **shape["behind"]},
             "part": {**shape["part"], "scope": outcome.job.id, "first": place.first},
             "samples": self._samples,
+            "places": self._plain.places is not None,
             "rejects_max_count": self._plain.limits.rejects_max_count,
         }
 

@@ -18,6 +18,7 @@ from tap_exports.engine.convert.task import NOWHERE, Host, Result, Task, column_
 from tap_exports.engine.download import download
 from tap_exports.engine.http import HttpSettings, Transport
 from tap_exports.engine.model import ROW, Column, Contract, LocalFile, NewColumns, Reject, RemoteFile, Rows
+from tap_exports.engine.place import Places
 from tap_exports.engine.publish.columns import to_batch
 from tap_exports.engine.publish.form import Part, PartForm, part_name
 from tap_exports.engine.publish.jsonl import JsonLinesPart
@@ -54,9 +55,10 @@ def work(task: Task, host: Host) -> Result:
     result |= {"rows": 0, "bytes": 0, "sha256": None, "etag": None, "error": None, "advice": None}
     try:
         parts = _Parts(task, host, result)
-        with _downloaded(task, host) as file:
+        with _downloaded(task, host) as (file, spool):
             result |= {"bytes": file.size, "sha256": file.sha256, "etag": file.etag}
-            _convert(file, task, parts)
+            with closing(Places(lambda: spool.path("digests"))) as places:
+                _convert(file, task, parts, places if task["places"] else None)
     except TapError as error:
         where = error.where if isinstance(error, _TooManyRejectsError) else {}
         kind = next(c.__name__ for c in type(error).__mro__ if not c.__name__.startswith("_"))
@@ -73,7 +75,7 @@ class _TooManyRejectsError(RejectLimitError):
 
 
 @contextmanager
-def _downloaded(task: Task, host: Host) -> Iterator[LocalFile]:
+def _downloaded(task: Task, host: Host) -> Iterator[tuple[LocalFile, Spool]]:
     """Download the file into a spool of its own, which is removed at exit."""
     settings, remote = HttpSettings(**task["http"]), RemoteFile(**task["file"])
     transport = Transport(settings)
@@ -81,7 +83,7 @@ def _downloaded(task: Task, host: Host) -> Iterator[LocalFile]:
         spool = Spool(task["spool"]["folder"], task["spool"]["max_mb"])
         try:
             renew = host.renew or (lambda: _expired(remote))
-            yield download(remote, renew, transport, spool, settings, host.clock or SystemClock())
+            yield download(remote, renew, transport, spool, settings, host.clock or SystemClock()), spool
         finally:
             spool.close()
     finally:
@@ -101,7 +103,7 @@ def _layout(values: Mapping[str, Any]) -> decode.Layout:
     return decode.Layout(**{**values, **known})
 
 
-def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
+def _convert(file: LocalFile, task: Task, parts: _Parts, places: Places | None) -> None:
     """Write the rows up to the end of the file or to the first rows with new columns.
 
     Rows before an error are published, as RECORD messages would have been; if the run is ending, open parts are
@@ -113,7 +115,7 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
         if new:
             parts.stop_at(new)
             return
-        with closing(parts.pieces(_read_once(file, form, layout, parts))) as pieces:
+        with closing(parts.pieces(_read_once(file, form, layout, parts, places))) as pieces:
             parts.write(pieces)
         parts.close()
     except RunEndingError:
@@ -126,10 +128,10 @@ def _convert(file: LocalFile, task: Task, parts: _Parts) -> None:
 
 
 def _read_once(
-    file: LocalFile, form: str, layout: decode.Layout, parts: _Parts
+    file: LocalFile, form: str, layout: decode.Layout, parts: _Parts, places: Places | None
 ) -> Generator[decode.Decoded, None, None]:
     """Yield the decoded file; remove it from the spool once it is decoded, before its last rows are written."""
-    for item in decode.read(file, form, layout):
+    for item in decode.read(file, form, layout, places):
         if isinstance(item, Reject):
             parts.advise(lambda: decode.advice(file, form, layout))
         yield item

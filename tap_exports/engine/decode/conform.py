@@ -17,7 +17,7 @@ from tap_exports.engine.decode.instants import mend_instants
 from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Layout, excerpt
 from tap_exports.engine.decode.names import renamed
 from tap_exports.engine.decode.shape import fit
-from tap_exports.engine.model import EXTRA, ROW, Contract, Kind, NewColumns, Reject, Row, Rows
+from tap_exports.engine.model import COPY, DIGEST, EXTRA, ROW, Contract, Kind, NewColumns, Place, Reject, Row, Rows
 
 _TYPES: Mapping[Kind, frozenset[type]] = {
     Kind.STRING: frozenset({str}),
@@ -34,10 +34,16 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """Rows and their ordinals."""
+    """Rows, their ordinals, and their places or None."""
 
     ordinals: Sequence[int]
     rows: list[Row]
+    places: Sequence[Place] | None = None
+
+    def only(self, wanted: Sequence[bool]) -> Numbered:
+        """Return the rows for which the mask says so."""
+        places = None if self.places is None else list(compress(self.places, wanted))
+        return Numbered(list(compress(self.ordinals, wanted)), list(compress(self.rows, wanted)), places)
 
 
 class _Misfit(NamedTuple):
@@ -48,7 +54,9 @@ class _Misfit(NamedTuple):
     message: str
 
 
-def conform(rows: Sequence[Row], layout: Layout, first_row: int, file: str) -> Iterator[Decoded]:
+def conform(
+    rows: Sequence[Row], layout: Layout, first_row: int, file: str, places: Sequence[Place] | None = None
+) -> Iterator[Decoded]:
     """Yield the new columns of a page of JSON rows, then its rejects, then its rows.
 
     `_sdc_row` comes in, deselected keys go, and keys get the names of `property_names`. Null and `ANY` always fit,
@@ -59,23 +67,26 @@ def conform(rows: Sequence[Row], layout: Layout, first_row: int, file: str) -> I
         layout: The columns; the caller extends it by the new columns before the next page.
         first_row: The 1-based ordinal of the first row.
         file: The name that rejects carry.
+        places: Those of the rows, or None: they carry none.
 
     Raises:
         StopError: An unknown key under the contract `freeze`.
     """
     ordinals = range(first_row, first_row + len(rows))
     if first_row > layout.skip_rows and fit(rows, layout) is not None:
-        yield fitted(rows, layout, first_row)
+        yield fitted(rows, layout, first_row, places)
     else:
-        yield from conformed(Numbered(ordinals, [dict(row) for row in rows]), layout, file)
+        yield from conformed(Numbered(ordinals, [dict(row) for row in rows], places), layout, file)
 
 
-def fitted(rows: Sequence[Row], layout: Layout, first_row: int) -> Rows:
+def fitted(rows: Sequence[Row], layout: Layout, first_row: int, places: Sequence[Place] | None = None) -> Rows:
     """Return rows of which `fit` said that they fit; see `conform`."""
     if layout.deselected:
         rows = [{name: value for name, value in row.items() if name not in layout.deselected} for row in rows]
     if layout.numbered:
         rows = [row | {ROW: ordinal} for ordinal, row in enumerate(rows, first_row)]
+    if places is not None:
+        rows = [row | {DIGEST: place.digest, COPY: place.copy} for row, place in zip(rows, places, strict=True)]
     return Rows(list(rows))
 
 
@@ -105,16 +116,14 @@ def _pending(numbered: Numbered, skip_rows: int) -> Numbered:
     """Leave out what was delivered before."""
     if not numbered.ordinals or numbered.ordinals[0] > skip_rows:
         return numbered
-    pending = [ordinal > skip_rows for ordinal in numbered.ordinals]
-    return Numbered(list(compress(numbered.ordinals, pending)), list(compress(numbered.rows, pending)))
+    return numbered.only([ordinal > skip_rows for ordinal in numbered.ordinals])
 
 
 def _without(numbered: Numbered, misfits: Mapping[int, Any]) -> Numbered:
     """Leave out the rows that do not fit."""
     if not misfits:
         return numbered
-    fitting = [index not in misfits for index in range(len(numbered.rows))]
-    return Numbered(list(compress(numbered.ordinals, fitting)), list(compress(numbered.rows, fitting)))
+    return numbered.only([index not in misfits for index in range(len(numbered.rows))])
 
 
 def _renamed(rows: list[Row], layout: Layout) -> Mapping[str, None]:
@@ -179,7 +188,7 @@ def _reject(ordinal: int, row: Row, misfit: _Misfit, file: str) -> Reject:
 
 
 def _finish(of: Numbered, dropped: Sequence[str], extra: Sequence[str], *, numbered: bool) -> None:
-    """Drop deselected keys, move unknown ones into `_sdc_extra`, and number the rows."""
+    """Drop deselected keys, move unknown ones into `_sdc_extra`, number the rows, and write down their places."""
     for name in dropped:
         for row in of.rows:
             row.pop(name, None)
@@ -189,3 +198,5 @@ def _finish(of: Numbered, dropped: Sequence[str], extra: Sequence[str], *, numbe
     if numbered:
         for ordinal, row in zip(of.ordinals, of.rows, strict=True):
             row[ROW] = ordinal
+    for row, place in zip(of.rows, of.places or (), strict=of.places is not None):
+        row[DIGEST], row[COPY] = place

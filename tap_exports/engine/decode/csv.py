@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import msgspec
@@ -22,7 +22,20 @@ from tap_exports.engine.decode.names import property_names
 from tap_exports.engine.decode.notation import Notation
 from tap_exports.engine.decode.parse import Fault, Form, Parsed, records
 from tap_exports.engine.decode.propose import proposal
-from tap_exports.engine.model import EXTRA, ROW, Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows
+from tap_exports.engine.model import (
+    COPY,
+    DIGEST,
+    EXTRA,
+    ROW,
+    Column,
+    Contract,
+    Kind,
+    LocalFile,
+    NewColumns,
+    Reject,
+    Rows,
+)
+from tap_exports.engine.place import ColumnDigests, Places
 from tap_exports.errors import BadContentError, MisreadError
 
 logger = logging.getLogger("tap-exports.decode")
@@ -40,6 +53,7 @@ class _Plan:
         form: How the text is parsed.
         notation: How values are written.
         layout: What is known of the file.
+        placed: What gives the rows their places, or None.
     """
 
     file: LocalFile
@@ -49,15 +63,32 @@ class _Plan:
     form: Form
     notation: Notation
     layout: Layout
+    placed: _Placed | None = None
 
 
-def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending]:
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """What gives the rows of one file their places."""
+
+    places: Places
+    digests: ColumnDigests
+
+    def columns(self, parsed: Parsed) -> dict[str, Typed]:
+        """Return the places of the rows of a piece; call it for every piece, in their order."""
+        digests = list(self.digests.of([*parsed.texts, *parsed.rest]))
+        copies = self.places.copies(digests)
+        texts = pa.array([digest.hex() for digest in digests], pa.string())
+        return {DIGEST: Typed(texts), COPY: Typed(pa.array(copies, pa.int64()))}
+
+
+def read_csv(file: LocalFile, layout: Layout, places: Places | None = None) -> Generator[Decoded, None, Ending]:
     """Yield the rows of a CSV file as record batches of about `source.CHUNK` bytes of text.
 
     A batch holds the selected columns in the file's order, then `_sdc_row` (int64: the 1-based ordinal among the
-    records after the header), then `_sdc_extra` (JSON text) where the contract is `discard` and there are unknown
-    columns. Types are those of `cast.typed`. The rejects of a piece of text come before its rows. Empty lines are no
-    records, except in a file of one column, where they are rows of null.
+    records after the header), then `_sdc_row_digest` and `_sdc_row_copy` where `places` are given, then `_sdc_extra`
+    (JSON text) where the contract is `discard` and there are unknown columns. Types are those of `cast.typed`. The
+    rejects of a piece of text come before its rows. Empty lines are no records, except in a file of one column, where
+    they are rows of null.
 
     Returns:
         The ordinal behind the last row, and the names of the header.
@@ -83,10 +114,13 @@ def read_csv(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending
         yield NewColumns(new)
         layout = layout.extended(new)
     plan = _planned(names, header, layout, file)
+    if places:
+        plan = _with_places(plan, shown, places)
     first = layout.first_row
     for piece in chunks(header.rest, blocks, plan.form, file):
+        placed = plan.placed.columns(piece.parsed) if plan.placed else {}
         if first + piece.parsed.count - 1 > layout.skip_rows:
-            yield from _decoded(piece, first, plan)
+            yield from _decoded(piece, first, plan, placed)
         first += piece.parsed.count
     return Ending(first, frozenset(shown))
 
@@ -120,9 +154,17 @@ def _planned(names: Sequence[str], header: Header, layout: Layout, file: LocalFi
     return _Plan(file, names, list(wanted.values()), extra, form, Notation.of(layout), layout)
 
 
-def _decoded(piece: Piece, first: int, plan: _Plan) -> Iterator[Decoded]:
+def _with_places(plan: _Plan, shown: Sequence[str], places: Places) -> _Plan:
+    """Return a plan that reads the bytes of all columns, for the digests of the rows."""
+    keep = plan.form.keep
+    rest = tuple(position for position in range(len(shown)) if position not in keep)
+    digests = ColumnDigests([shown[position] for position in (*keep, *rest)])
+    return replace(plan, form=replace(plan.form, rest=rest), placed=_Placed(places, digests))
+
+
+def _decoded(piece: Piece, first: int, plan: _Plan, placed: dict[str, Typed]) -> Iterator[Decoded]:
     """Yield the rejects of one piece, then its rows, without those that were delivered before."""
-    batch, misfits = _batch(piece.parsed, first, plan)
+    batch, misfits = _batch(piece.parsed, first, plan, placed)
     faults = {**piece.parsed.faults, **misfits}
     if faults:
         yield from _rejects(piece.data[: piece.end], faults, first, plan)
@@ -132,7 +174,9 @@ def _decoded(piece: Piece, first: int, plan: _Plan) -> Iterator[Decoded]:
         yield Rows(batch.slice(delivered))
 
 
-def _batch(parsed: Parsed, first: int, plan: _Plan) -> tuple[pa.RecordBatch, Mapping[int, Fault]]:
+def _batch(
+    parsed: Parsed, first: int, plan: _Plan, placed: Mapping[str, Typed]
+) -> tuple[pa.RecordBatch, Mapping[int, Fault]]:
     """Return the typed rows that fit, and what is wrong with the others, by the index of the record."""
     texts, indices = parsed.texts, _indices(parsed)
     columns = _typed(texts, plan)
@@ -140,9 +184,10 @@ def _batch(parsed: Parsed, first: int, plan: _Plan) -> tuple[pa.RecordBatch, Map
     if columns is None:
         misfits, fitting = _misfits(texts, indices, plan)
         texts, indices = [column.filter(fitting) for column in texts], indices.filter(fitting)
+        placed = {name: Typed(of.values.filter(fitting)) for name, of in placed.items()}
         columns = _typed(texts, plan) or []
     built = dict(zip((column.name for column in plan.columns), columns, strict=True))
-    built[ROW] = Typed(pc.add(indices, first))
+    built |= {ROW: Typed(pc.add(indices, first)), **placed}
     if plan.extra:
         built[EXTRA] = _extra(texts[len(plan.columns) :], plan.extra)
     schema = pa.schema([pa.field(name, of.values.type, metadata=of.metadata) for name, of in built.items()])

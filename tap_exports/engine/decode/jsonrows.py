@@ -17,17 +17,19 @@ from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Ending, Layout,
 from tap_exports.engine.decode.names import renamed
 from tap_exports.engine.decode.wrapper import wrapped
 from tap_exports.engine.model import LocalFile, NewColumns, Reject, Rows
+from tap_exports.engine.place import Places
 from tap_exports.errors import BadContentError
 
 logger = logging.getLogger("tap-exports.decode")
 
 
-def read_json(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Ending]:
+def read_json(file: LocalFile, layout: Layout, places: Places | None = None) -> Generator[Decoded, None, Ending]:
     """Yield the rows of a JSON file as lists of dicts, of about `source.CHUNK` bytes of text each.
 
-    Each row holds `_sdc_row`, the 1-based ordinal, and where the contract is `discard` and a batch has unknown keys
-    `_sdc_extra`. Integers are exact; a decimal is a float where that shows the same number, else a `decimal.Decimal`.
-    Of equal keys in one object the last wins. The rejects of a batch come before its rows.
+    Each row holds `_sdc_row`, the 1-based ordinal, its place where `places` are given, and where the contract is
+    `discard` and a batch has unknown keys `_sdc_extra`. Integers are exact; a decimal is a float where that shows the
+    same number, else a `decimal.Decimal`. Of equal keys in one object the last wins. The rejects of a batch come before
+    its rows.
 
     An object alone in its file is a wrapper where it holds a list: the first of `LIST_NAMES` that is one, else its only
     list if that is empty or begins with an object; objects under `WRAPPERS` are looked into, too. Without a list, or
@@ -44,7 +46,7 @@ def read_json(file: LocalFile, layout: Layout) -> Generator[Decoded, None, Endin
     first, seen, recognised = layout.first_row, set[str](), False
     for values in _values(file, layout):
         recognised = recognised or _recognised(values, layout, file)
-        for event in _events(values, first, layout, file):
+        for event in _events(values, first, layout, file, places):
             if isinstance(event, NewColumns):
                 layout = layout.extended(event.columns)
             elif isinstance(event, Rows) and isinstance(event.data, list):
@@ -70,7 +72,7 @@ def _recognised(values: list[Any], layout: Layout, file: LocalFile) -> bool:
     return bool(keys)
 
 
-def _events(values: list[Any], first: int, layout: Layout, file: LocalFile) -> Iterator[Decoded]:
+def _events(values: list[Any], first: int, layout: Layout, file: LocalFile, places: Places | None) -> Iterator[Decoded]:
     """Tell rows from what is none, and check the rows."""
     ordinals: Sequence[int] = range(first, first + len(values))
     if set(map(type, values)) != {dict} or not all(values):
@@ -79,7 +81,8 @@ def _events(values: list[Any], first: int, layout: Layout, file: LocalFile) -> I
                 yield _no_row(row, value, file)
         ordinals = [row for row, value in enumerate(values, first) if _is_row(value)]
         values = [value for value in values if _is_row(value)]
-    yield from conformed(Numbered(ordinals, values), layout, file.name)
+    placed = places.of_records(values) if places else None
+    yield from conformed(Numbered(ordinals, values, placed), layout, file.name)
 
 
 def _is_row(value: object) -> bool:

@@ -29,6 +29,7 @@ class Form:
         null_values: Unquoted texts that are null, beside nothing at all.
         trailing: Whether each row ends with a delimiter.
         refuses_nul: Whether a row with a NUL is a fault.
+        rest: Positions of the other columns where their bytes are wanted, for the digests of rows.
     """
 
     width: int
@@ -37,6 +38,7 @@ class Form:
     null_values: tuple[str, ...] = ()
     trailing: bool = False
     refuses_nul: bool = False
+    rest: tuple[int, ...] = ()
 
     @property
     def blank_rows(self) -> bool:
@@ -78,11 +80,13 @@ class Parsed:
         texts: Columns of text, one for each of `Form.keep`, of the records without a fault.
         count: The number of all records.
         faults: What is wrong, by the 0-based index of the record.
+        rest: Columns of bytes, one for each of `Form.rest`.
     """
 
     texts: list[pa.StringArray]
     count: int
     faults: Mapping[int, Fault] = field(default_factory=dict)
+    rest: list[pa.BinaryArray] = field(default_factory=list)
 
 
 def parse(data: bytes, form: Form, end: int | None = None) -> Parsed | None:
@@ -107,7 +111,13 @@ def parse(data: bytes, form: Form, end: int | None = None) -> Parsed | None:
         return _parse_exactly(data[:size], form)
     if texts is not None and not is_proven:
         return _parse_exactly(data[:size], form)
-    return None if texts is None else Parsed(texts, len(texts[0]))
+    return None if texts is None else _parsed(texts, len(texts[0]), {}, form)
+
+
+def _parsed(columns: list[pa.StringArray], count: int, faults: Mapping[int, Fault], form: Form) -> Parsed:
+    """Return the rows of columns that hold those of `Form.keep`, then those of `Form.rest`."""
+    kept = len(form.keep)
+    return Parsed(columns[:kept], count, faults, cast("list[pa.BinaryArray]", columns[kept:]))
 
 
 def records(data: bytes, form: Form) -> list[Span]:
@@ -125,9 +135,9 @@ def _ended(text: pa.Buffer | bytes, form: Form) -> list[pa.StringArray] | None:
 
 
 def _texts(text: pa.Buffer, form: Form) -> list[pa.StringArray]:
-    """Let pyarrow parse; an unquoted empty field is null, a quoted one an empty string."""
+    """Let pyarrow parse; an unquoted empty field is null, a quoted one an empty string; the rest comes as bytes."""
     names = [str(position) for position in range(form.fields)]
-    kept = [str(position) for position in form.keep]
+    types = {str(at): pa.string() for at in form.keep} | {str(at): pa.binary() for at in form.rest}
     table = csv.read_csv(
         cast("IO[bytes]", pa.BufferReader(text)),
         read_options=csv.ReadOptions(use_threads=False, block_size=text.size + 1, column_names=names),
@@ -138,15 +148,15 @@ def _texts(text: pa.Buffer, form: Form) -> list[pa.StringArray]:
             ignore_empty_lines=not form.blank_rows,
         ),
         convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(kept, pa.string()),
-            include_columns=kept,
+            column_types=types,
+            include_columns=list(types),
             strings_can_be_null=True,
             null_values=["", *form.null_values],
             quoted_strings_can_be_null=False,
         ),
     )
     batches = table.to_batches()  # one block, one batch, or none; combining chunks would copy
-    return cast("list[pa.StringArray]", batches[0].columns if batches else [pa.array([], pa.string()) for _ in kept])
+    return cast("list[pa.StringArray]", batches[0].columns if batches else [pa.array([], of) for of in types.values()])
 
 
 def _parse_exactly(data: bytes, form: Form) -> Parsed | None:
@@ -165,7 +175,7 @@ def _parse_exactly(data: bytes, form: Form) -> Parsed | None:
             good.append(_plain(row, form) if form.grammar.escape else record)
     # With line ends of their own: a CR and the LF of an empty line, now side by side, would be one line end.
     texts = _ended(b"".join(record + b"\n" for record in good), _without_escape(form))
-    return None if texts is None else Parsed(texts, len(found), faults)
+    return None if texts is None else _parsed(texts, len(found), faults, form)
 
 
 def _without_escape(form: Form) -> Form:

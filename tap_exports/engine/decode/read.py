@@ -16,21 +16,28 @@ from tap_exports.engine.decode.layout import Decoded, Ending, Layout
 from tap_exports.engine.decode.notation import Notation
 from tap_exports.engine.decode.propose import proposal
 from tap_exports.engine.model import FILE, ROW, Column, Contract, LocalFile, NewColumns, Rows
+from tap_exports.engine.place import Places
 from tap_exports.errors import MisreadError
 
-_READERS: Mapping[str, Callable[[LocalFile, Layout], Generator[Decoded, None, Ending]]] = {
+_READERS: Mapping[str, Callable[[LocalFile, Layout, Places | None], Generator[Decoded, None, Ending]]] = {
     "csv": read_csv,
     "json": read_json,
 }
 
 
-def read(file: LocalFile, format: str, layout: Layout) -> Generator[Decoded, None, None]:  # noqa: A002 - the word of RemoteFile
+def read(
+    file: LocalFile,
+    format: str,  # noqa: A002 - the word of RemoteFile
+    layout: Layout,
+    places: Places | None = None,
+) -> Generator[Decoded, None, None]:
     """Yield the rows of a file; those of a zip of several parts carry the name of their part, and count through.
 
     Args:
         file: A complete file; a gzip layer or a zip is recognised by its first bytes.
         format: `csv` or `json`.
         layout: What the catalog knows.
+        places: Gives each row its place, those that `layout.skip_rows` leaves out counted, or None: rows have none.
 
     Raises:
         BadContentError: The content is not of the format, or it is cut; the message proposes a `csv` block that would
@@ -40,7 +47,7 @@ def read(file: LocalFile, format: str, layout: Layout) -> Generator[Decoded, Non
     for part in parts:
         lineage = {FILE: part.name} if len(parts) > 1 else {}
         try:
-            layout = yield from _read_part(part, format, layout, lineage)
+            layout = yield from _read_part(_READERS[format](part, layout, places), layout, lineage)
         except MisreadError as error:
             raise MisreadError(error.message + advice(part, format, layout)) from error
 
@@ -57,13 +64,9 @@ def advice(file: LocalFile, format: str, layout: Layout) -> str:  # noqa: A002 -
 
 
 def _read_part(
-    part: LocalFile,
-    format: str,  # noqa: A002 - the word of RemoteFile
-    layout: Layout,
-    lineage: Mapping[str, str],
+    events: Generator[Decoded, None, Ending], known: Layout, lineage: Mapping[str, str]
 ) -> Generator[Decoded, None, Layout]:
     """Yield the rows of one part; return how the next one is to be read."""
-    events, known = _READERS[format](part, layout), layout
     while True:
         try:
             event = next(events)

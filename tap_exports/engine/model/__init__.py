@@ -1,6 +1,8 @@
 """The values that cross module borders: requests, jobs, files, columns, rows, receipts, and the events of a stream."""
 
 from tap_exports.engine.model.columns import (
+    COPY,
+    DIGEST,
     EXTRA,
     FILE,
     JOB_ID,
@@ -16,10 +18,12 @@ from tap_exports.engine.model.events import Checkpoint, Event, NewColumns, Prove
 from tap_exports.engine.model.jobs import Job, LocalFile, RemoteFile, Request, Status, Window
 from tap_exports.engine.model.offers import Offer
 from tap_exports.engine.model.progress import Progress
-from tap_exports.engine.model.rows import Page, Reject, Row, Rows, exact_number
+from tap_exports.engine.model.rows import Page, Place, Reject, Row, Rows, exact_number
 from tap_exports.engine.model.steps import Action, Step
 
 __all__ = [
+    "COPY",
+    "DIGEST",
     "EXTRA",
     "FILE",
     "JOB_ID",
@@ -38,6 +42,7 @@ __all__ = [
     "NewColumns",
     "Offer",
     "Page",
+    "Place",
     "Progress",
     "Proven",
     "Receipt",

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 Row = dict[str, Any]
 _SHORT = 16  # characters of a decimal with at most 15 digits, which a float shows again
+
+
+class Place(NamedTuple):
+    """Where a row belongs in its window, from whatever job it comes: `_sdc_row_digest` and `_sdc_row_copy`.
+
+    Attributes:
+        digest: 32 hex digits, equal for equal rows.
+        copy: The ordinal among the equal rows of the window, from 1.
+    """
+
+    digest: str
+    copy: int
 
 
 @dataclass(frozen=True, slots=True)

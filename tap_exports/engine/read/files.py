@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from functools import partial
 from typing import Protocol, runtime_checkable
 
@@ -35,6 +36,7 @@ from tap_exports.engine.model import (
     Row,
     Rows,
 )
+from tap_exports.engine.place import Places
 from tap_exports.engine.read.ahead import ahead
 from tap_exports.engine.read.prefetch import Prefetch, remove
 from tap_exports.engine.read.tally import Limits, Tally, advised
@@ -42,6 +44,7 @@ from tap_exports.errors import BadContentError, FileGoneError
 
 LOGGER = logging.getLogger("tap-exports.run")
 ROWS_PER_CHECKPOINT = 10_000
+NO_START = datetime(1970, 1, 1, tzinfo=timezone.utc)  # part of the key, which takes no null
 MOST_BLANKS = 100  # bytes of a file that may still hold nothing
 
 Download = Callable[[RemoteFile, Callable[[], RemoteFile]], LocalFile]
@@ -86,6 +89,7 @@ class FileReader:
             activating the new version removes the rows that the crashed run wrote.
         prefetch: Downloads files before they are read, or None.
         activity: Notes downloads.
+        places: Returns what gives the rows of one job their places, or None: rows carry none.
     """
 
     api: Opens
@@ -96,6 +100,7 @@ class FileReader:
     resumes: bool = True
     prefetch: Prefetch | None = None
     activity: Activity = field(default_factory=lambda: Activity())  # noqa: PLW0108 - see docs/simulation.md
+    places: Callable[[], Places] | None = None
 
     def run_ahead(self, outcome: Outcome) -> None:
         """Start to download the files of a completed job; returns at once."""
@@ -124,18 +129,20 @@ class FileReader:
             TapError: A file cannot be downloaded or decoded, or its counts are wrong; see `tap_exports.errors`.
         """
         began = self.clock.monotonic()
-        here = None
+        here, places = None, self.places() if self.places else None
         try:
             here = self.prefetch.take(outcome.job.id) if self.prefetch else None
             files = self.api.open(outcome.job) if here is None else [remote for remote, _ in here]
             locals_ = (local for _, local in here) if here else (self._download(outcome, remote) for remote in files)
             for remote, local in zip(files, locals_, strict=True):
-                yield from self._read_file(outcome, remote, local, state, tally)
+                yield from self._read_file(outcome, remote, local, state, tally, places)
             where = describe(outcome.request.stream, outcome.job, outcome.request.window)
             tally.verify(where, declared(files, outcome.job), self.limits)
             yield Proven(tally.agrees)
         finally:
             remove(here or ())
+            if places:
+                places.close()
             tally.read_seconds = self.clock.monotonic() - began
 
     def _download(self, outcome: Outcome, remote: RemoteFile) -> LocalFile:
@@ -146,7 +153,13 @@ class FileReader:
         return local
 
     def _read_file(
-        self, outcome: Outcome, remote: RemoteFile, local: LocalFile, state: StreamState, tally: Tally
+        self,
+        outcome: Outcome,
+        remote: RemoteFile,
+        local: LocalFile,
+        state: StreamState,
+        tally: Tally,
+        places: Places | None,
     ) -> Iterator[Event]:
         job, stream = outcome.job, outcome.request.stream
         try:
@@ -155,18 +168,24 @@ class FileReader:
             tally.bytes += local.size
             tally.sha256 = local.sha256
             if not is_empty(local, declared([remote], job)):
-                yield from self._decode(outcome, local, remote.format, state, tally)
+                yield from self._decode(outcome, local, remote.format, state, tally, places)
             tally.end_file(stream, self.limits)
         finally:
             local.path.unlink(missing_ok=True)
 
     def _decode(
-        self, outcome: Outcome, local: LocalFile, file_format: str, state: StreamState, tally: Tally
+        self,
+        outcome: Outcome,
+        local: LocalFile,
+        file_format: str,
+        state: StreamState,
+        tally: Tally,
+        places: Places | None,
     ) -> Iterator[Event]:
         job_id = outcome.job.id
         constants = {JOB_ID: job_id, FILE: local.name, **window_constants(outcome.request)}
         layout = self.layout(skip_rows=tally.file_rows)
-        decoded = decode.read(local, file_format, layout)
+        decoded = decode.read(local, file_format, layout, places)
         with closing(ahead(decoded)) as items:  # not left to the finaliser: a signal that comes within one is lost
             for item in items:
                 if isinstance(item, Reject):
@@ -191,12 +210,14 @@ class FileReader:
             BadContentError: The file differs from the one that was converted.
         """
         (remote,) = self.api.open(outcome.job)
-        local = self._download(outcome, remote)
+        local, places = self._download(outcome, remote), self.places() if self.places else None
         try:
             if local.sha256 != tally.sha256:
                 raise BadContentError(f"{remote.name}: it changed between two downloads")
-            yield from self._decode(outcome, local, remote.format, state, tally)
+            yield from self._decode(outcome, local, remote.format, state, tally, places)
         finally:
+            if places:
+                places.close()
             local.path.unlink(missing_ok=True)
 
     def again(self, outcome: Outcome, name: str) -> RemoteFile:
@@ -230,12 +251,11 @@ def is_empty(file: LocalFile, count: int | None) -> bool:
     return count == 0 and file.size <= MOST_BLANKS and not file.path.read_bytes().strip()
 
 
-def window_constants(request: Request) -> dict[str, str | None]:
-    """Return the lineage columns of a window, empty for a full export."""
+def window_constants(request: Request) -> dict[str, str]:
+    """Return the lineage columns of a window, empty for a full export; a start that is open is `NO_START`."""
     if request.window is None:
         return {}
-    start = request.window.start
-    return {WINDOW_START: to_text(start) if start else None, WINDOW_END: to_text(request.window.end)}
+    return {WINDOW_START: to_text(request.window.start or NO_START), WINDOW_END: to_text(request.window.end)}
 
 
 def declared(files: Sequence[RemoteFile], job: Job) -> int | None:

@@ -13,6 +13,7 @@ from tap_exports.engine.http.whole import COUNTED, UNPROVEN, WholeList
 from tap_exports.engine.jobs import Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import OPERATION_ID, Event, Job, Page, Proven, Reject, Rejected, Rows
+from tap_exports.engine.place import Places
 from tap_exports.engine.read.files import Layouts
 from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.errors import CountError
@@ -31,6 +32,7 @@ class PageReader:
         limits: Rejects allowed, and how counts are verified.
         clock: Measures `read_seconds`.
         key: Fields that identify a row; without any, whole rows are compared between two reads.
+        places: Returns what gives the rows of one job their places, or None: rows carry none.
     """
 
     pages: Callable[[Job], Iterator[Page]]
@@ -38,6 +40,7 @@ class PageReader:
     limits: Limits
     clock: Clock
     key: Sequence[str] = ()
+    places: Callable[[], Places] | None = None
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
         """Yield the rows of a job. A broken read restarts at page 1: nothing proves that the pages are unchanged.
@@ -47,14 +50,17 @@ class PageReader:
         """
         del state
         began, job, stream = self.clock.monotonic(), outcome.job, outcome.request.stream
+        places = self.places() if self.places else None
         try:
             found = WholeList(partial(self._settled, job), self.key, describe(stream, job, None))
-            yield from self._read(found, job, stream, tally)
+            yield from self._read(found, job, stream, tally, places)
             tally.end_file(stream, self.limits)
             tally.ended, tally.counted = found.proof != UNPROVEN, found.proof == COUNTED
             tally.agrees = check_list(found, self.limits)
             yield Proven(tally.agrees)
         finally:
+            if places:
+                places.close()
             tally.read_seconds = self.clock.monotonic() - began
 
     def _settled(self, job: Job) -> Iterator[Page]:
@@ -76,11 +82,12 @@ class PageReader:
                 return
             self.clock.sleep(wait)
 
-    def _read(self, found: WholeList, job: Job, stream: str, tally: Tally) -> Iterator[Event]:
+    def _read(self, found: WholeList, job: Job, stream: str, tally: Tally, places: Places | None) -> Iterator[Event]:
         tally.begin_file()
         for page in found.pages():
             first = tally.file_rows + tally.file_rejects + 1
-            for item in decode.conform(page.items, self.layout(), first, stream):
+            placed = places.of_records(page.items) if places else None
+            for item in decode.conform(page.items, self.layout(), first, stream, placed):
                 yield from self._item(item, job, stream, tally)
 
     def _item(self, item: decode.Decoded, job: Job, stream: str, tally: Tally) -> Iterator[Event]:

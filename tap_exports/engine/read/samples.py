@@ -10,6 +10,7 @@ from tap_exports.engine import decode
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Column, Event, Job, LocalFile, NewColumns, RemoteFile
+from tap_exports.engine.place import Places
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.tally import Tally
 from tap_exports.errors import AuthError, RunEndingError, StopError, TapError
@@ -27,12 +28,18 @@ class SamplingReader(FileReader):
     __slots__ = ()
 
     def _decode(
-        self, outcome: Outcome, local: LocalFile, file_format: str, state: StreamState, tally: Tally
+        self,
+        outcome: Outcome,
+        local: LocalFile,
+        file_format: str,
+        state: StreamState,
+        tally: Tally,
+        places: Places | None,
     ) -> Iterator[Event]:
         layout = self.layout(skip_rows=tally.file_rows)
         if unknown := decode.unknown(local, file_format, layout):
             yield NewColumns(unknown)
-        yield from super()._decode(outcome, local, file_format, state, tally)
+        yield from super()._decode(outcome, local, file_format, state, tally, places)
 
 
 def sample_columns(reader: FileReader, jobs: Iterable[Job], layout: decode.Layout) -> dict[str, Column]:

@@ -13,7 +13,21 @@ from tap_exports.engine.clock import MILLISECOND, Clock, from_text, to_text
 from tap_exports.engine.decode.layout import RAW_LIMIT, excerpt
 from tap_exports.engine.http.whole import UNPROVEN, WholeList
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Action, Checkpoint, Event, Page, Proven, Reject, Rejected, Row, Rows, Step, Window
+from tap_exports.engine.model import (
+    Action,
+    Checkpoint,
+    Event,
+    Page,
+    Place,
+    Proven,
+    Reject,
+    Rejected,
+    Row,
+    Rows,
+    Step,
+    Window,
+)
+from tap_exports.engine.place import Places
 from tap_exports.engine.read.files import Layouts
 from tap_exports.engine.read.pages import check_list
 from tap_exports.engine.read.tally import Limits, Tally
@@ -55,13 +69,15 @@ class Listing:
 
 @dataclass(slots=True)
 class ListRun:
-    """One run of a list stream."""
+    """One run of a list stream; `places` gives its rows their places, or is None."""
 
     listing: Listing
     layout: Layouts
     limits: Limits
     state: StreamState
     clock: Clock
+    places: Callable[[], Places] | None = None
+    _placed: Places | None = None
     _tally: Tally = field(default_factory=Tally)
     _held: datetime | None = None
     _latest: datetime | None = None
@@ -95,9 +111,14 @@ class ListRun:
             return
         lists = [WholeList(pages, self.listing.key, self.listing.stream) for pages in self.listing.lists(window)]
         is_whole = True
-        for each in lists:
-            yield from self._read(each, window)
-            is_whole = check_list(each, self.limits) and is_whole
+        self._placed = self.places() if self.places else None
+        try:
+            for each in lists:
+                yield from self._read(each, window)
+                is_whole = check_list(each, self.limits) and is_whole
+        finally:
+            if self._placed:
+                self._placed.close()
         self._tally.end_file(self.listing.stream, self.limits)
         self._warn_of_stale()
         if window is not None and all(each.proof != UNPROVEN for each in lists):
@@ -118,7 +139,7 @@ class ListRun:
     def _page(self, page: Page, window: Window | None) -> Iterator[Event]:
         layout = self.layout()
         if page.items and self._fits_whole(page.items, layout, window):
-            yield decode.fitted(page.items, layout, self._next_row())
+            yield decode.fitted(page.items, layout, self._next_row(), self._places_of(page.items))
             self._tally.add(len(page.items))
         else:
             yield from self._sifted(page.items, layout, window)
@@ -143,12 +164,16 @@ class ListRun:
     def _sifted(self, items: Sequence[Row], layout: decode.Layout, window: Window | None) -> Iterator[Event]:
         """Yield the records of a page that must be checked one by one."""
         rows = yield from self._sift(items, window)
-        for item in decode.conform(rows, layout, self._next_row(), self.listing.stream) if rows else ():
+        placed = self._places_of(rows)
+        for item in decode.conform(rows, layout, self._next_row(), self.listing.stream, placed) if rows else ():
             if isinstance(item, Reject):
                 yield self._rejected(item)
             else:
                 yield item
                 self._tally.add(len(item) if isinstance(item, Rows) else 0)
+
+    def _places_of(self, rows: Sequence[Row]) -> Sequence[Place] | None:
+        return self._placed.of_records(rows) if self._placed else None
 
     def _sift(self, items: Sequence[Row], window: Window | None) -> Generator[Event, None, list[Row]]:
         """Return the records of the window; one whose instant cannot be read is rejected."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from tap_exports import settings
 from tap_exports.engine.jobs import Statuses
-from tap_exports.engine.model import ROW, Column, Kind, Page, Progress, Request, Window
+from tap_exports.engine.model import Column, Kind, Page, Progress, Request, Window
 from tap_exports.engine.run.numbered import GivenRun, PageReader, StatusRun
 from tap_exports.providers.cension import schemas
 from tap_exports.providers.cension.api import API_URL, CensionApi, parse_error
 from tap_exports.singer.columns import FULL_PAGE_LINEAGE, PAGE_LINEAGE, to_columns
-from tap_exports.singer.streams.kinds import PAGE_KEY, Entry, PagedStream
+from tap_exports.singer.streams.kinds import FULL_KEY, RUN_KEY, Entry, PagedStream
 from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
 
@@ -80,7 +80,7 @@ class ExportRows(PagedStream):
         super().__init__(tap, "cension_export", entry.get("name") or entry["export_id"], entry)
         self.replication_key = "operationId" if self.scoped else None
         self.lineage = PAGE_LINEAGE if self.scoped else FULL_PAGE_LINEAGE
-        self.primary_keys = entry.get("primary_keys") or (PAGE_KEY if self.scoped else (ROW,))
+        self.primary_keys = entry.get("primary_keys") or (RUN_KEY if self.scoped else FULL_KEY)
 
     @property
     def remembers(self) -> Progress:
@@ -112,7 +112,8 @@ class ExportRows(PagedStream):
             self.layout,
             settings.limits(self.config),
             self.tap.clock,
-            self.entry.get("primary_keys") or (),
+            self.data_keys,
+            self.places,
         )
         return GivenRun(
             stream=self.name,
@@ -134,8 +135,8 @@ class Query(PagedStream):
     Docs: https://cension.ai/docs/api/playground
     Window: the configured replication_key, cut here since the API has no filter; without one the full table.
     Caveats: beta; whether all rows came is told as for exports. A row that changes does not come again, unless the
-        replication_key says when it changed. The SQL cannot take parameters. Incremental rows without primary_keys
-        have no key: they are appended.
+        replication_key says when it changed. The SQL cannot take parameters. Without primary_keys a row that changed
+        comes as another row.
     """
 
     rows_by = (("query_id", None),)
@@ -146,7 +147,7 @@ class Query(PagedStream):
         super().__init__(tap, "cension_query", entry.get("name") or entry["query_id"], entry)
         self.replication_key = entry.get("replication_key")
         self.lineage = FULL_PAGE_LINEAGE
-        self.primary_keys = entry.get("primary_keys") or (() if self.replication_key else (ROW,))
+        self.primary_keys = entry.get("primary_keys") or FULL_KEY
 
     def pages(self, window: Window | None) -> Iterable[Page]:
         """Yield the pages of the query."""

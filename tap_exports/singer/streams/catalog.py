@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from singer_sdk import Stream
 from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.singerlib.catalog import Metadata
 from singer_sdk.singerlib.messages import SchemaMessage
 
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.model import ROW, Column, Contract
+from tap_exports.engine.place import Places
 from tap_exports.errors import ConfigError
-from tap_exports.singer.columns import Schema, to_columns, to_schema
+from tap_exports.singer.columns import FORMER_KEYS, PLACE, Schema, to_columns, to_schema
 from tap_exports.singer.streams.override import Override
 from tap_exports.singer.streams.services import Services
 
@@ -29,7 +31,7 @@ class CatalogStream(Stream):
     """A stream as the catalog describes it.
 
     Attributes:
-        lineage: Lineage columns that its rows carry.
+        lineage: Lineage columns that its rows carry; those of their places only where these are part of the key.
         can_read_again: Whether a run may read everything again, whatever the bookmark.
         free_texts: Fields with messages of the provider, which may quote an API key or a signed URL: redacted.
         is_user_data: Whether rows are the user's own data and stay as they came. From all other records, which tell of
@@ -105,7 +107,19 @@ class CatalogStream(Stream):
     @property
     def schema(self) -> Schema:
         """Return the schema: data columns, then lineage."""
-        return to_schema(self.columns.values(), self.lineage, self.primary_keys)
+        return to_schema(self.columns.values(), self.lineage_columns, self.primary_keys)
+
+    @property
+    def lineage_columns(self) -> Sequence[str]:
+        """Return the lineage columns; a digest and an ordinal that are no part of the key are not computed."""
+        return [name for name in self.lineage if name not in PLACE or name in self.primary_keys]
+
+    @property
+    def places(self) -> Callable[[], Places] | None:
+        """Return what makes the places of the rows of one window, or None where they are no part of the key."""
+        if not any(name in self.lineage_columns for name in PLACE):
+            return None
+        return lambda: Places(lambda: self.tap.spool.path("digests"))
 
     @property
     def discovery_error(self) -> Exception | None:
@@ -116,7 +130,8 @@ class CatalogStream(Stream):
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection, schema, keys and replication method from a catalog.
 
-        Keys that it names replace the stream's. With FULL_TABLE each run reads everything, whatever the bookmark.
+        Keys that it names replace the stream's, also those of an older version, and cannot be deselected. With
+        FULL_TABLE each run reads everything, whatever the bookmark.
 
         Raises:
             ConfigError: A key is not among the catalog's columns, or the provider cannot serve what it overrides.
@@ -131,10 +146,23 @@ class CatalogStream(Stream):
         override = Override(self.name, bookmark, self.replication_key, self.forced_replication_method)
         self.reads_all = override.reads_all(can_read_again=self.can_read_again)
         self.replication_key = bookmark
+        self._require_keys(keys)
         known = {*self.columns, *self.lineage}
         if missing := [key for key in self.primary_keys if key not in known]:
             msg = f'catalog: {self.name}: key "{missing[0]}" is not among its columns; run --discover again'
             raise ConfigError(msg)
+
+    def _require_keys(self, default: Sequence[str]) -> None:
+        """Select the key columns whatever the catalog says; log a warning if it has the key of an older version."""
+        for key in self.primary_keys:
+            self.metadata.setdefault(("properties", key), Metadata()).inclusion = Metadata.InclusionType.AUTOMATIC
+        if set(self.primary_keys) in FORMER_KEYS and not {*default}.isdisjoint(PLACE):
+            self.logger.warning(
+                "%s: the catalog has the key of an older version, %s: rows that are read again from another job come "
+                "twice; to change it, see docs/streams.md (Keys)",
+                self.name,
+                ", ".join(self.primary_keys),
+            )
 
     @property
     def selected_names(self) -> frozenset[str]:
@@ -145,7 +173,7 @@ class CatalogStream(Stream):
         """Return selected properties and deselected columns; recomputed only if columns or selection changed."""
         columns, mask = self.columns, self.mask
         if self._found is None or self._found[0] is not columns or self._found[1] is not mask:
-            names = frozenset(n for n in (*columns, *self.lineage) if mask.get(("properties", n), True))
+            names = frozenset(n for n in (*columns, *self.lineage_columns) if mask.get(("properties", n), True))
             self._found = columns, mask, (names, frozenset(columns.keys() - names))
         return self._found[2]
 

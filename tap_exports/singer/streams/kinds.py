@@ -16,10 +16,9 @@ from tap_exports.engine.http import fields
 from tap_exports.engine.http.transport import OpensUrls
 from tap_exports.engine.jobs import Statuses
 from tap_exports.engine.model import (
-    FILE,
     JOB_ID,
     OPERATION_ID,
-    ROW,
+    WINDOW_START,
     Column,
     Kind,
     Page,
@@ -35,7 +34,7 @@ from tap_exports.engine.read.prefetch import Prefetch
 from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import Export, ExportRun
 from tap_exports.engine.run.listed import Listing, ListRun, Pages
-from tap_exports.singer.columns import FILE_LINEAGE, WINDOW_LINEAGE, to_columns, to_property
+from tap_exports.singer.columns import FILE_LINEAGE, LINEAGE, PLACE, WINDOW_LINEAGE, to_columns, to_property
 from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
 
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
     from tap_exports.engine.jobs import Lifecycle
     from tap_exports.singer.typing import PropertiesList
 
-FILE_KEY = (JOB_ID, FILE, ROW)
-PAGE_KEY = (OPERATION_ID, ROW)
+WINDOW_KEY, RUN_KEY, FULL_KEY = (WINDOW_START, *PLACE), (OPERATION_ID, *PLACE), PLACE
+JOB_KEY = (JOB_ID, *PLACE)  # of jobs that others made: nobody makes such a job again
 ABOUT_BOOKMARK = "What the bookmark counts; rows hold it only where the provider's own rows do"
 Entry = Mapping[str, Any]
 
@@ -169,11 +168,16 @@ class EntryStream(EventStream):
         if key := self.replication_key:
             about = to_property(Column(key, self.bookmark_kind)) | {"description": ABOUT_BOOKMARK}
             columns.setdefault(key, Column(key, self.bookmark_kind, about))
-        for key in self.entry.get("primary_keys") or ():
+        for key in self.data_keys:
             columns.setdefault(key, Column(key, Kind.STRING))
         columns |= self.columns_of_entry()
         longest = self.config.get("max_column_name_length")
         return {bounded(name, longest): replace(c, name=bounded(name, longest)) for name, c in columns.items()}
+
+    @property
+    def data_keys(self) -> Sequence[str]:
+        """Return the configured keys that are columns of the provider."""
+        return tuple(key for key in self.entry.get("primary_keys") or () if key not in LINEAGE)
 
     def columns_of_entry(self) -> dict[str, Column]:
         """Return the columns whose types the entry says."""
@@ -194,7 +198,7 @@ class PagedStream(EntryStream):
 
     def make_run(self) -> Run:
         """Return a run over all pages; without a configured key, whole rows tell whether they are all."""
-        return list_run(self, lambda window: [partial(self.pages, window)], self.entry.get("primary_keys") or ())
+        return list_run(self, lambda window: [partial(self.pages, window)], self.data_keys)
 
     def check_connection(self) -> None:
         """Read the first page."""
@@ -224,7 +228,7 @@ class ExportStream(EntryStream):
         super().__init__(tap, f"{self.provider}_export", label, entry)
         self.replication_key = self.bookmark_key()
         self.lineage = WINDOW_LINEAGE if self.replication_key else FILE_LINEAGE
-        self.primary_keys = self.entry.get("primary_keys") or FILE_KEY
+        self.primary_keys = self.entry.get("primary_keys") or self.default_key()
         self.csv = self.dialect()
 
     def dialect(self) -> CsvDialect:
@@ -239,6 +243,12 @@ class ExportStream(EntryStream):
     def keeps_state(self) -> bool:
         """Return True: open jobs stand in STATE."""
         return True
+
+    def default_key(self) -> Sequence[str]:
+        """Return the key where none is configured: the place of a row, which stays when it comes from another job."""
+        if self.collects:
+            return JOB_KEY
+        return WINDOW_KEY if self.replication_key else FULL_KEY
 
     def params(self) -> Mapping[str, Any]:
         """Return the parameters that define the export, from the entry; a change of them creates a new job."""
@@ -322,6 +332,7 @@ class ExportStream(EntryStream):
             resumes=self.replication_key is not None,
             prefetch=Prefetch(lambda: tap.spool.has_room, tap.prefetchers),
             activity=tap.activity,
+            places=self.places,
         )
 
 
@@ -357,4 +368,5 @@ def list_run(
         settling_seconds=span.settling_seconds,
         ordered=ordered,
     )
-    return ListRun(listing, stream.layout, settings.limits(stream.config, verify_counts), stream.ledger, stream.time)
+    limits, ledger = settings.limits(stream.config, verify_counts), stream.ledger
+    return ListRun(listing, stream.layout, limits, ledger, stream.time, stream.places)

@@ -99,4 +99,4 @@ class SampledExportStream(WholeSecondStream, SampledStream):
     @property
     def lists_jobs(self) -> bool:
         """Return whether the stream reads jobs that others made."""
-        return self.entry.get("mode") == "collect"
+        return self.collects
