@@ -46,6 +46,7 @@ class World:
 
 WORLDS = {
     "lag": World(job={"lag_seconds": LAG_SECONDS}),
+    "replicas": World(job={"lag_seconds": LAG_SECONDS, "replicas": 2}),
     "ties": World(moves={"ties": True}),
     "behind": World(clock={"skew_seconds": -45}),
     "ahead": World(clock={"skew_seconds": 45, "drift": 0.01}),
