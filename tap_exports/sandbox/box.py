@@ -175,6 +175,7 @@ class Sandbox:
             "start_date": "2024-01-01T00:00:00Z",
             "settling_seconds": 0,
             "poll_interval_seconds": 0.1,
+            "job_grace_seconds": 2,
             "allow_private_hosts": True,
             **blocks,
         }
