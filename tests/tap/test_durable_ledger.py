@@ -116,7 +116,7 @@ def test_a_second_run_at_once_is_refused(tmp_path: Path, sandbox: Boxes) -> None
         made = creations(box)
         second = tap(tmp_path, config)
         assert (second.code, creations(box)) == (1, made)
-        assert second.errors[0].startswith(f"another run (process {child.pid}) has the ledger {ledgers()[0]}: ")
+        assert f": another run (process {child.pid}) has the ledger {ledgers()[0]}: " in second.errors[0]
         assert "`ledger: none`" in second.errors[0]
         assert second.records == {}
     tap(tmp_path, config).succeeded()
@@ -173,7 +173,7 @@ def test_a_configured_place_that_cannot_be_written_is_an_error(tmp_path: Path, s
     (tmp_path / "file").touch()
     ran = tap(tmp_path, one_export(box, ledger=str(tmp_path / "file" / "ledger.json")))
     assert (ran.code, creations(box), ran.records) == (1, 0, {})
-    assert ran.errors[0].startswith(f"config: ledger: {tmp_path}/file/ledger.json cannot be used: ")
+    assert f": config: ledger: {tmp_path}/file/ledger.json cannot be used: " in ran.errors[0]
 
 
 def test_a_default_place_that_cannot_be_written_is_a_warning(tmp_path: Path, sandbox: Boxes) -> None:

@@ -30,6 +30,7 @@ BASE: Json = {
     "exelensia": {"api_key": KEY, "exports": [{"schema_id": "a"}]},
     "packagex": {"api_key": KEY, "exports": [{"resource": "shipment"}]},
     "cornect": {"api_token": KEY, "exports": [{"name": "a", "search_filters": {}}], "searches": [{"name": "a"}]},
+    "declared": [{"file": "sendgrid", "credentials": {"key": KEY}, "exports": [{"name": "a"}]}],
     "closient": {"api_key": KEY, "organization_ids": ["vytxeTZskVKR7C7WgdSP3d"]},
 }
 

@@ -19,7 +19,7 @@ from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.errors import CountError
 
 LOGGER = logging.getLogger("tap-exports.run")
-LAG_SECONDS = (1.0, 4.0, 15.0)  # waits for a replica that does not show all rows of a completed job yet
+SHARES_OF_GRACE = (1 / 300, 4 / 300, 15 / 300)  # waits for a replica that does not show all rows of a job yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class PageReader:
         clock: Measures `read_seconds`.
         key: Fields that identify a row; without any, whole rows are compared between two reads.
         places: Returns what gives the rows of one job their places, or None: rows carry none.
+        grace_seconds: As in `JobSettings`: a replica may lag so long.
     """
 
     pages: Callable[[Job], Iterator[Page]]
@@ -41,6 +42,7 @@ class PageReader:
     clock: Clock
     key: Sequence[str] = ()
     places: Callable[[], Places] | None = None
+    grace_seconds: float = 300
 
     def read(self, outcome: Outcome, state: StreamState, tally: Tally) -> Iterator[Event]:
         """Yield the rows of a job. A broken read restarts at page 1: nothing proves that the pages are unchanged.
@@ -52,7 +54,8 @@ class PageReader:
         began, job, stream = self.clock.monotonic(), outcome.job, outcome.request.stream
         places = self.places() if self.places else None
         try:
-            found = WholeList(partial(self._settled, job), self.key, describe(stream, job, None))
+            waits = [share * self.grace_seconds for share in SHARES_OF_GRACE]
+            found = WholeList(partial(self._settled, job, waits), self.key, describe(stream, job, None))
             yield from self._read(found, job, stream, tally, places)
             tally.end_file(stream, self.limits)
             tally.ended, tally.counted = found.proof != UNPROVEN, found.proof == COUNTED
@@ -63,24 +66,24 @@ class PageReader:
                 places.close()
             tally.read_seconds = self.clock.monotonic() - began
 
-    def _settled(self, job: Job) -> Iterator[Page]:
-        """Yield the pages, once their total reaches the items that the job counts, or the waits are over.
+    def _settled(self, job: Job, waits: list[float]) -> Iterator[Page]:
+        """Yield the pages, once their total reaches the items that the job counts, or the waits, in all, are over.
 
         What a job counts need not be rows, so that a smaller total is told and stops nothing.
         """
-        for wait in (*LAG_SECONDS, None):
+        while True:
             pages = self.pages(job)
             first = next(pages, None)
             if first is None:
                 return
             is_behind = job.rows is not None and first.total is not None and first.total < job.rows
-            if not is_behind or wait is None:
-                if is_behind:
-                    LOGGER.warning("job %s counts %s items, its rows are %s", job.id, job.rows, first.total)
-                yield first
-                yield from pages
-                return
-            self.clock.sleep(wait)
+            if not is_behind or not waits:
+                break
+            self.clock.sleep(waits.pop(0))
+        if is_behind:
+            LOGGER.warning("job %s counts %s items, its rows are %s", job.id, job.rows, first.total)
+        yield first
+        yield from pages
 
     def _read(self, found: WholeList, job: Job, stream: str, tally: Tally, places: Places | None) -> Iterator[Event]:
         tally.begin_file()

@@ -114,6 +114,7 @@ class ExportRows(PagedStream):
             self.tap.clock,
             self.data_keys,
             self.places,
+            self.config["job_grace_seconds"],
         )
         return GivenRun(
             stream=self.name,
