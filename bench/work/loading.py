@@ -85,7 +85,6 @@ def ours(lab: Lab, api: str, file: str) -> list[Pipeline]:
     """Return the tap with records and with Parquet batches."""
     folder = lab.place("ours-batches")
     settings = exelensia(api, file)
-    settings["exelensia"]["exports"][0]["primary_keys"] = ["id"]
     batched = {**settings, "batch_config": batch_config("parquet", folder, "none")}
     # The same columns as the plain tap's, so that the target has the same to do.
     records = Tap(lab.place("ours-records"), settings, [STREAM], lineage=False).command

@@ -55,7 +55,7 @@ class Part:
 
     def world(self) -> Json:
         """Return the parts of a fault plan that say how the provider misbehaves throughout."""
-        jobs = [{"provider": self.provider, "lag_seconds": LAG_SECONDS}] if self.lags else []
+        jobs = [{"provider": self.provider, "lag_seconds": LAG_SECONDS, "replicas": 2}] if self.lags else []
         clocks = {self.provider: {"skew_seconds": 20, "drift": 0.001}}
         moves = [{"match": {"origin": "api"}, "action": {"ties": True}}] if self.ties else []
         return {"faults": moves, "jobs": jobs, "clocks": clocks}

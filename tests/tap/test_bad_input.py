@@ -279,8 +279,10 @@ def test_no_such_operation(tmp_path: Path, sandbox: Boxes) -> None:
     assert (ran.code, ran.errors) == (
         1,
         [
-            "cension_export_companies: cension: no operation 7 (operation_ids) in the account of this key; "
-            "`operation_ids` without it moves past it",
+            (
+                "cension_export_companies: cension: no operation 7 (operation_ids) in the account of this key; "
+                "`operation_ids` without it moves past it"
+            ),
             "cension_operations: cension: no operation 7 (operation_ids) in the account of this key",
             (
                 "2 of 5 streams failed: cension_export_companies, cension_operations; "

@@ -109,8 +109,7 @@ def read_csv(file: LocalFile, layout: Layout, places: Places | None = None) -> G
     layout.refuse_unknown(unknown, file.name)
     _warn_missing(names, layout, file)
     if unknown and layout.contract is Contract.EVOLVE:
-        notation = Notation.of(layout)
-        new = [Column(name, notation.kind(Column(name, Kind.STRING))) for name in unknown]
+        new = _new_columns(unknown, layout)
         yield NewColumns(new)
         layout = layout.extended(new)
     plan = _planned(names, header, layout, file)
@@ -123,6 +122,11 @@ def read_csv(file: LocalFile, layout: Layout, places: Places | None = None) -> G
             yield from _decoded(piece, first, plan, placed)
         first += piece.parsed.count
     return Ending(first, frozenset(shown))
+
+
+def _new_columns(names: Sequence[str], layout: Layout) -> list[Column]:
+    notation = Notation.of(layout)
+    return [Column(name, notation.kind(Column(name, Kind.STRING))) for name in names]
 
 
 def _refuse_others(names: Sequence[str], shown: Sequence[str], header: Header, layout: Layout, file: LocalFile) -> None:
