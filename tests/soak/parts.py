@@ -39,7 +39,6 @@ class Part:
         forgets: Whether each round begins without STATE: it would say that the configured runs are done.
         knobs: Of the sandbox.
         lags: Whether jobs are readable late: their absence then has to be borne for longer.
-        ties: Whether lists come in changing order. Not where a row's key is its place in the list.
     """
 
     provider: str
@@ -51,13 +50,12 @@ class Part:
     forgets: bool = False
     knobs: Mapping[str, Any] = field(default_factory=dict)
     lags: bool = True
-    ties: bool = True
 
     def world(self) -> Json:
         """Return the parts of a fault plan that say how the provider misbehaves throughout."""
         jobs = [{"provider": self.provider, "lag_seconds": LAG_SECONDS, "replicas": 2}] if self.lags else []
         clocks = {self.provider: {"skew_seconds": 20, "drift": 0.001}}
-        moves = [{"match": {"origin": "api"}, "action": {"ties": True}}] if self.ties else []
+        moves = [{"match": {"origin": "api"}, "action": {"ties": True}}]
         return {"faults": moves, "jobs": jobs, "clocks": clocks}
 
     def patience(self) -> Json:
@@ -131,7 +129,7 @@ def _archives(box: Sandbox, config: Json) -> Rows:
 
 PARTS = (
     Part("exelensia", 0.15, None, _windows, _load),
-    Part("cension", 0.40, 90, _runs, _companies, forgets=True, ties=False),
+    Part("cension", 0.40, 90, _runs, _companies, forgets=True),
     # An absence of what costs is certain only once the grace has passed on a clock that nobody hastens.
     Part("cornect", 0.21, 70, _searches, _software, knobs={"limit_scale": 0, "balance": 1_000_000}, lags=False),
     Part("packagex", 0.20, 50, _resources, _shipments),

@@ -99,8 +99,7 @@ def read_csv(file: LocalFile, layout: Layout, places: Places | None = None) -> G
     """
     blocks = prepared(source.blocks(file, layout.csv.encoding), layout.csv)
     header = read_header(blocks, file, layout)
-    trailing = layout.csv.trailing_delimiter
-    shown = header.names[:-1] if trailing and not header.names[-1] else header.names
+    shown = header.names[:-1] if layout.csv.trailing_delimiter and not header.names[-1] else header.names
     if layout.header not in {None, frozenset(shown)}:
         raise BadContentError(f"{file.name}: its columns are not those of the part before it: {', '.join(shown)}")
     names = property_names(shown, layout)
