@@ -153,6 +153,28 @@ def test_a_total_that_repeated_records_reach_proves_nothing(key: Sequence[str]) 
     assert (set(got), found.proof) == ({"a", "b", "c"}, "B")
 
 
+@pytest.mark.parametrize(
+    ("reads", "total", "expected"),
+    [
+        (["ab? cd", "ab cd b"], 4, "abcd"),  # a page without a total; then `b` moved on to the third page
+        (["aab", "aab b"], None, "aab"),  # what only one of two reads shows again moved as well
+        (["aab", "aab"], None, "aab"),
+    ],
+)
+def test_a_row_without_a_key_that_moved_is_no_second_one(reads: list[str], total: int | None, expected: str) -> None:
+    """Rows come again as often as two reads show, and not at all where the different ones are as many as the total."""
+    texts = iter(reads)
+
+    def pages() -> Iterator[Page]:
+        for text in next(texts).split():
+            letters, told = text.rstrip("?"), None if text.endswith("?") else total
+            yield Page([{"v": letter} for letter in letters], total=told)
+
+    found = WholeList(pages, (), "here")
+    got = [row["v"] for page in found.pages() for row in page.items]
+    assert (sorted(got), found.proof, found.distinct) == (sorted(expected), "B", len(expected))
+
+
 def test_a_list_that_grows_at_its_end_is_read_once() -> None:
     """The count of the last page holds; a list that is never at rest would else never be proven."""
     server = Server(numbered(3))

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -117,6 +117,7 @@ class WholeList:
     _exceeded: bool = False
     _repeated: dict[bytes, Row] = field(default_factory=dict, repr=False)
     _now: _Read | None = None
+    _agreed: dict[bytes, int] = field(default_factory=dict, repr=False)
 
     @property
     def is_steady(self) -> bool:
@@ -237,17 +238,28 @@ class WholeList:
             return COUNTED
         is_one = now.is_one_reply and now.count == 1 and now.total is None
         if is_one or (before and now.confirms(before)):
-            self.distinct += sum(now.repeats.values())
+            self._agreed = self._repeats_of(now, before)
+            self.distinct += sum(self._agreed.values())
             return AGREED
         self.distinct = len(self._known)
         return UNPROVEN
 
+    def _repeats_of(self, now: _Read, before: _Read | None) -> dict[bytes, int]:
+        """Return how often rows without a key came again: as often as two reads show, none where all rows are counted.
+
+        A row that moved to another page comes twice in one read.
+        """
+        if now.total == len(self._known):
+            return {}
+        return {d: min(count, before.repeats[d]) if before else count for d, count in now.repeats.items()}
+
     def _repetitions(self) -> Iterator[Page]:
         """Yield the rows without a key that stand more than once in the list."""
-        if self._now is None or self.proof == COUNTED:
-            return
+        counts: Mapping[bytes, int] = self._agreed
+        if self.proof == UNPROVEN and self._now:
+            counts = self._now.repeats
         for digest, row in self._repeated.items():
-            if count := self._now.repeats[digest]:
+            if count := counts.get(digest, 0):
                 yield Page([row] * count)
 
 
