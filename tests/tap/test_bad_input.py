@@ -12,7 +12,7 @@ import pytest
 
 from tap_exports.errors import ConfigError
 from tap_exports.sandbox import Sandbox
-from tap_exports.tap import PROVIDERS, TapExports
+from tap_exports.tap import BLOCKS, TapExports
 from tests.tap.harness import Json, Ran, only, tap
 
 Boxes = Callable[..., Sandbox]
@@ -34,7 +34,7 @@ def exelensia(box: Sandbox, **changes: Any) -> Json:  # noqa: ANN401 - any setti
 
 
 def test_no_provider_block(tmp_path: Path) -> None:
-    refused(tap(tmp_path, {}), f"config: no provider block; add at least one of {', '.join(PROVIDERS)}")
+    refused(tap(tmp_path, {}), f"config: no provider block; add at least one of {', '.join(BLOCKS)}")
 
 
 CONFIGS: dict[str, tuple[Json, tuple[str, ...]]] = {

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -237,8 +237,8 @@ class WholeList:
             self.distinct = len(self._known)
             return COUNTED
         is_one = now.is_one_reply and now.count == 1 and now.total is None
+        self._agreed = self._repeats_of(now, before)
         if is_one or (before and now.confirms(before)):
-            self._agreed = self._repeats_of(now, before)
             self.distinct += sum(self._agreed.values())
             return AGREED
         self.distinct = len(self._known)
@@ -255,11 +255,8 @@ class WholeList:
 
     def _repetitions(self) -> Iterator[Page]:
         """Yield the rows without a key that stand more than once in the list."""
-        counts: Mapping[bytes, int] = self._agreed
-        if self.proof == UNPROVEN and self._now:
-            counts = self._now.repeats
-        for digest, row in self._repeated.items():
-            if count := counts.get(digest, 0):
+        for digest, row in self._repeated.items() if self.proof != COUNTED else ():
+            if count := self._agreed.get(digest, 0):
                 yield Page([row] * count)
 
 
