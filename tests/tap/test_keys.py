@@ -64,3 +64,11 @@ def test_a_catalog_decides_the_key(tmp_path: Path, sandbox: Boxes, key: list[str
     assert all(set(key) <= set(row) for row in again.records[LOAD])
     assert ("_sdc_row_digest" in again.records[LOAD][0]) == (key == KEY)
     assert ("has the key of an older version" in again.stderr) == warns
+
+
+@pytest.mark.parametrize(("key", "warns"), [({}, True), ({"primary_keys": ["record_id"]}, False)])
+def test_lookback_wants_a_key(tmp_path: Path, sandbox: Boxes, key: Json, warns: bool) -> None:  # noqa: FBT001 - a parameter of pytest
+    """It cuts windows before the bookmark, so that rows without a key of their own come under another one."""
+    config = one_load(sandbox(rows=20))
+    config["exelensia"]["exports"][0] |= {"lookback": 1, **key}
+    assert ("lookback without primary_keys" in tap(tmp_path, config).succeeded().stderr) == warns

@@ -310,6 +310,10 @@ class ExportStream(EntryStream):
             statuses = self.lifecycle.statuses
             grace = self.config["job_grace_seconds"]
             return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses, stall, grace)
+        if self.entry.get("lookback") and not {*PLACE}.isdisjoint(self.primary_keys):
+            self.logger.warning(
+                "%s: lookback without primary_keys: rows that are requested again come under another key", self.name
+            )
         return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time)
 
     @property
