@@ -299,6 +299,15 @@ def test_a_total_below_what_the_job_counts_is_looked_at_again() -> None:
     assert ([row["a"] for event in log if event[0] == "rows" for row in event[1]], clock.sleeps) == (["0", "1"], [1, 4])
 
 
+def test_reads_that_differ_are_spread() -> None:
+    """Two reads prove a list that stands still; replicas that disagree need time to agree."""
+    shown, clock, tally = iter(["ab", "ac", "ab", "ac", "abc", "abc"]), FakeClock(), Tally()
+    read = PageReader(lambda _: iter([Page([{"a": each} for each in next(shown)])]), layout, Limits(), clock)
+    log = all_shown(read.read(Outcome(BEGIN, job("7"), NOW, 0.0, 0), StreamState.detached("s", {}), tally), {})
+    assert sorted(row["a"] for event in log if event[0] == "rows" for row in event[1]) == ["a", "b", "c"]
+    assert clock.sleeps == [6, 12, 18, 24][: len(clock.sleeps)] != []
+
+
 def test_what_a_job_counts_need_not_be_rows(caplog: pytest.LogCaptureFixture) -> None:
     """Where the total stays below it, the rows are read all the same, with a warning."""
     tally, outcome = Tally(), Outcome(BEGIN, job("7", rows=9), NOW, 0.0, 0)

@@ -19,6 +19,7 @@ from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.errors import CountError
 
 LOGGER = logging.getLogger("tap-exports.run")
+FIRST_LATER_READ, SHARE_BETWEEN_READS = 3, 1 / 50
 SHARES_OF_GRACE = (1 / 300, 4 / 300, 15 / 300)  # waits for a replica that does not show all rows of a job yet
 
 
@@ -54,8 +55,8 @@ class PageReader:
         began, job, stream = self.clock.monotonic(), outcome.job, outcome.request.stream
         places = self.places() if self.places else None
         try:
-            waits = [share * self.grace_seconds for share in SHARES_OF_GRACE]
-            found = WholeList(partial(self._settled, job, waits), self.key, describe(stream, job, None))
+            looks = _Looks(self.clock, self.grace_seconds)
+            found = WholeList(partial(self._settled, job, looks), self.key, describe(stream, job, None))
             yield from self._read(found, job, stream, tally, places)
             tally.end_file(stream, self.limits)
             tally.ended, tally.counted = found.proof != UNPROVEN, found.proof == COUNTED
@@ -66,20 +67,20 @@ class PageReader:
                 places.close()
             tally.read_seconds = self.clock.monotonic() - began
 
-    def _settled(self, job: Job, waits: list[float]) -> Iterator[Page]:
+    def _settled(self, job: Job, looks: _Looks) -> Iterator[Page]:
         """Yield the pages, once their total reaches the items that the job counts, or the waits, in all, are over.
 
         What a job counts need not be rows, so that a smaller total is told and stops nothing.
         """
+        looks.begin_read()
         while True:
             pages = self.pages(job)
             first = next(pages, None)
             if first is None:
                 return
             is_behind = job.rows is not None and first.total is not None and first.total < job.rows
-            if not is_behind or not waits:
+            if not is_behind or not looks.wait():
                 break
-            self.clock.sleep(waits.pop(0))
         if is_behind:
             LOGGER.warning("job %s counts %s items, its rows are %s", job.id, job.rows, first.total)
         yield first
@@ -102,6 +103,32 @@ class PageReader:
             tally.add(len(item))
         else:
             yield item
+
+
+class _Looks:
+    """Waits between the reads of one list: replicas that lag disagree for a while.
+
+    Args:
+        clock: Waits.
+        grace_seconds: As in `JobSettings`.
+    """
+
+    def __init__(self, clock: Clock, grace_seconds: float) -> None:
+        self._clock, self._grace, self._reads = clock, grace_seconds, 0
+        self._waits = [share * grace_seconds for share in SHARES_OF_GRACE]
+
+    def begin_read(self) -> None:
+        """Wait before the third read and each one after it: two prove a list that stands still."""
+        self._reads += 1
+        if self._reads >= FIRST_LATER_READ:
+            self._clock.sleep((self._reads - FIRST_LATER_READ + 1) * SHARE_BETWEEN_READS * self._grace)
+
+    def wait(self) -> bool:
+        """Wait for more rows; return False once the waits, in all, are over."""
+        if not self._waits:
+            return False
+        self._clock.sleep(self._waits.pop(0))
+        return True
 
 
 def check_list(found: WholeList, limits: Limits) -> bool:
