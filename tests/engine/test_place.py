@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -159,8 +161,33 @@ def test_numbers_at_the_edges_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_few_rows_need_no_file(tmp_path: Path) -> None:
     places = Places(scratch(tmp_path))
-    numbered(places, [value << 47 for value in range(50_000)])
+    numbered(places, [value * 0x9E3779B97F4A7C15 % 2**64 for value in range(50_000)])  # spread, as digests are
     assert list(tmp_path.iterdir()) == []
+
+
+MEASURED = """
+import itertools, random, resource, sys
+from pathlib import Path
+from tap_exports.engine.place import Places
+from tap_exports.engine.place import seen
+seen.MEMORY_BITS = 14
+names, draw, peak = itertools.count(), random.Random(1), []
+places = Places(lambda: Path(sys.argv[1], str(next(names))))
+for count in (20_000, 380_000):
+    for _ in range(count // 1_000):
+        assert set(places.copies([draw.randbytes(16) for _ in range(1_000)])) == {1}
+    peak.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak[1] - peak[0])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    """P5: once the table is a file, twenty times as many rows take no more memory; their numbers alone are 3 MB."""
+    done = subprocess.run(  # a process of its own: the greatest memory of this one says nothing
+        [sys.executable, "-c", MEASURED, str(tmp_path)], capture_output=True, check=True, text=True, timeout=60
+    )
+    assert int(done.stdout) < 1_024  # KiB
 
 
 def test_a_disk_that_cannot_be_written_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

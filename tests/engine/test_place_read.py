@@ -145,6 +145,22 @@ def test_a_resumed_file_counts_the_rows_that_state_covers(
     assert len(again) == 3 * times
 
 
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_job_resumed_in_its_second_file_counts_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Equal rows are counted over all files of the job, also over those that STATE covers whole."""
+    monkeypatch.setattr(files_module, "ROWS_PER_CHECKPOINT", 2)
+    one = HEAD + ROWS[0] * 4 if form == "csv" else b'[{"a": "x", "n": 1}' + b', {"a": "x", "n": 1}' * 3 + b"]"
+    contents = {f"first.{form}": one, f"second.{form}": one}
+    state, request = StreamState("s", {}, Changes()), Request("exelensia", "s", {}, JULY)
+    state.intend(request, NOW)
+    state.opened(request, job(), NOW)
+    for name, rows in zip(contents, (4, 2), strict=True):
+        state.note_rows("j1", LocalFile(name, tmp_path, len(one), sha256(one)), rows)
+    assert [row["_sdc_row_copy"] for row in read(tmp_path, contents, state=state)] == [7, 8]
+
+
 def test_rows_behind_a_reject_keep_their_keys(tmp_path: Path) -> None:
     """A reject has no place; where the row comes mended later, the others stay as they are."""
     torn = HEAD + b"".join([*ROWS[:2], b"y,two,\n", b"a,b\n", *ROWS[2:]])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tap_exports.engine.clock import to_text
 from tap_exports.sandbox import Sandbox
 from tests.tap.harness import Json, Ran, arguments_of, tap
+from tests.tap.test_batches import batched, rows
 from tests.tap.test_resume import LOAD, killed_inside_the_file, one_load
 
 Boxes = Callable[..., Sandbox]
@@ -23,7 +26,12 @@ ROWS = 20_000
 
 def merged(table: Table, rows: list[Json]) -> Table:
     """Merge rows into a table by the key."""
-    return {**table, **{tuple(row[name] for name in KEY): row for row in rows}}
+    return {**table, **{tuple(_text(row[name]) for name in KEY): row for row in rows}}
+
+
+def _text(value: object) -> object:
+    """Return what JSON shows of a value; parquet has instants."""
+    return to_text(value) if isinstance(value, datetime) else value
 
 
 def delete(box: Sandbox, config: Json, job: str) -> None:
@@ -45,6 +53,57 @@ def test_a_lost_job_leaves_each_row_once(tmp_path: Path, sandbox: Boxes) -> None
     assert {row["_sdc_job_id"] for row in before}.isdisjoint(row["_sdc_job_id"] for row in after.records[LOAD])
     assert (len(before) > 0, len(after.records[LOAD])) == (True, ROWS)
     assert len(merged(merged({}, before), after.records[LOAD])) == ROWS
+
+
+def by_months(box: Sandbox, **entry: object) -> Json:
+    """Return a configuration that cuts three years into months, of which all but the last ones are empty."""
+    config = {**one_load(box), "start_date": "2022-06-01T00:00:00Z", "ledger": "none", "job_reuse_seconds": 0}
+    (export,) = config["exelensia"]["exports"]
+    del export["max_window_days"]
+    export |= entry
+    return config
+
+
+def test_an_older_state_leaves_each_row_once(tmp_path: Path, sandbox: Boxes) -> None:
+    """Windows are cut as before, whichever STATE of the run before is given: their starts are part of the key."""
+    config = by_months(sandbox(rows=300))
+    first = tap(tmp_path, config).succeeded()
+    marks = [state["bookmarks"].get(LOAD, {}).get("replication_key_value") for state in first.states]
+    older = [first.states[marks.index(mark)] for mark in sorted({mark for mark in marks if mark})[:3]]
+    table = merged({}, first.records[LOAD])
+    for state in older:
+        again = tap(tmp_path, config, state=state).succeeded()
+        assert len(again.records[LOAD]) == 300
+        table = merged(table, again.records[LOAD])
+    assert len(table) == 300
+
+
+def test_windows_grow_where_their_start_is_no_key(tmp_path: Path, sandbox: Boxes) -> None:
+    """Rows with keys of their own do not care how windows are cut."""
+    box = sandbox(rows=10)
+    jobs = [
+        sum(row["stream"] == LOAD for row in tap(tmp_path, by_months(box, **entry)).succeeded().records["export_jobs"])
+        for entry in ({}, {"primary_keys": ["record_id"]})
+    ]
+    assert jobs[1] < jobs[0]
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("jsonl", ".gz"), ("parquet", ".parquet")])
+def test_batches_of_a_lost_job_leave_each_row_once(tmp_path: Path, sandbox: Boxes, form: str, suffix: str) -> None:
+    """RECORD messages of a run that was killed, then parts of another job: the same keys in either form."""
+    box = sandbox(rows=ROWS)
+    config = {**one_load(box), "job_grace_seconds": 0}
+    before, state = killed_inside_the_file(arguments_of(tmp_path, config))
+    (job,) = state["bookmarks"][LOAD]["ledger"]["jobs"]
+    delete(box, config, job["id"])
+    after = tap(tmp_path, {**config, **batched(tmp_path, form)}, state=state).succeeded()
+    assert not after.records.get(LOAD)
+    manifests = [m["manifest"] for m in after.messages if m["type"] == "BATCH" and m["stream"] == LOAD]
+    assert {Path(url).suffix for manifest in manifests for url in manifest} == {suffix}
+    brought = rows(after, LOAD)
+    assert (len(before) > 0, len(brought)) == (True, ROWS)
+    assert {row["_sdc_job_id"] for row in brought}.isdisjoint({job["id"]})
+    assert len(merged(merged({}, before), brought)) == ROWS
 
 
 def catalog_of(ran: Ran, *, key: list[str]) -> Json:

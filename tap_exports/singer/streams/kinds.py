@@ -270,10 +270,20 @@ class ExportStream(EntryStream):
             until=span.until,
             settling_seconds=span.settling_seconds,
             max_window_days=self.entry.get("max_window_days") or self.max_window_days,
-            grows=not self.entry.get("max_window_days") and self.max_window_days is not None,
+            grows=self.windows_may_grow,
             delete_after_load=self.entry.get("delete_after_load", False),
             lookback=timedelta(days=self.entry.get("lookback") or 0),
         )
+
+    @property
+    def windows_may_grow(self) -> bool:
+        """Return whether windows may be joined while nothing comes.
+
+        Not where their start is part of the key: a run from an older STATE does not know the empty windows before it,
+        joins others, and brings the same rows under other keys.
+        """
+        is_free = self.max_window_days is not None and not self.entry.get("max_window_days")
+        return is_free and WINDOW_START not in self.primary_keys
 
     def layout(self, skip_rows: int = 0) -> Layout:
         """Return how the next file is to be read."""
