@@ -27,7 +27,7 @@ class Export:
         until: Upper bound (`end_date`), or None for now.
         settling_seconds: A window ends at now minus this.
         max_window_days: Longest span of a window.
-        grows: Whether windows may be longer while nothing comes.
+        grows: Whether windows may be longer while nothing comes; not where their start is part of the key.
         lookback: How much of what is proven is requested again, for rows that appear late.
         delete_after_load: Whether a proven job is deleted at the start of the next run.
         unit: Windows end with a whole one of it, where the provider takes days or seconds only.
