@@ -111,9 +111,7 @@ def read_csv(file: LocalFile, layout: Layout, places: Places | None = None) -> G
         new = _new_columns(unknown, layout)
         yield NewColumns(new)
         layout = layout.extended(new)
-    plan = _planned(names, header, layout, file)
-    if places:
-        plan = _with_places(plan, shown, places)
+    plan = _with_places(_planned(names, header, layout, file), shown, places)
     first = layout.first_row
     for piece in chunks(header.rest, blocks, plan.form, file):
         placed = plan.placed.columns(piece.parsed) if plan.placed else {}
@@ -157,8 +155,10 @@ def _planned(names: Sequence[str], header: Header, layout: Layout, file: LocalFi
     return _Plan(file, names, list(wanted.values()), extra, form, Notation.of(layout), layout)
 
 
-def _with_places(plan: _Plan, shown: Sequence[str], places: Places) -> _Plan:
-    """Return a plan that reads the bytes of all columns, for the digests of the rows."""
+def _with_places(plan: _Plan, shown: Sequence[str], places: Places | None) -> _Plan:
+    """Return a plan that reads the bytes of all columns, for the digests of the rows, where these have places."""
+    if places is None:
+        return plan
     keep = plan.form.keep
     rest = tuple(position for position in range(len(shown)) if position not in keep)
     digests = ColumnDigests([shown[position] for position in (*keep, *rest)])

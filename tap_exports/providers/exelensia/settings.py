@@ -37,7 +37,8 @@ SETTINGS = th.Property(
                     th.Property(
                         "max_window_days",
                         DAYS,
-                        description="Longest window in days; default: 31, with primary_keys up to 8 times as long while nothing comes",
+                        description="Longest window in days; default: 31, with primary_keys up to 8 times as long "
+                        "while nothing comes",
                     ),
                     th.Property(
                         "delete_after_load",

@@ -145,7 +145,8 @@ class ExportRows(ExportStream):
 
     Docs: https://exelensia.com/docs/api-reference/exports
     Window: created_at of the results, both ends inclusive, at most max_window_days long (default: 31, with
-        primary_keys longer while windows are empty); without start_date the first one begins when the schema was created.
+        primary_keys longer while windows are empty); without start_date the first one begins when the schema was
+        created.
     Caveats: the names of the CSV's columns are not documented: keys and labels of the schema are understood, others are
         new columns. Creating an export leaves a job in the account.
     """
