@@ -9,14 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from tests.simulation.story import Story
-from tests.simulation.world import Trouble
 
 Leave = Callable[[Story], Story]
-
-
-def _no(matches: Callable[[Trouble], bool]) -> Leave:
-    """Return what takes the troubles that match out of a story."""
-    return lambda story: replace(story, troubles=tuple(t for t in story.troubles if not matches(t)))
 
 
 def _with_keys(story: Story) -> Story:
