@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
+import yaml
+
 from tap_exports.proving.matrix import Case
 
 RUNS = 4  # after the disturbed one, at most
@@ -134,8 +136,6 @@ def _sandbox(folder: Path, declaration: Path, knobs: Mapping[str, int]) -> Itera
 
 
 def _name(declaration: Path) -> str:
-    import yaml  # noqa: PLC0415 - the command that proves has it imported already
-
     return str(yaml.safe_load(declaration.read_text(encoding="utf-8"))["name"])
 
 

@@ -33,6 +33,12 @@ MODE = th.Property(
     default="create",
     description="`create` makes the windowed jobs, `collect` reads completed jobs that others made",
 )
+DELETE_AFTER_LOAD = th.Property(
+    "delete_after_load",
+    th.BooleanType,
+    default=False,
+    description="Delete a job at the provider in the run after the one that proved its window",
+)
 ENCODING = th.Property("encoding", th.StringType, description="The same as `encoding` in `csv`, and for JSON files too")
 WORDS = th.ArrayType(th.StringType)
 CSV = th.Property(

@@ -66,7 +66,7 @@ class Watcher:
                 tap = self._current()
                 if tap is not None and tap.is_running:
                     self._look(tap)
-        except Exception:
+        except Exception:  # a display must never end a run
             LOGGER.debug("progress ends", exc_info=True)
         finally:
             if self._display:

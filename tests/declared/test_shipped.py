@@ -20,7 +20,7 @@ ROWS = 400
 
 def sandbox(name: str, *, faults: Json | None = None, **options: object) -> Sandbox:
     given = {"job_seconds": 0, "knobs": {name: {"rows": ROWS}}, **options}
-    return Sandbox(SandboxOptions(**given), faults=faults, providers=[provider_of(SPECS[name])])  # type: ignore[arg-type]
+    return Sandbox(SandboxOptions(**given), faults=faults, providers=[provider_of(SPECS[name])])  # type: ignore[arg-type] # as given
 
 
 def config(box: Sandbox, name: str, **changes: object) -> Json:

@@ -37,7 +37,7 @@ def test_the_bookmark_never_passes_that_of_the_leader(first: Status, proven: int
     api = ScriptedApi(polls={"j1": [job("j1", first)], "j2": [job("j2")]})
     clock = FakeClock(NOW)
     chased = lifecycle(api, clock)
-    run = FollowRun("packagex", "errors", "created_at", chased, Nothing(), state, leader, clock)  # type: ignore[arg-type]
+    run = FollowRun("packagex", "errors", "created_at", chased, Nothing(), state, leader, clock)  # type: ignore[arg-type] # reads nothing
     for _ in run.events():
         pass
     assert bookmark.get("replication_key_value") == (to_text(window(1).end) if first is Status.COMPLETED else None)

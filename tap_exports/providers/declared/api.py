@@ -15,6 +15,7 @@ from tap_exports.engine.http import Client, Reply, fields, plain_error
 from tap_exports.engine.http.transport import Answer
 from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
+from tap_exports.engine.windows import EPOCH
 from tap_exports.errors import (
     BadContentError,
     BusyError,
@@ -32,6 +33,7 @@ from tap_exports.providers.declared.declaration.templates import Values, fill, f
 SAMPLES = 3
 MOST_PAGES = 10_000
 BUSY_SECONDS = 30
+FIRST_MILLISECONDS = 100_000_000_000  # what is greater counts milliseconds since 1970, not seconds
 MATCHED_CHARACTERS = 240  # of a refusal's text; see `MOST_REPEATS` of declarations
 NONE = "none-"  # ids of exports for which the provider made no job, since there is nothing to export
 UNITS = {"second": timedelta(seconds=1), "day": timedelta(days=1)}
@@ -392,7 +394,7 @@ class Chain(Sequence[RemoteFile]):
 
 def is_aligned(moment: datetime, unit: timedelta) -> bool:
     """Return whether an instant begins a whole unit, in UTC."""
-    return not (moment - datetime(1970, 1, 1, tzinfo=timezone.utc)) % unit
+    return not (moment - EPOCH) % unit
 
 
 def instant(value: object) -> datetime | None:
@@ -400,7 +402,7 @@ def instant(value: object) -> datetime | None:
     seconds = fields.number(value)
     try:
         if seconds is not None:
-            return datetime.fromtimestamp(seconds / (1000 if seconds > 1e11 else 1), timezone.utc)  # noqa: PLR2004
+            return datetime.fromtimestamp(seconds / (1000 if seconds > FIRST_MILLISECONDS else 1), timezone.utc)
         return from_text(re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", str(value))) if value else None
     except (ValueError, OverflowError, OSError):
         return None

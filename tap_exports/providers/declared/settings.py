@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, DAYS, ENCODING, GUARDS, MODE, NAME, PRIMARY_KEYS, STATUSES, TYPES, WORD
+from tap_exports.singer.options import (
+    CSV,
+    DAYS,
+    DELETE_AFTER_LOAD,
+    ENCODING,
+    GUARDS,
+    MODE,
+    NAME,
+    PRIMARY_KEYS,
+    STATUSES,
+    TYPES,
+    WORD,
+)
 
 SETTINGS = th.Property(
     "declared",
@@ -42,12 +54,7 @@ SETTINGS = th.Property(
                         th.Property(
                             "max_window_days", DAYS, description="Longest window in days; default: the declaration's"
                         ),
-                        th.Property(
-                            "delete_after_load",
-                            th.BooleanType,
-                            default=False,
-                            description="Delete a job at the provider in the run after the one that proved its window",
-                        ),
+                        DELETE_AFTER_LOAD,
                         TYPES,
                         ENCODING,
                         CSV,

@@ -6,6 +6,7 @@ from tap_exports.singer import typing as th
 from tap_exports.singer.options import (
     CSV,
     DAYS,
+    DELETE_AFTER_LOAD,
     ENCODING,
     GUARDS,
     LOOKBACK,
@@ -40,12 +41,7 @@ SETTINGS = th.Property(
                         description="Longest window in days; default: 31, with primary_keys up to 8 times as long "
                         "while nothing comes",
                     ),
-                    th.Property(
-                        "delete_after_load",
-                        th.BooleanType,
-                        default=False,
-                        description="Delete a job at the provider in the run after the one that proved its window",
-                    ),
+                    DELETE_AFTER_LOAD,
                     TYPES,
                     ENCODING,
                     CSV,
