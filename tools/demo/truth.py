@@ -191,7 +191,9 @@ def cornect(source: Source, block: Block, jobs: Jobs) -> Iterator[Truth]:
     for entry in block["exports"]:
         stream = _stream("cornect_export", entry)
         rows = [row for job in _cornect_jobs(source, jobs, stream, entry) for row in _cornect_rows(source, job)]
-        yield Truth(stream, rows, ("_sdc_job_id", "_sdc_row"), full=True)
+        yield Truth(
+            stream, rows, ("id",), full=True
+        )  # the same company of a later export replaces that of an earlier one
 
 
 def _cornect_exports(source: Source, block: Block, jobs: Jobs, transactions: list[Row]) -> Truth:
