@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, cycle
 
 import pytest
 from hypothesis import given
@@ -175,6 +176,38 @@ def test_a_row_without_a_key_that_moved_is_no_second_one(reads: list[str], total
     assert (sorted(got), found.proof, found.distinct) == (sorted(expected), "B", len(expected))
 
 
+@pytest.mark.parametrize(("total", "expected"), [(5, "abcd"), (6, "aabbcd"), (None, "aabbcd")])
+def test_without_a_proof_no_row_comes_beyond_the_total(total: int | None, expected: str) -> None:
+    """What came twice in the last two reads moved, if the total leaves no room for second ones."""
+    reads = cycle(["aabbccd", "aabbcdd"])
+    found = WholeList(lambda: [Page([{"v": letter} for letter in next(reads)], total=total)], (), "here")
+    got = [row["v"] for row in read(found)]
+    assert (sorted(got), found.proof) == (list(expected), "C")
+
+
+@pytest.mark.parametrize("key", [("id",), ()])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_list_in_random_order_is_read_until_all_have_come(key: Sequence[str], seed: int) -> None:
+    """Eight reads of five pages would miss a row of one list in thirty."""
+    server = Server(numbered(250), order=shuffled(seed), limit=50)
+    found = whole(server.page, key, 50)
+    got = ids(read(found))
+    assert (sorted(set(got) if key else got, key=int), found.proof) == ([str(n) for n in range(250)], "A")
+
+
+def test_reads_that_show_nothing_new_are_told() -> None:
+    """Between them the reader may wait, the longer the more there were."""
+    reads, idle = chain(["ab", "c"], cycle("ab")), list[int]()
+
+    def pages() -> Iterator[Page]:
+        yield Page([{"id": letter} for letter in next(reads)], total=4)
+
+    found = WholeList(pages, ("id",), "here", idle.append)
+    with pytest.raises(CountError):
+        list(found.required())
+    assert idle == [0, 0, 1, 2, 3, 4, 5, 6, 7]
+
+
 def test_a_list_that_grows_at_its_end_is_read_once() -> None:
     """The count of the last page holds; a list that is never at rest would else never be proven."""
     server = Server(numbered(3))
@@ -259,7 +292,7 @@ def test_a_list_that_is_never_the_same_is_not_proven() -> None:
     found = WholeList(lambda: [Page([{"id": str(next(fresh))}], total=50)], ("id",), "here")
     with pytest.raises(CountError) as caught:
         list(found.required())
-    told = "here: 8 reads of this list differ, they show 8 different records, the provider counts 50"
+    told = "here: 30 reads of this list differ, they show 30 different records, the provider counts 50"
     assert (str(caught.value), next(fresh)) == (told, MOST_READS)
 
 

@@ -305,7 +305,7 @@ def test_reads_that_differ_are_spread() -> None:
     read = PageReader(lambda _: iter([Page([{"a": each} for each in next(shown)])]), layout, Limits(), clock)
     log = all_shown(read.read(Outcome(BEGIN, job("7"), NOW, 0.0, 0), StreamState.detached("s", {}), tally), {})
     assert sorted(row["a"] for event in log if event[0] == "rows" for row in event[1]) == ["a", "b", "c"]
-    assert clock.sleeps == [6, 12, 18, 24][: len(clock.sleeps)] != []
+    assert clock.sleeps == [6, 12], "the second read shows something new"
 
 
 def test_what_a_job_counts_need_not_be_rows(caplog: pytest.LogCaptureFixture) -> None:
@@ -357,7 +357,7 @@ def test_rows_of_a_run_that_never_agree_are_not_proven() -> None:
     told = list(read.read(outcome, StreamState.detached("s", {}), tally))
     assert (told[-1], tally.proof) == (Proven(is_whole=False), "C")
     read = replace(read, limits=Limits())
-    with pytest.raises(StopError, match=r"^s, job 7: 8 reads of this list differ, they show 8 different records"):
+    with pytest.raises(StopError, match=r"^s, job 7: 30 reads of this list differ, they show 30 different records"):
         list(read.read(outcome, StreamState.detached("s", {}), Tally()))
 
 

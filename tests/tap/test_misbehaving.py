@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -119,4 +120,4 @@ def test_jobs_of_a_clock_that_is_behind(tmp_path: Path, sandbox: Boxes) -> None:
     box.set_faults(None)
     third = tap(tmp_path, config, state=second.states[-1]).succeeded()
     assert _ids(grown) <= landed([first, second, third], "exelensia_results", "id")
-    assert "its clock is 30 s behind this machine's" in first.stderr
+    assert re.search(r"its clock is 3\d s behind this machine's", first.stderr), "it dates by whole seconds"

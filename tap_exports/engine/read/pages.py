@@ -19,7 +19,7 @@ from tap_exports.engine.read.tally import Limits, Tally
 from tap_exports.errors import CountError
 
 LOGGER = logging.getLogger("tap-exports.run")
-FIRST_LATER_READ, SHARE_BETWEEN_READS = 3, 1 / 50
+SHARES_BETWEEN_READS = (1 / 50, 2 / 50, 3 / 50)  # of the grace, by reads in a row that showed nothing new
 SHARES_OF_GRACE = (1 / 300, 4 / 300, 15 / 300)  # waits for a replica that does not show all rows of a job yet
 
 
@@ -56,7 +56,9 @@ class PageReader:
         places = self.places() if self.places else None
         try:
             looks = _Looks(self.clock, self.grace_seconds)
-            found = WholeList(partial(self._settled, job, looks), self.key, describe(stream, job, None))
+            found = WholeList(
+                partial(self._settled, job, looks), self.key, describe(stream, job, None), looks.between_reads
+            )
             yield from self._read(found, job, stream, tally, places)
             tally.end_file(stream, self.limits)
             tally.ended, tally.counted = found.proof != UNPROVEN, found.proof == COUNTED
@@ -72,7 +74,6 @@ class PageReader:
 
         What a job counts need not be rows, so that a smaller total is told and stops nothing.
         """
-        looks.begin_read()
         while True:
             pages = self.pages(job)
             first = next(pages, None)
@@ -114,14 +115,13 @@ class _Looks:
     """
 
     def __init__(self, clock: Clock, grace_seconds: float) -> None:
-        self._clock, self._grace, self._reads = clock, grace_seconds, 0
+        self._clock, self._grace = clock, grace_seconds
         self._waits = [share * grace_seconds for share in SHARES_OF_GRACE]
 
-    def begin_read(self) -> None:
-        """Wait before the third read and each one after it: two prove a list that stands still."""
-        self._reads += 1
-        if self._reads >= FIRST_LATER_READ:
-            self._clock.sleep((self._reads - FIRST_LATER_READ + 1) * SHARE_BETWEEN_READS * self._grace)
+    def between_reads(self, idle: int) -> None:
+        """Wait the longer, the more reads in a row showed nothing new; not while reads show more."""
+        if idle:
+            self._clock.sleep(SHARES_BETWEEN_READS[min(idle, len(SHARES_BETWEEN_READS)) - 1] * self._grace)
 
     def wait(self) -> bool:
         """Wait for more rows; return False once the waits, in all, are over."""
