@@ -12,9 +12,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from unittest.mock import patch
 
 from fsspec.implementations.memory import MemoryFileSystem
 
+from tap_exports import settings
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http.session import Session
 from tap_exports.errors import RunEndingError, TapError, Terminated
@@ -92,7 +94,8 @@ def _simulated(world: World) -> Iterator[None]:
         id(SystemClock): lambda: Clock(scheduler, world.instant, lambda: RunEndingError("the run is ending")),
         id(Session): partial(Network, world),
     }
-    with replaced({**stand_ins(scheduler), **places}), _heard(world):
+    quick = patch.object(settings, "KEY_ROUNDS", 1)  # of the digest of an account, a third of the time of a history
+    with quick, replaced({**stand_ins(scheduler), **places}), _heard(world):
         random.seed(world.draw.random())
         sys.unraisablehook = lambda raised: None if raised.exc_type is Killed else hook(raised)
         try:
