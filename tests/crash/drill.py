@@ -184,8 +184,8 @@ def _helped(story: Story, box: Watched, config: Json) -> Json:
     if story.scenario.provider != "cension":
         return dict(config)  # the next run looks again, and knows once the grace has passed
     time.sleep(LAG_SECONDS)  # what a person sees at the dashboard is there for all by now
-    state = deepcopy(story.target.state or {})
-    proven = state["bookmarks"]["cension_export_companies"].get("replication_key_value", 0)
+    state: Json = {"bookmarks": {}, **deepcopy(story.target.state or {})}  # a loader that died kept nothing
+    proven = state["bookmarks"].get("cension_export_companies", {}).get("replication_key_value", 0)
     known = [o["operationId"] for o in box.truth("cension/operations")]
     begun = [number for number in known if number >= max(FIRST_BEGUN, proven + 1)]
     if begun:
