@@ -36,7 +36,14 @@ class Run:
     """One run over a ledger: its STATE, and the stream's part of it."""
 
     def __init__(
-        self, path: Path, bookmark: Json | None = None, now: datetime = NOW, *, reads_all: bool = False, key: str = KEY
+        self,
+        path: Path,
+        bookmark: Json | None = None,
+        now: datetime = NOW,
+        *,
+        reads_all: bool = False,
+        is_full: bool = True,
+        key: str = KEY,
     ) -> None:
         self.bookmarks: Json = {STREAM: bookmark or {}}
         changes = Changes()
@@ -44,7 +51,7 @@ class Run:
         self.journal = Journal(self.ledger)
         self.state = StreamState(STREAM, self.bookmarks[STREAM], changes)
         self.ledger.open(LocalPlace(path), lambda: now, required=True)
-        self.ledger.merge(STREAM, key, self.state, reads_all=reads_all)
+        self.ledger.merge(STREAM, key, self.state, reads_all=reads_all, is_full=is_full)
         self.ledger.write()
 
     def open(self, window: Window | None, job_id: str, at: datetime = NOW) -> Request:
@@ -171,6 +178,14 @@ def test_a_job_that_was_read_long_ago_is_not_read_again(path: Path, window: Wind
     assert Run(path, now=later).jobs == []
 
 
+def test_a_run_by_number_has_no_age(path: Path) -> None:
+    """No later run holds the rows of one that was read before the loader died."""
+    first = Run(path, is_full=False)
+    first.read(first.open(None, "4801"), "4801")
+    after = Run(path, now=NOW + SECTION_KEPT - timedelta(seconds=1), is_full=False)
+    assert after.jobs == ["4801"]
+
+
 def test_a_full_export_older_than_one_that_state_closed_is_passed(path: Path) -> None:
     """STATE went on without the ledger: what it closed later goes before what the ledger holds."""
     first = Run(path)
@@ -202,7 +217,7 @@ def test_a_second_that_is_read_again_does_not_keep_its_job(path: Path) -> None:
     after.bookmarks[STREAM].update(first.bookmarks[STREAM])
     after.state = WholeSeconds(STREAM, after.bookmarks[STREAM], Changes(), overlaps=True)
     after.ledger.open(LocalPlace(path), lambda: NOW, required=True)
-    after.ledger.merge(STREAM, KEY, after.state, reads_all=False)
+    after.ledger.merge(STREAM, KEY, after.state, reads_all=False, is_full=False)
     assert after.jobs == []
 
 

@@ -12,7 +12,7 @@ from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
 from tap_exports.engine.http.skew import ProviderClock
 from tap_exports.engine.model import Job, RemoteFile, Request, Status, Window
-from tap_exports.errors import BadContentError
+from tap_exports.errors import BadContentError, NotReadyError
 from tap_exports.providers.packagex.api import (
     CSV,
     ERRORS,
@@ -165,6 +165,20 @@ def test_rows_without_any_url_close_nothing() -> None:
     for item in (EXPORT, {**EXPORT, "count_total": None}, {k: v for k, v in EXPORT.items() if k != "count_total"}):
         with pytest.raises(BadContentError, match="neither _json_url nor _csv_url"):
             parse_files(item, (JSON, CSV))
+
+
+def test_a_replica_that_lags_does_not_say_that_there_are_no_errors() -> None:
+    """Between the look that saw an export completed and the one for its URLs, another replica may answer."""
+
+    class Behind:
+        time = ProviderClock("provider", FakeClock())
+
+        def get(self, _path: str, _params: object) -> Reply:
+            return reply({**EXPORT, "status": "processing"})
+
+    api = PackagexApi(cast("Client", Behind()), (ERRORS,))
+    with pytest.raises(NotReadyError, match="was completed, and is shown as running now"):
+        api.open(parse_job(EXPORT))
 
 
 def test_an_export_that_counts_no_row_needs_no_file() -> None:

@@ -104,7 +104,7 @@ class DurableLedger:
         self._is_written = self._is_written and not dropped
         return dropped
 
-    def merge(self, stream: str, key: str, state: StreamState, *, reads_all: bool) -> None:
+    def merge(self, stream: str, key: str, state: StreamState, *, reads_all: bool, is_full: bool) -> None:
         """Take over into STATE what it lacks, and drop what it proves.
 
         Args:
@@ -112,13 +112,14 @@ class DurableLedger:
             key: Name of the stream's section: another account, request or range has another one.
             state: The stream's state over the live STATE.
             reads_all: Whether the run reads again what the bookmark covers.
+            is_full: Whether the stream is a full table, whose later exports hold what earlier ones held.
         """
         section = self._sections.get(key, {})
         incoming = StreamState.detached(stream, self._bookmarks().get(stream, {}))  # as the loader gave it out
         for raw in [*section.get("jobs", ()), *section.get("intents", ())]:
             entry, was_read = entry_of(raw), raw.get("read", False)
             is_proven = _proves(incoming, entry) and (was_read or not reads_all or entry.window is None)
-            if is_proven or (was_read and self._is_old(entry)):
+            if is_proven or (was_read and self._is_stale(entry, is_full=is_full)):
                 continue
             if state.merge_entry(raw):
                 what = f"job {entry.id}" if entry.id else "the intent to create a job"
@@ -127,7 +128,10 @@ class DurableLedger:
         self._keys[stream], self._sections[key] = key, {}
         self._changed.add(stream)
 
-    def _is_old(self, entry: Entry) -> bool:
+    def _is_stale(self, entry: Entry, *, is_full: bool) -> bool:
+        """Return whether to ask anew instead of reading a job again: not where no later job holds its rows."""
+        if entry.window is None and not is_full:
+            return False
         kept = WINDOW_KEPT if entry.window else FULL_KEPT
         return self._now is not None and self._now() - entry.requested_at > kept
 

@@ -151,8 +151,15 @@ class FollowRun:
             yield from self.lifecycle.journal.pump()
 
     def _collect(self, entry: Entry, *, has_gap: bool) -> Iterator[Event]:
+        """Yield the rows of a job, and let go of it.
+
+        Raises:
+            NotReadyError: The leader has read it, and it is shown as not completed.
+        """
         known = Job(str(entry.id), Status.PENDING, created_at=entry.requested_at)
         job = self.lifecycle.statuses.applied(self.lifecycle.api.poll(known))
+        if not job.status.is_terminal and self._was_proven(entry):
+            raise NotReadyError(f"{self.stream}: job {job.id} was completed, and is shown as {job.status.value} now")
         if job.status is Status.COMPLETED:
             request = Request(self.provider, self.stream, {"job_id": job.id}, entry.window)
             outcome = Outcome(request, job, entry.requested_at, 0.0, 0)

@@ -15,7 +15,7 @@ from tap_exports.engine.http.shifting import newest_first, read_shifting
 from tap_exports.engine.http.whole import WholeList
 from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Job, Offer, Page, RemoteFile, Request, Row, Status, Window
-from tap_exports.errors import BadContentError, FileGoneError, JobLostError, NotFoundError
+from tap_exports.errors import BadContentError, FileGoneError, JobLostError, NotFoundError, NotReadyError
 
 API_URL = "https://api.packagex.io"
 PATH = "/v1/exports"
@@ -126,9 +126,14 @@ class PackagexApi:
         """Return the wanted file of a completed export, with a fresh URL; errors and held out rows may have none.
 
         Raises:
+            NotReadyError: It is not completed, as a replica that lags says.
             BadContentError: The rows have no URL, and the export does not say that there are none.
         """
-        return parse_files(self.poll(job).data, self._wanted)
+        seen = self.poll(job)
+        if seen.status in {Status.PENDING, Status.RUNNING}:
+            msg = f"packagex: export {job.id} was completed, and is shown as {seen.status.value} now"
+            raise NotReadyError(msg)
+        return parse_files(seen.data, self._wanted)
 
     # The list echoes `options`, as far as is known; an export that does not echo them is not recognised.
     def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:

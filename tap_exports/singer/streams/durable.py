@@ -118,7 +118,8 @@ def _merge(tap: Services, durable: DurableLedger, keys: Mapping[str, str]) -> No
     for name, key in keys.items():
         stream = tap.streams[name]
         if isinstance(stream, EventStream) and not stream.failed_start:
-            durable.merge(name, key, stream.make_ledger(), reads_all=stream.reads_all)
+            is_full = stream.replication_key is None
+            durable.merge(name, key, stream.make_ledger(), reads_all=stream.reads_all, is_full=is_full)
 
 
 def _orders(streams: Iterable[EventStream]) -> dict[str, Sequence[Request]]:
