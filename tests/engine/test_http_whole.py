@@ -195,6 +195,26 @@ def test_a_list_in_random_order_is_read_until_all_have_come(key: Sequence[str], 
     assert (sorted(set(got) if key else got, key=int), found.proof) == ([str(n) for n in range(250)], "A")
 
 
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_reads_that_agree_below_the_total_are_not_enough(key: Sequence[str]) -> None:
+    """Ties in another order each time: three reads lack the same record, the fourth one shows it."""
+    reads = iter(["ab", "ab", "ab", "bc"])
+    found = WholeList(lambda: [Page([{"id": letter} for letter in next(reads)], total=3)], key, "here")
+    assert (sorted(ids(read(found))), found.proof) == (["a", "b", "c"], "A")
+
+
+def test_a_total_that_is_too_high_ends_the_reads() -> None:
+    """Reads that agree prove the list after a while; its count is complained of."""
+    asked = list[int]()
+
+    def pages() -> list[Page]:
+        asked.append(1)
+        return [Page([{"id": letter} for letter in "ab"], total=3)]
+
+    found = WholeList(pages, ("id",), "here")
+    assert (ids(read(found)), found.proof, len(asked)) == (["a", "b"], "B", 6)
+
+
 def test_reads_that_show_nothing_new_are_told() -> None:
     """Between them the reader may wait, the longer the more there were."""
     reads, idle = chain(["ab", "c"], cycle("ab")), list[int]()

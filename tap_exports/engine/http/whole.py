@@ -20,6 +20,7 @@ from tap_exports.errors import CountError, StopError
 
 LOGGER = logging.getLogger("tap-exports.http")
 IDLE_READS = 8  # in a row that show nothing new; of a list in random order, a read misses a third of the records
+IDLE_READS_OF_AGREED = 5  # of a list whose reads agree, while its total counts more than they show
 MOST_READS = 30
 IDLE_PAGES = 3
 BYTES = 16
@@ -150,7 +151,7 @@ class WholeList:
             StopError: The provider does not turn pages.
         """
         idle = 0
-        while self._reads < MOST_READS and idle < IDLE_READS and self.proof == UNPROVEN:
+        while self._reads < MOST_READS and idle < IDLE_READS and not self._is_proven(idle):
             if self._reads:
                 self.pause(idle)
             shown = len(self._known)
@@ -239,6 +240,11 @@ class WholeList:
     def _is_uniform(self, page: Page, now: _Read) -> bool:
         """Return whether a page of one repeated row is still within the total."""
         return now.total is not None and now.rows <= now.total and all(row == page.items[0] for row in page.items)
+
+    def _is_proven(self, idle: int) -> bool:
+        """Return whether to read on is in vain: two reads in random order may agree, and lack the same record."""
+        lacks = self.total is not None and self.distinct < self.total
+        return self.proof == COUNTED or (self.proof == AGREED and (not lacks or idle >= IDLE_READS_OF_AGREED))
 
     def _proof_of(self, now: _Read, before: _Read | None) -> str:
         """Return what the reads so far prove, and set the counts."""
