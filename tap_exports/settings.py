@@ -47,6 +47,7 @@ def job_settings(config: Mapping[str, Any]) -> JobSettings:
         job_reuse_seconds=config["job_reuse_seconds"],
         recreate_paid_jobs=config["recreate_paid_jobs"],
         max_concurrent_jobs=config["max_concurrent_jobs"],
+        max_concurrent_requests=config["max_concurrent_requests"],
         detach=config["job_wait"] == "detach",
     )
 

@@ -29,6 +29,13 @@ class Clock(Protocol):
         """
 
 
+class WakingClock(Clock, Protocol):
+    """A clock by which a thread waits that others may wake."""
+
+    def wait(self, woken: threading.Event, seconds: float | None) -> None:
+        """Wait until an event is set, for some seconds at most; None: for as long as it takes."""
+
+
 class SkewedClock(Clock, Protocol):
     """A clock that knows how far another one is ahead of it."""
 
@@ -57,6 +64,10 @@ class SystemClock:
         if self.stop.wait(max(0.0, seconds)):
             msg = "the run is ending"
             raise RunEndingError(msg)
+
+    def wait(self, woken: threading.Event, seconds: float | None) -> None:
+        """Wait until an event is set, for some seconds at most; the end of the run does not end it."""
+        woken.wait(seconds)
 
 
 _LENGTH = len("2026-01-01T00:00:00.000Z")

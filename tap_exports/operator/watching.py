@@ -37,7 +37,10 @@ def watch(tap: TapExports, job_id: str, provider: str | None, seconds: float | N
         if known != shown:
             shown = known
             show(_change(tap, name, job, over=False), form)
-        cadence.rest(clock, name, began, until - clock.monotonic())
+        now = clock.monotonic()
+        rest = cadence.rest(name, began, now, until - now)
+        while (left := rest.left(clock.monotonic())) > 0:
+            clock.sleep(left)
         job = polled(tap, name, api, job)
 
 

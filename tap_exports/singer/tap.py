@@ -22,7 +22,7 @@ from tap_exports.engine.api import Polls
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import SystemClock
 from tap_exports.engine.http import Client, Outage, Transport
-from tap_exports.engine.jobs import Journal, Lifecycle, Statuses
+from tap_exports.engine.jobs import Journal, Lifecycle, Poller, Statuses
 from tap_exports.engine.ledger.durable import DurableLedger
 from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
@@ -88,6 +88,7 @@ class BaseTap(GivenTap):
         self.changes = Changes()
         self.durable = DurableLedger(lambda: self.state.setdefault("bookmarks", {}), self.changes)
         self.journal = Journal(self.durable)
+        self.poller = Poller(self.clock)
         self._started = False
         self._refusal: LedgerError | None = None
         self._in_order: dict[str, Stream] = {}
@@ -244,7 +245,8 @@ class BaseTap(GivenTap):
     def lifecycle(self, api: Polls, block: Mapping[str, Any]) -> Lifecycle:
         """Return a new lifecycle, which creates and awaits the jobs of a provider."""
         statuses = Statuses.configured(block.get("statuses"))
-        return Lifecycle(api, self.journal, self.clock, settings.job_settings(self.config), statuses, self.activity)
+        of_jobs = settings.job_settings(self.config)
+        return Lifecycle(api, self.journal, self.clock, of_jobs, statuses, self.activity, self.poller)
 
     @property
     def is_running(self) -> bool:
@@ -323,6 +325,7 @@ class BaseTap(GivenTap):
         closed pipe or a second signal is ignored.
         """
         self.clock.stop.set()
+        self.poller.end()
         with contextlib.suppress(Terminated, OSError, AttributeError):
             self.writer.resume()
             self.journal.end()

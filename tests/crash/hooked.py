@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -86,6 +87,10 @@ class FastClock(SystemClock):
     def sleep(self, seconds: float) -> None:
         """Wait for seconds of its own."""
         super().sleep(seconds / self._speed)
+
+    def wait(self, woken: threading.Event, seconds: float | None) -> None:
+        """Wait until woken, or for seconds of its own."""
+        super().wait(woken, None if seconds is None else seconds / self._speed)
 
 
 def hasten(speed: float) -> None:

@@ -35,6 +35,12 @@ class FakeClock:
             if not self.stop.is_set():
                 self.advance(max(0.0, seconds))
 
+    def wait(self, woken: threading.Event, seconds: float | None) -> None:
+        if seconds is None:
+            woken.wait()
+        elif not woken.is_set():
+            self.sleep(seconds)
+
     def advance(self, seconds: float) -> None:
         """Let time pass without anybody waiting."""
         self._seconds += seconds

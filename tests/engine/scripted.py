@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.decode import Layout
-from tap_exports.engine.jobs import JobSettings, Journal, Lifecycle
+from tap_exports.engine.jobs import Change, JobSettings, Journal, Lifecycle
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import (
     Checkpoint,
@@ -156,8 +156,9 @@ def layout(skip_rows: int = 0) -> Layout:
 
 
 def lifecycle(api: ScriptedApi, clock: FakeClock, **settings: Any) -> Lifecycle:  # noqa: ANN401 - of `JobSettings`
-    """Return a lifecycle with one worker, so that jobs are created in their order."""
-    return Lifecycle(api, Journal(), clock, JobSettings(**{"max_concurrent_jobs": 1, **settings}))
+    """Return a lifecycle of one job at a time and one request at a time, so that calls come in one order."""
+    single = {"max_concurrent_jobs": 1, "max_concurrent_requests": 1}
+    return Lifecycle(api, Journal(), clock, JobSettings(**{**single, **settings}))
 
 
 def reader(api: ScriptedApi, files: Files, clock: FakeClock, limits: Limits | None = None) -> FileReader:
@@ -238,6 +239,15 @@ def receipts(log: Log) -> Log:
 
 def message(error: Exception | None) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def handed(
+    journal: Journal, make: Callable[[], object], retract: Callable[[], object] | None = None
+) -> threading.Event:
+    """Hand a change over, as a job does; return what is set once the job may go on."""
+    written = threading.Event()
+    journal.hand_over(Change(make, retract), written.set)
+    return written
 
 
 class Gate:

@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import to_text
-from tap_exports.engine.jobs import Journal
+from tap_exports.engine.jobs import Change, Journal
 from tap_exports.engine.ledger import CLOCK_SKEW, StreamState, durable
 from tap_exports.engine.ledger import places as at
 from tap_exports.engine.ledger.durable import FULL_KEPT, SECTION_KEPT, WINDOW_KEPT, DurableLedger
@@ -22,7 +23,6 @@ from tap_exports.engine.ledger.places import LocalPlace, Nowhere, RemotePlace, p
 from tap_exports.engine.ledger.seconds import WholeSeconds
 from tap_exports.engine.model import Job, Request, Status, Window
 from tap_exports.engine.run.followed import LeadingState
-from tap_exports.engine.workers import Workers
 from tap_exports.errors import LedgerError
 
 Json = dict[str, Any]
@@ -279,13 +279,14 @@ def test_it_is_written_before_state_and_before_the_creation(path: Path) -> None:
 
     asked = request(FIRST)
 
-    def worker() -> None:
-        with run.journal.creation(lambda: run.state.intend(asked, NOW), lambda: None):
-            seen.append(("POST", kept()))
-        run.journal.commit(lambda: run.state.opened(asked, Job("j1", Status.PENDING), NOW))
+    def post() -> None:
+        seen.append(("POST", kept()))
+        run.journal.hand_over(Change(lambda: run.state.opened(asked, Job("j1", Status.PENDING), NOW)), done)
 
-    pool = _in_thread(worker)
-    seen.extend(("STATE", kept()) for _ in run.journal.until(pool))
+    ended: Future[None] = Future()
+    done = partial(ended.set_result, None)
+    run.journal.hand_over(Change(lambda: run.state.intend(asked, NOW), lambda: None), post)
+    seen.extend(("STATE", kept()) for _ in run.journal.until(ended))
     assert seen == [("STATE", ["intent"]), ("POST", ["intent"]), ("STATE", ["j1"])]
 
 
@@ -295,18 +296,12 @@ def test_a_ledger_that_cannot_be_written_stops_every_creation(path: Path) -> Non
     run.ledger._place = _Broken()
     sent: list[str] = []
 
-    def worker() -> None:
-        with run.journal.creation(
-            lambda: run.state.intend(request(FIRST), NOW), lambda: run.state.forget(request(FIRST).fingerprint)
-        ):
-            sent.append("POST")
-
-    future = _in_thread(worker)
+    intent = Change(lambda: run.state.intend(request(FIRST), NOW), lambda: run.state.forget(request(FIRST).fingerprint))
+    run.journal.hand_over(intent, lambda: sent.append("POST"))
     for _ in range(2):
         with pytest.raises(LedgerError, match="ledger: here cannot be used: No space left on device"):
-            list(run.journal.until(future))
+            list(run.journal.pump())
     run.journal.end()
-    assert future.exception() is not None
     assert (sent, run.jobs) == ([], [])
 
 
@@ -449,7 +444,3 @@ class _Broken(Nowhere):
 
     def write(self, data: bytes) -> None:
         raise OSError(28, "No space left on device")
-
-
-def _in_thread(task: Callable[[], None]) -> Future[None]:
-    return Workers[None](1, "test").submit(task)

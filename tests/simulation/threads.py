@@ -39,6 +39,9 @@ class Clock:
         if self.stop.wait(max(0.0, seconds)):
             raise self._ending()
 
+    def wait(self, woken: Event, seconds: float | None) -> None:
+        woken.wait(seconds)
+
 
 class Event:
     """Takes the place of `threading.Event`."""
@@ -51,6 +54,9 @@ class Event:
 
     def set(self) -> None:
         self._is_set = True
+
+    def clear(self) -> None:
+        self._is_set = False
 
     def wait(self, timeout: float | None = None) -> bool:
         until = None if timeout is None else self._scheduler.now + timeout

@@ -6,14 +6,15 @@ import logging
 
 from tap_exports.engine.api import Submits
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.jobs.steps import Pause, Steps
 from tap_exports.engine.model import Job, Request
 from tap_exports.errors import BusyError, StopError
 
 LOGGER = logging.getLogger("tap-exports.jobs")
 
 
-def submit(api: Submits, request: Request, clock: Clock, seconds: float) -> Job:
-    """Create a job, once the provider has room for it.
+def submit(api: Submits, request: Request, clock: Clock, seconds: float) -> Steps[Job]:
+    """Create a job and return it, once the provider has room for it.
 
     Args:
         api: Creates the job; `BusyError` means that it did not, and that no job exists.
@@ -31,7 +32,7 @@ def submit(api: Submits, request: Request, clock: Clock, seconds: float) -> Job:
             msg = f"{request.stream}: no room for another job in {seconds:.0f} s: {outcome.message}"
             raise StopError(f"{msg}; nothing was created, the next run asks again") from outcome
         LOGGER.info("%s: %s; asking again in %.0f s", request.stream, outcome, outcome.wait)
-        clock.sleep(outcome.wait)
+        yield Pause(outcome.wait)
     return outcome
 
 

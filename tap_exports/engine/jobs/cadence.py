@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 
-from tap_exports.engine.clock import Clock
 from tap_exports.engine.jobs.outcome import JobSettings
 
 SHARE_OF_AGE = 0.1  # seconds of wait per second of age; the end is seen that share late
@@ -24,6 +24,9 @@ class Cadence:
 
     Args:
         settings: First wait and longest wait.
+
+    Attributes:
+        ends: Jobs that have ended.
     """
 
     def __init__(self, settings: JobSettings) -> None:
@@ -31,7 +34,7 @@ class Cadence:
         self._settings = settings
         self._ends: dict[str, tuple[float, float]] = {}
         self._last = (0.0, 0.0)
-        self._ended = 0
+        self.ends = 0
         self._random = random.Random()  # noqa: S311 - jitter, not a secret
 
     def wait(self, stream: str, age: float) -> float:
@@ -51,25 +54,48 @@ class Cadence:
             wait = min(wait, step)
         return max(wait, SHORTEST_WAIT_SECONDS)
 
-    def rest(self, clock: Clock, stream: str, began: float, most: float) -> None:
-        """Sleep until the next poll; when another job ends meanwhile, shorten the wait, as this one may end soon.
+    def rest(self, stream: str, began: float, now: float, most: float) -> Rest:
+        """Return the wait until the next poll; another job that ends shortens it, as this one may end soon.
 
         Args:
-            clock: Time and waiting.
             stream: Stream of the job.
-            began: When the job was created or re-attached to, as `clock.monotonic()`.
+            began: When the job was created or re-attached to, as `now`.
+            now: Seconds of the monotonic clock.
             most: Longest wait in seconds.
         """
-        now, ended = clock.monotonic(), self._ended
         wait = max(SHORTEST_WAIT_SECONDS, min(self.wait(stream, now - began), most))
-        glance, until = max(wait, self._settings.poll_interval_seconds) / GLANCES, now + wait
-        while now < until:
-            clock.sleep(min(glance, until - now))
-            now = clock.monotonic()
-            if self._ended != ended:
-                ended, until = self._ended, min(until, now + self.wait(stream, now - began))
+        glance = max(wait, self._settings.poll_interval_seconds) / GLANCES
+        return Rest(self, stream, began, now + wait, glance, self.ends)
 
     def ended(self, stream: str, before: float, after: float) -> None:
         """Record a job's ages in seconds at the last poll that saw it run and at the poll that saw its end."""
         self._ends[stream] = self._last = (before, after)
-        self._ended += 1
+        self.ends += 1
+
+
+@dataclass(slots=True, eq=False)
+class Rest:
+    """The wait until the next poll of a job; instants are of the monotonic clock.
+
+    Attributes:
+        cadence: Knows which jobs ended meanwhile.
+        stream: Stream of the job.
+        began: When the job was created or re-attached to.
+        until: When the wait is over.
+        glance: Seconds after which `left` is to be asked again.
+        ends: Jobs that had ended when it was asked last.
+    """
+
+    cadence: Cadence
+    stream: str
+    began: float
+    until: float
+    glance: float
+    ends: int
+
+    def left(self, now: float) -> float:
+        """Return the seconds after which to ask again; 0 or less once the wait is over."""
+        if now < self.until and self.cadence.ends != self.ends:
+            self.ends = self.cadence.ends
+            self.until = min(self.until, now + self.cadence.wait(self.stream, now - self.began))
+        return min(self.glance, self.until - now)

@@ -17,6 +17,7 @@ from tap_exports.engine.jobs.outcome import JobSettings, describe
 from tap_exports.engine.jobs.pursuit import Pursuit
 from tap_exports.engine.jobs.search import find_job
 from tap_exports.engine.jobs.statuses import Statuses
+from tap_exports.engine.jobs.steps import Change, Steps
 from tap_exports.engine.ledger import CLOCK_SKEW, Entry
 from tap_exports.engine.model import Job, Request
 from tap_exports.errors import StopError, TapError, is_outcome_unknown
@@ -28,7 +29,7 @@ PAY_AGAIN = "`recreate_paid_jobs: true` allows another one, at its price"
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """Creates the jobs of one provider, or finds those that it created; called in workers.
+    """Creates the jobs of one provider, or finds those that it created; their steps run in workers.
 
     Attributes:
         api: The provider's verbs.
@@ -51,36 +52,41 @@ class Creation:
         """Take note of the jobs in the ledger: none of them answers another request."""
         self._owners.update({entry.id: entry.fingerprint for entry in entries if entry.id})
 
-    def create(self, pursuit: Pursuit) -> Job:
-        """Create the job of a request.
+    def create(self, pursuit: Pursuit) -> Steps[Job]:
+        """Create the job of a request and return it; nothing is sent before the first wait, which is for the intent.
 
         Raises:
             StopError: A reply was lost and the provider cannot tell whether a job exists, or three creations left none.
         """
         for _ in range(CREATIONS_PER_REQUEST):
             pursuit.requested_at = self.clock.now()
-            with self.journal.creation(pursuit.intended, pursuit.forget):
-                if job := self._submit(pursuit):
+            intent = Change(pursuit.intended, pursuit.forget)
+            yield intent
+            try:
+                if job := (yield from self._submit(pursuit)):
                     pursuit.created += not job.given
                     return job
+            finally:
+                self.journal.answered(intent)
         msg = f"{pursuit.request.stream}: {CREATIONS_PER_REQUEST} creations got no reply and left no job"
         raise StopError(f"{msg}; the next run asks again")
 
-    def _submit(self, pursuit: Pursuit) -> Job | None:
+    def _submit(self, pursuit: Pursuit) -> Steps[Job | None]:
         """Send the creating request. A refusal removes the intent; after an unknown outcome the job is looked for."""
         request = pursuit.request
         try:
             patience = self.settings.job_stall_timeout_seconds
-            job = self.statuses.applied(busy.submit(self._submits(), request, self.clock, patience))
+            answer = yield from busy.submit(self._submits(), request, self.clock, patience)
         except TapError as error:
             if not is_outcome_unknown(error):
-                self.journal.commit(pursuit.forget)
+                yield Change(pursuit.forget)
                 raise
             LOGGER.warning("%s: %s; looking for the job", request.stream, error)
-            return self.find(pursuit)
+            return (yield from self.find(pursuit))
+        job = self.statuses.applied(answer)
         if not job.given:
             self._refuse_other(pursuit, job)
-        return self._adopt(pursuit, job, "given" if job.given else "created")
+        return (yield from self._adopt(pursuit, job, "given" if job.given else "created"))
 
     def _refuse_other(self, pursuit: Pursuit, job: Job) -> None:
         """Refuse a job that answers another request; the intent stays, so that the next run looks for the own one.
@@ -121,8 +127,8 @@ class Creation:
         msg = f"{type(self.api).__name__} cannot create jobs"
         raise StopError(msg)
 
-    def find(self, pursuit: Pursuit, *, earlier: bool = False) -> Job | None:
-        """Find and adopt the job whose creation got no reply; None when another one may be created.
+    def find(self, pursuit: Pursuit, *, earlier: bool = False) -> Steps[Job | None]:
+        """Find, adopt and return the job whose creation got no reply; None when another one may be created.
 
         Args:
             pursuit: The request.
@@ -139,8 +145,9 @@ class Creation:
             since = self.earliest(at)
             since = max(since, pursuit.closed.created_at or since)
             seconds = self.settings.lost_reply_search_seconds
-            if job := find_job(self.api, self.clock, request, since, pursuit.closed_ids, seconds):
-                return self._adopt(pursuit, self.statuses.applied(job), "found")
+            closed = pursuit.closed_ids
+            if job := (yield from find_job(self.api, self.clock, request, since, closed, seconds)):
+                return (yield from self._adopt(pursuit, self.statuses.applied(job), "found"))
         if not self._may_create_again(pursuit, earlier=earlier):
             raise StopError(self._unknown(pursuit))
         LOGGER.info("%s: %s has no such job, so none was created", request.stream, request.provider)
@@ -166,7 +173,7 @@ class Creation:
             f"`tap-exports forget {request.stream} --lost-reply`. See docs/state.md, “Lost replies”"
         )
 
-    def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Job:
+    def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Steps[Job]:
         request = pursuit.request
         LOGGER.info(
             "%s: job %s %s for %s",
@@ -178,5 +185,5 @@ class Creation:
         )
         self.activity.created(request, job)
         pursuit.answered_at = self.clock.now()  # the reply may come minutes after the first attempt
-        self.journal.commit(partial(pursuit.opened, job))
+        yield Change(partial(pursuit.opened, job))
         return job

@@ -1,46 +1,31 @@
-"""Changes of STATE that worker threads request and the main thread makes.
+"""Changes of STATE that jobs request and the main thread makes.
 
-A worker never touches the ledger: it hands a change over and waits until the main thread has made it and the durable
-ledger and STATE were written. So both hold an intent before its POST and a job's id before its first poll (P2),
+A worker never touches the ledger: it hands a change over, and the job goes on once the main thread has made it and the
+durable ledger and STATE were written. So both hold an intent before its POST and a job's id before its first poll (P2),
 whatever the number of workers.
 """
 
 from __future__ import annotations
 
 import queue
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from tap_exports.engine.jobs.steps import Change
 from tap_exports.engine.model import Checkpoint
-from tap_exports.errors import RunEndingError
 
-LOOK_SECONDS = 0.2
 E = TypeVar("E")
 
 
-def _unset() -> threading.Event:
-    """Return a new event; `threading` is looked up per call, since the simulation puts a stand-in in its place."""
-    return threading.Event()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Change:
-    """A change of STATE.
+class _Handed:
+    """A change, and what to call once STATE with it was written."""
 
-    Attributes:
-        make: Makes it.
-        retract: Withdraws an intent; None for a fact, which cannot be withdrawn.
-        done: Set once STATE with the change was written.
-    """
-
-    make: Callable[[], object]
-    retract: Callable[[], object] | None = None
-    done: threading.Event = field(default_factory=_unset)
+    change: Change
+    then: Callable[[], object]
 
 
 class Durable(Protocol):
@@ -77,48 +62,36 @@ class Journal:
     def __init__(self, durable: Durable | None = None) -> None:
         """Start empty."""
         self._durable = durable or _Nothing()
-        self._queue: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
-        self._ending = threading.Event()
-        self._unwritten: list[_Change] = []
-        self._creating: set[_Change] = set()
+        self._queue: queue.SimpleQueue[_Handed | None] = queue.SimpleQueue()
+        self._is_ending = False
+        self._unwritten: list[_Handed] = []
+        self._creating: set[Change] = set()
+        self._before: list[Callable[[], object]] = []
 
     # For workers
 
-    def commit(self, change: Callable[[], object]) -> None:
-        """Queue the change for a fact and wait until STATE with it was written.
+    def hand_over(self, change: Change, then: Callable[[], object]) -> None:
+        """Queue a change; `then` is called in the main thread once STATE with it was written.
 
-        Raises:
-            RunEndingError: The run is ending; the main thread still makes the change.
+        An intent that comes while the run is ending is neither made nor answered. One that was made counts as a
+        creation under way until `answered`.
         """
-        self._hand_over(_Change(change))
+        self._queue.put(_Handed(change, then))
 
-    @contextmanager
-    def creation(self, intend: Callable[[], object], retract: Callable[[], object]) -> Iterator[None]:
-        """Wait until STATE with the intent was written; create the job inside the context.
+    def answered(self, intent: Change) -> None:
+        """Note that what was intended is done, or failed."""
+        self._creating.discard(intent)
+        self._queue.put(None)
 
-        Args:
-            intend: Records the intent.
-            retract: Withdraws it, if the run ends before this worker continues.
-
-        Raises:
-            RunEndingError: The run is ending; nothing may be created.
-        """
-        intent = _Change(intend, retract)
-        self._hand_over(intent)
-        try:
-            yield
-        finally:
-            self._creating.discard(intent)
-            self._queue.put(None)
-
-    def _hand_over(self, change: _Change) -> None:
-        self._queue.put(change)
-        while not change.done.wait(LOOK_SECONDS):
-            if self._ending.is_set():
-                msg = "the run is ending"
-                raise RunEndingError(msg)
+    def wake(self) -> None:
+        """Have the main thread pump if it waits."""
+        self._queue.put(None)
 
     # For the main thread
+
+    def before_changes(self, act: Callable[[], object]) -> None:
+        """Have something called each time before queued changes are made; it may queue more."""
+        self._before.append(act)
 
     def note_read(self, stream: str, fingerprint: str) -> None:
         """Record that all rows of a job are written; call it before the job leaves the stream's ledger.
@@ -129,7 +102,11 @@ class Journal:
 
     def pump(self) -> Iterator[Checkpoint]:
         """Make all queued changes and yield one checkpoint for them; none when there are no changes."""
-        waiting = []
+        yield from self._pump([])
+
+    def _pump(self, waiting: list[_Handed | None]) -> Iterator[Checkpoint]:
+        for act in () if self._is_ending else self._before:
+            act()
         while not self._queue.empty():
             waiting.append(self._queue.get())
         yield from self._make(waiting)
@@ -139,8 +116,7 @@ class Journal:
         future.add_done_callback(lambda _: self._queue.put(None))
         yield from self.pump()
         while not future.done():
-            yield from self._make([self._queue.get()])
-            yield from self.pump()
+            yield from self._pump([self._queue.get()])
 
     def along(self, events: Iterable[E]) -> Iterator[E | Checkpoint]:
         """Yield events and make queued changes between them, so that other jobs proceed while a long file is read."""
@@ -149,11 +125,11 @@ class Journal:
             yield from self.pump()
 
     def end(self) -> None:
-        """End the run for waiting workers: withdraw intents that no worker acted upon, accept no new ones."""
-        self._ending.set()
-        for change in self._unwritten:
-            if change.retract:
-                change.retract()
+        """Withdraw intents that no worker acted upon, and accept no new ones."""
+        self._is_ending = True
+        for handed in self._unwritten:
+            if handed.change.retract:
+                handed.change.retract()
         self._unwritten.clear()
 
     def settle(self, seconds: float) -> Iterator[Checkpoint]:
@@ -161,25 +137,25 @@ class Journal:
         deadline = time.monotonic() + seconds
         while self._creating and (left := deadline - time.monotonic()) > 0:
             try:
-                change = self._queue.get(timeout=left)
+                handed = self._queue.get(timeout=left)
             except queue.Empty:
                 break
-            yield from self._make([change])
+            yield from self._make([handed])
         yield from self.pump()
 
-    def _make(self, waiting: Iterable[_Change | None]) -> Iterator[Checkpoint]:
-        for change in waiting:
-            if change is None or (change.retract and self._ending.is_set()):
+    def _make(self, waiting: Iterable[_Handed | None]) -> Iterator[Checkpoint]:
+        for handed in waiting:
+            if handed is None or (handed.change.retract and self._is_ending):
                 continue
-            change.make()
-            self._unwritten.append(change)
+            handed.change.make()
+            self._unwritten.append(handed)
         if self._unwritten:
             self._durable.write()
             yield Checkpoint()
         while self._unwritten:
             self._release(self._unwritten.pop(0))
 
-    def _release(self, change: _Change) -> None:
-        if change.retract:
-            self._creating.add(change)
-        change.done.set()
+    def _release(self, handed: _Handed) -> None:
+        if handed.change.retract:
+            self._creating.add(handed.change)
+        handed.then()

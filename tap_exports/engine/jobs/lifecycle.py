@@ -9,17 +9,19 @@ from functools import partial
 
 from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Polls, creation_costs
-from tap_exports.engine.clock import Clock
+from tap_exports.engine.clock import WakingClock
 from tap_exports.engine.jobs.absence import Absence
 from tap_exports.engine.jobs.creation import PAY_AGAIN, Creation
 from tap_exports.engine.jobs.journal import Journal
+from tap_exports.engine.jobs.looks import Known, Looks
 from tap_exports.engine.jobs.outcome import JobSettings, Outcome
-from tap_exports.engine.jobs.poller import Known, Poller
+from tap_exports.engine.jobs.poller import Poller
 from tap_exports.engine.jobs.pursuit import Pursuit
 from tap_exports.engine.jobs.statuses import Statuses
+from tap_exports.engine.jobs.steps import Change, Pause, Steps
+from tap_exports.engine.jobs.turns import Turns
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
-from tap_exports.engine.workers import Workers
 from tap_exports.errors import JobLostError, JobStalledError, RunEndingError, StopError, TapError
 
 LOGGER = logging.getLogger("tap-exports.jobs")
@@ -43,26 +45,29 @@ class Lifecycle:
         settings: Intervals and limits.
         statuses: Status words that the configuration explains.
         activity: Notes what the jobs do.
+        poller: Resumes jobs whose wait is over; one for all providers of a run.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - one place where everything about jobs comes together
         self,
         api: Polls,
         journal: Journal,
-        clock: Clock,
+        clock: WakingClock,
         settings: JobSettings,
         statuses: Statuses = Statuses(),  # noqa: B008 - frozen
         activity: Activity | None = None,
+        poller: Poller | None = None,
     ) -> None:
         """Keep the parts; no thread starts before the first job."""
         self.api = api
         self.journal = journal
         self._clock = clock
         self.settings = settings
-        self._workers: Workers[Outcome] = Workers(settings.max_concurrent_jobs, "jobs")
+        most = settings.max_concurrent_jobs, settings.max_concurrent_requests
+        self._turns: Turns[Outcome] = Turns(journal, poller or Poller(clock), *most)
         self.statuses = statuses
         self.activity = activity or Activity(clock)
-        self._poller = Poller(api, clock, settings, statuses, self.activity)
+        self._looks = Looks(api, clock, settings, statuses, self.activity)
         self._creation = Creation(api, journal, clock, settings, statuses, self.activity)
         self._open: set[str] = set()
 
@@ -71,7 +76,7 @@ class Lifecycle:
     def start(
         self, request: Request, state: StreamState, *, resubmitted: bool = False, pause: float = 0
     ) -> Future[Outcome]:
-        """Create the job of a request or re-attach to it, and wait for its end in a worker; returns at once.
+        """Create the job of a request or re-attach to it, and wait for its end; returns at once.
 
         Args:
             request: The request.
@@ -85,7 +90,11 @@ class Lifecycle:
         pursuit = Pursuit(request, state, entry, resubmitted, requested_at, state.closed, not creation_costs(self.api))
         self._open.add(request.fingerprint)
         self.activity.asked(request, entry.id if entry else None)
-        future = self._workers.submit(lambda: self._pursue(pursuit, pause))
+        steps = self._pursue(pursuit, pause)
+        if entry:
+            future = self._turns.attach(request.stream, steps)
+        else:
+            future = self._turns.create(request.stream, steps, first=resubmitted)
         future.add_done_callback(partial(self._count, request))
         return future
 
@@ -110,38 +119,39 @@ class Lifecycle:
             self._open.discard(request.fingerprint)
 
     def watch(self, request: Request, job: Job) -> Future[Outcome]:
-        """Wait in a worker for the end of a job that the configuration names; it is not in the ledger."""
+        """Wait for the end of a job that the configuration names; it is not in the ledger. Returns at once."""
         self.activity.asked(request, job.id)
-        return self._workers.submit(lambda: self._watch(request, job))
+        return self._turns.watch(self._watch(request, job))
 
-    # In a worker
+    # Steps, in workers
 
-    def _watch(self, request: Request, job: Job) -> Outcome:
+    def _watch(self, request: Request, job: Job) -> Steps[Outcome]:
         began, now = self._clock.monotonic(), self._clock.now()
-        job = self._poller.look(request, job)
+        job = yield from self._looks.look(request, job)
         return Outcome(request, job, job.created_at or now, self._clock.monotonic() - began, 0)
 
-    def _pursue(self, pursuit: Pursuit, pause: float) -> Outcome:
+    def _pursue(self, pursuit: Pursuit, pause: float) -> Steps[Outcome]:
+        """Pursue the job of a request to its end; what has no entry sends no request before it waits for its intent."""
         if pause:
-            self._clock.sleep(pause)
+            yield Pause(pause)
         began = self._clock.monotonic()
-        job = self._attached(pursuit) or self._creation.create(pursuit)
+        job = (yield from self._attached(pursuit)) or (yield from self._creation.create(pursuit))
         failure: TapError | None = None
         try:
-            job = self._look_after(pursuit, job)
+            job = yield from self._look_after(pursuit, job)
         except (JobLostError, JobStalledError) as error:
-            self._discard(pursuit, job, error)
+            yield from self._discard(pursuit, job, error)
             try:
-                job = self._look_after(pursuit, self._create_another(pursuit))
+                job = yield from self._look_after(pursuit, (yield from self._create_another(pursuit)))
             except RunEndingError:
                 raise
             except TapError as caught:  # the receipt of the discarded job must not be lost with it
                 failure = caught
                 if isinstance(caught, JobStalledError):
-                    self.journal.commit(pursuit.note_stall)
+                    yield Change(pursuit.note_stall)
         return pursuit.outcome(job, self._clock.monotonic() - began, failure)
 
-    def _create_another(self, pursuit: Pursuit) -> Job:
+    def _create_another(self, pursuit: Pursuit) -> Steps[Job]:
         """Create a job in place of a discarded one.
 
         Raises:
@@ -151,9 +161,9 @@ class Lifecycle:
         if self.settings.detach and self.open_jobs > most:
             msg = f"{pursuit.request.stream}: {most} jobs are open (max_concurrent_jobs)"
             raise StopError(f"{msg}; the next run requests the window of the discarded job again")
-        return self._creation.create(pursuit)
+        return (yield from self._creation.create(pursuit))
 
-    def _look_after(self, pursuit: Pursuit, job: Job) -> Job:
+    def _look_after(self, pursuit: Pursuit, job: Job) -> Steps[Job]:
         """Wait for a job's end; with `detach` poll once, or not at all if the job was just created."""
         if self.settings.detach and pursuit.created:
             return job
@@ -161,15 +171,15 @@ class Lifecycle:
             pursuit.answered_at or pursuit.requested_at,
             pursuit.progress,
             pursuit.replaced,
-            lambda progress: self.journal.commit(partial(pursuit.note_progress, progress)),
+            pursuit.note_progress,
         )
-        seen = self._poller.look(pursuit.request, job, known)
+        seen = yield from self._looks.look(pursuit.request, job, known)
         if seen.id != job.id:
             LOGGER.warning("%s: job %s ended before job %s in its place: used", pursuit.request.stream, seen.id, job.id)
-            self.journal.commit(partial(pursuit.return_to, seen, job))
+            yield Change(partial(pursuit.return_to, seen, job))
         return seen
 
-    def _discard(self, pursuit: Pursuit, job: Job, error: JobLostError | JobStalledError) -> None:
+    def _discard(self, pursuit: Pursuit, job: Job, error: JobLostError | JobStalledError) -> Steps[None]:
         """Discard a job that is gone, or that was stalled in enough runs, so that another one may be created, once.
 
         Raises:
@@ -177,13 +187,13 @@ class Lifecycle:
         """
         stalled = isinstance(error, JobStalledError)
         if stalled:
-            self.journal.commit(pursuit.note_stall)
+            yield Change(pursuit.note_stall)
         if pursuit.resubmitted or job.given or (stalled and pursuit.stalls + 1 < self.settings.job_stalls_max):
             raise error
         self.refuse_to_pay_again(error)
         LOGGER.warning("%s: %s; submitting the window again, once", pursuit.request.stream, error)
         self.activity.asked(pursuit.request)
-        self.journal.commit(partial(pursuit.discard, job, error))
+        yield Change(partial(pursuit.discard, job, error))
 
     @property
     def may_replace(self) -> bool:
@@ -200,11 +210,11 @@ class Lifecycle:
             msg = f"{error.message}; the job was paid for, so it is kept and the next run looks again; {PAY_AGAIN}"
             raise type(error)(msg) from error
 
-    def _attached(self, pursuit: Pursuit) -> Job | None:
+    def _attached(self, pursuit: Pursuit) -> Steps[Job | None]:
         """Return the open job of the ledger, or the job that was created for its intent; None if there is neither."""
         entry = pursuit.entry
         if entry is None or entry.id is None:
-            return self._creation.find(pursuit, earlier=True) if entry else None
+            return (yield from self._creation.find(pursuit, earlier=True)) if entry else None
         LOGGER.info("%s: re-attaching to job %s", pursuit.request.stream, entry.id)
         known = pursuit.request.params
         return Job(entry.id, Status.PENDING, created_at=entry.requested_at, credits=entry.credits, data=known)

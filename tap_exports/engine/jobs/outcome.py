@@ -15,7 +15,7 @@ UNUSED = "unused"  # in a receipt: the job that it replaced completed first
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """Settings of the same names that control polling; `detach` is `job_wait: detach`."""
+    """Settings of the same names that control jobs; `detach` is `job_wait: detach`."""
 
     poll_interval_seconds: float = 2
     poll_interval_max_seconds: float = 60
@@ -27,6 +27,7 @@ class JobSettings:
     job_reuse_seconds: float = 3600
     recreate_paid_jobs: bool = False
     max_concurrent_jobs: int = 4
+    max_concurrent_requests: int = 4
     detach: bool = False
 
 

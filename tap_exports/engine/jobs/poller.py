@@ -1,235 +1,84 @@
-"""Polling of a job until it ends, stalls, or is gone."""
+"""One heap of due times and one thread, for all open jobs of a run."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+import heapq
+import threading
+from itertools import count
+from typing import Protocol
 
-from tap_exports.engine.activity import Activity
-from tap_exports.engine.api import Polls
-from tap_exports.engine.clock import Clock
-from tap_exports.engine.jobs.absence import Absence
-from tap_exports.engine.jobs.cadence import SHORTEST_WAIT_SECONDS, Cadence
-from tap_exports.engine.jobs.outcome import JobSettings, describe
-from tap_exports.engine.jobs.statuses import Statuses
-from tap_exports.engine.ledger import Progress
-from tap_exports.engine.model import Job, Request, Status
-from tap_exports.errors import FileGoneError, JobLostError, JobStalledError, TryAgainError
+from tap_exports.engine.clock import WakingClock
+from tap_exports.engine.jobs.steps import Wait
 
-LOGGER = logging.getLogger("tap-exports.jobs")
-NOTED_SECONDS = 60  # between two records of a job's progress in STATE
+SLACK_SECONDS = 1e-6  # of a float that adds up waits
 
 
-def _leave(_: Progress) -> None:
-    """Record no progress."""
+class Sleeper(Protocol):
+    """What waits."""
 
+    def resume(self) -> None:
+        """Have a worker go on; returns at once."""
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a job before it is looked at.
-
-    Attributes:
-        requested_at: When its creation was answered in this run, or began; None for a job that this tap did not create.
-        progress: What it showed in an earlier run, or None.
-        replaced: The discarded job in whose place it was created, and that may complete first; or None.
-        note: Records what it shows for the next run.
-    """
-
-    requested_at: datetime | None = None
-    progress: Progress | None = None
-    replaced: Job | None = None
-    note: Callable[[Progress], None] = _leave
-
-
-@dataclass(slots=True)
-class _Watch:
-    """One wait for the end of a job; instants are of the monotonic clock.
-
-    Attributes:
-        request: What the job answers.
-        known: What was known of the job before.
-        began: Start of the wait.
-        absence: Polls in a row that did not find it.
-        pending_until: Until then, a job that is missing is not readable yet.
-        overdue_at: `job_timeout_seconds` after its creation; None while its age is not known.
-        moved_at: When status or counts changed last.
-        noted_at: When progress was recorded last.
-        looked_at: The poll before this one.
-        shown: What it showed last, or None.
-        noted: What of it is recorded.
-    """
-
-    request: Request
-    known: Known
-    began: float
-    absence: Absence
-    pending_until: float
-    overdue_at: float | None
-    moved_at: float
-    noted_at: float
-    looked_at: float
-    shown: Progress | None = None
-    noted: Progress | None = None
+    def close(self) -> None:
+        """End for good: the run is ending."""
 
 
 class Poller:
-    """Polls the jobs of one provider. Safe to use from several threads.
+    """Resumes what waits once it is due. Safe to use from several threads.
 
     Args:
-        api: Gives the status of a job.
         clock: Time and waiting.
-        settings: Intervals and limits.
-        statuses: Status words that the configuration explains.
-        activity: Notes how the jobs stand.
     """
 
-    def __init__(self, api: Polls, clock: Clock, settings: JobSettings, statuses: Statuses, activity: Activity) -> None:
-        """Keep the parts; the intervals adapt to the jobs that end."""
-        self._api = api
+    def __init__(self, clock: WakingClock) -> None:
+        """Start no thread before something waits."""
         self._clock = clock
-        self._settings = settings
-        self._statuses = statuses
-        self._activity = activity
-        self.cadence = Cadence(settings)
+        self._heap: list[tuple[float, int, Wait, Sleeper]] = []
+        self._numbers = count()
+        self._lock, self._woken = threading.Lock(), threading.Event()
+        self._is_running = self._is_ended = False
 
-    def look(self, request: Request, job: Job, known: Known = Known()) -> Job:
-        """Wait for a job's end and return it; with `detach` poll once.
+    def after(self, wait: Wait, sleeper: Sleeper) -> None:
+        """Resume a sleeper once a wait is over."""
+        with self._lock:
+            is_ended = self._is_ended
+            if not is_ended:
+                self._push(wait, sleeper, self._clock.monotonic())
+                self._woken.set()
+        if is_ended:
+            sleeper.close()
 
-        The job that it replaces is polled too, and returned if it completes first.
+    def end(self) -> None:
+        """End all that wait, and the thread; what comes later ends at once."""
+        with self._lock:
+            self._is_ended, waiting, self._heap = True, self._heap, []
+            self._woken.set()
+        for *_, sleeper in waiting:
+            sleeper.close()
 
-        Args:
-            request: What the job answers.
-            job: The job as it was seen last.
-            known: What else is known of it.
+    def _push(self, wait: Wait, sleeper: Sleeper, now: float) -> None:
+        heapq.heappush(self._heap, (now + wait.left(now), next(self._numbers), wait, sleeper))
+        if not self._is_running:
+            self._is_running = True
+            threading.Thread(target=self._run, name="poller", daemon=True).start()
 
-        Raises:
-            JobLostError: Several polls in a row did not find it, for `job_grace_seconds` since it was last seen, and
-                so long after its creation.
-            JobStalledError: It made no progress for `job_stall_timeout_seconds`, over all runs, or has not ended within
-                `job_timeout_seconds`.
-        """
-        watch = self._watch(request, known)
-        seen = self._glance(watch, job) if self._settings.detach else self._wait(watch, job)
-        charged = seen.credits if seen.credits is not None else job.credits
-        capped = seen.is_capped or job.is_capped
-        return replace(seen, credits=charged, warnings=seen.warnings or job.warnings, is_capped=capped)
+    def _run(self) -> None:
+        while not self._is_ended:
+            self._woken.clear()
+            self._clock.wait(self._woken, self._pass())
 
-    def _watch(self, request: Request, known: Known) -> _Watch:
-        now, settings = self._clock.monotonic(), self._settings
-        created = now - self._age(known.requested_at) if known.requested_at else None
-        pending_until = now if created is None else created + settings.job_grace_seconds
-        overdue_at = None if created is None else created + settings.job_timeout_seconds
-        absence = Absence(settings.job_grace_seconds, created)
-        if created is None:
-            absence.share = 0
-        watch = _Watch(request, known, now, absence, pending_until, overdue_at, now, now, now)
-        if known.progress:
-            watch.moved_at = now - self._age(known.progress.since)
-            watch.shown = watch.noted = known.progress
-        return watch
-
-    def _age(self, instant: datetime) -> float:
-        """Return the seconds since an instant, which may come from a clock that was ahead."""
-        return max(0.0, (self._clock.now() - instant).total_seconds())
-
-    def _glance(self, watch: _Watch, job: Job) -> Job:
-        """Poll once, or until a job that is missing counts as gone; one that was just created is taken for pending.
-
-        A job whose age nobody tells is waited for: no run could tell that it hangs.
-        """
-        while (seen := self._poll(watch, job)) is None:
-            if self._clock.monotonic() < watch.pending_until:
-                return job
-            self._rest(watch, job, watch.absence.misses)
-        if seen.status.is_terminal:
-            return seen
-        if late := self._completed_first(watch):
-            return late
-        if watch.overdue_at is None:
-            return self._wait(watch, seen)
-        self._time_left(watch, seen)
-        self._note(watch)
-        return seen
-
-    def _wait(self, watch: _Watch, job: Job) -> Job:
-        while True:
-            seen = self._poll(watch, job)
+    def _pass(self) -> float | None:
+        """Resume what is due; return the seconds until something else is, None where nothing waits."""
+        due = list[Sleeper]()
+        with self._lock:
             now = self._clock.monotonic()
-            if seen is None:
-                self._rest(watch, job, watch.absence.misses)
-                continue
-            if seen.status.is_terminal:
-                self.cadence.ended(watch.request.stream, watch.looked_at - watch.began, now - watch.began)
-                return seen
-            if late := self._completed_first(watch):
-                return late
-            left, watch.looked_at, job = self._time_left(watch, seen), now, seen
-            if now - watch.noted_at >= NOTED_SECONDS:
-                self._note(watch)
-            self._rest(watch, seen, left)
-
-    def _poll(self, watch: _Watch, job: Job) -> Job | None:
-        """Return the job as it stands, or None if it is missing and not yet gone."""
-        try:
-            seen = self._statuses.applied(self._api.poll(job))
-        except JobLostError as error:
-            if isinstance(error, FileGoneError) or watch.absence.is_gone(self._clock.monotonic()):
-                raise
-            LOGGER.debug("%s: %s; looking again", watch.request.stream, error)
-            return None
-        LOGGER.debug("%s: job %s is %s", watch.request.stream, job.id, seen.raw_status)
-        self._activity.polled(watch.request, seen)
-        now = self._clock.monotonic()
-        watch.absence.seen()
-        if watch.overdue_at is None and seen.created_at:
-            watch.overdue_at = now - self._age(seen.created_at) + self._settings.job_timeout_seconds
-        shown = Progress.of(seen, self._clock.now())
-        if watch.shown is None or shown.mark != watch.shown.mark:
-            watch.shown, watch.moved_at = shown, now
-        return seen
-
-    def _completed_first(self, watch: _Watch) -> Job | None:
-        """Return the replaced job if it has completed after all."""
-        if watch.known.replaced is None:
-            return None
-        try:
-            seen = self._statuses.applied(self._api.poll(watch.known.replaced))
-        except (JobLostError, TryAgainError):
-            return None
-        return seen if seen.status is Status.COMPLETED else None
-
-    def _note(self, watch: _Watch) -> None:
-        """Record what a job shows, if it shows something else than what is recorded."""
-        if watch.shown and watch.shown != watch.noted:
-            watch.known.note(watch.shown)
-            watch.noted, watch.noted_at = watch.shown, self._clock.monotonic()
-
-    def _rest(self, watch: _Watch, job: Job, most: float) -> None:
-        if job.poll_after:
-            self._clock.sleep(max(SHORTEST_WAIT_SECONDS, min(job.poll_after, most)))
-        else:
-            self.cadence.rest(self._clock, watch.request.stream, watch.began, most)
-
-    def _time_left(self, watch: _Watch, job: Job) -> float:
-        """Return the seconds until a job counts as stalled.
-
-        Raises:
-            JobStalledError: None are left.
-        """
-        now, settings = self._clock.monotonic(), self._settings
-        idle, overdue_at = now - watch.moved_at, watch.overdue_at
-        left = settings.job_stall_timeout_seconds - idle
-        left = left if overdue_at is None else min(left, overdue_at - now)
-        if left > 0:
-            return left
-        self._note(watch)
-        reason = f"made no progress for {idle:.0f} s (job_stall_timeout_seconds)"
-        if idle < settings.job_stall_timeout_seconds:
-            reason = f"has not ended within {settings.job_timeout_seconds} s (job_timeout_seconds)"
-        if job.status is Status.UNKNOWN:
-            setting = f"{watch.request.provider}.statuses"
-            reason = f'status "{job.raw_status}" is not known: say what it means in the setting {setting}; it {reason}'
-        msg = f"{describe(watch.request.stream, job, watch.request.window)}: {reason}; the bookmark stays"
-        raise JobStalledError(msg)
+            while self._heap and self._heap[0][0] <= now + SLACK_SECONDS:
+                _, _, wait, sleeper = heapq.heappop(self._heap)
+                if wait.left(now) > SLACK_SECONDS:
+                    self._push(wait, sleeper, now)
+                else:
+                    due.append(sleeper)
+            left = self._heap[0][0] - now if self._heap else None
+        for sleeper in due:
+            sleeper.resume()
+        return left

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tap_exports.engine.api import Finds
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.jobs.steps import Pause, Steps
 from tap_exports.engine.model import Job, Request
 
 FIRST_WAIT_SECONDS = 1
@@ -15,8 +16,8 @@ LONGEST_WAIT_SECONDS = 30
 
 def find_job(
     api: Finds, clock: Clock, request: Request, since: datetime, closed: Collection[str], seconds: float
-) -> Job | None:
-    """Look for a job with growing waits, because the provider's list may lag; None when the time is over.
+) -> Steps[Job | None]:
+    """Look for a job with growing waits, because the provider's list may lag; return None when the time is over.
 
     Args:
         api: Finds a job by its request.
@@ -34,5 +35,5 @@ def find_job(
         left = until - clock.monotonic()
         if left <= 0:
             return None
-        clock.sleep(min(wait, left))
+        yield Pause(min(wait, left))
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)
