@@ -23,7 +23,7 @@ from bench.table import FIELDS, WIDE
 
 PAGE = 100
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_HEAD = "HTTP/1.1 {} OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+_HEAD = "HTTP/1.1 {} OK\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
 _SCHEMA_SINCE = datetime(2026, 1, 1, tzinfo=timezone.utc)
 Query = Mapping[str, str]
 
@@ -172,7 +172,9 @@ class Connection(asyncio.Protocol):
         method, target, _ = line.split(" ")
         path, query = parsed(target)
         content = self.api.answer(method, path, query, body)
-        reply = _HEAD.format((201 if method == "POST" else 200) if content else 404, len(content)).encode() + content
+        kind = "application/json" if content[:1] in b"[{" else "application/octet-stream"
+        status = (201 if method == "POST" else 200) if content else 404
+        reply = _HEAD.format(status, kind, len(content)).encode() + content
         if self.latency and path == "/v1/results":
             asyncio.get_running_loop().call_later(self.latency, self.write, reply)
         else:
@@ -198,7 +200,9 @@ async def serve(api: Api, latency: float) -> None:
     """Serve until the process is ended."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(api, latency), "127.0.0.1", 0, backlog=256)
-    print("http://{}:{}".format(*server.sockets[0].getsockname()), flush=True)
+    origin = "http://{}:{}".format(*server.sockets[0].getsockname())
+    api.files = api.files or f"{origin}/file"
+    print(origin, flush=True)
     await server.serve_forever()
 
 

@@ -91,6 +91,7 @@ class Delays:
 @dataclass(slots=True)
 class _Seen:
     tracks: dict[_Key, Track] = field(default_factory=dict)
+    over: dict[_Key, None] = field(default_factory=dict)  # those that wait for nothing, in the order of their ends
     usual: dict[str, float] = field(default_factory=dict)
     rows: dict[str, int] = field(default_factory=dict)
     delays: dict[str, Delays] = field(default_factory=dict)
@@ -208,12 +209,15 @@ class Activity:
         return self._seen.tracks.get((request.stream, request.fingerprint), new)
 
     def _put(self, track: Track) -> None:
-        tracks = self._seen.tracks
-        tracks[track.stream, track.fingerprint] = track
-        if len(tracks) > MOST_TRACKS:  # memory must not grow with the number of jobs
-            oldest = next((key for key, each in tracks.items() if not each.waits_in), None)
-            if oldest:
-                del tracks[oldest]
+        tracks, over, key = self._seen.tracks, self._seen.over, (track.stream, track.fingerprint)
+        tracks[key] = track
+        if track.waits_in:
+            over.pop(key, None)
+        else:
+            over[key] = None
+        while len(tracks) > MOST_TRACKS and over:  # memory must not grow with the number of jobs
+            oldest = next(iter(over))
+            del over[oldest], tracks[oldest]
 
     # Rows and faults
 

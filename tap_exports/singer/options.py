@@ -16,6 +16,7 @@ KINDS = ["string", "integer", "number", "boolean", "date", "date-time", "object"
 DAYS = th.NumberType(exclusive_minimum=0, maximum=36_500)
 COUNT = th.IntegerType(minimum=0, maximum=MOST)
 PARALLEL = th.IntegerType(minimum=1, maximum=256)
+OPEN_JOBS = th.IntegerType(minimum=1, maximum=10_000)
 SECONDS = th.NumberType(exclusive_minimum=0, maximum=DAY_SECONDS)
 MEBIBYTES = th.IntegerType(minimum=1, maximum=MOST_MB)
 
@@ -189,7 +190,7 @@ SHARED = (
         description="STATE that was made with another API, account or definition of a stream: `stop` that stream, "
         "`restart` it from the beginning, or `keep` its bookmark",
     ),
-    th.Property("max_concurrent_jobs", PARALLEL, default=4, description="Open jobs per provider"),
+    th.Property("max_concurrent_jobs", OPEN_JOBS, default=4, description="Open jobs per provider"),
     th.Property("max_concurrent_requests", PARALLEL, default=4, description="Requests in flight per provider"),
     th.Property("request_timeout_seconds", SECONDS, default=60, description="Longest silence within a request"),
     th.Property("reply_timeout_seconds", SECONDS, default=900, description="Longest time for a whole API reply"),

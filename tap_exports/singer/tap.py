@@ -27,6 +27,7 @@ from tap_exports.engine.ledger.durable import DurableLedger
 from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
+from tap_exports.engine.thrift import Due, Thrift
 from tap_exports.engine.workers import Workers
 from tap_exports.errors import (
     AuthError,
@@ -87,7 +88,8 @@ class BaseTap(GivenTap):
         self._outages: dict[str, Outage] = {}
         self.changes = Changes()
         self.durable = DurableLedger(lambda: self.state.setdefault("bookmarks", {}), self.changes)
-        self.journal = Journal(self.durable)
+        self.thrift = Thrift()
+        self.journal = Journal(self.durable, self.thrift)
         self.poller = Poller(self.clock)
         self._started = False
         self._refusal: LedgerError | None = None
@@ -100,7 +102,7 @@ class BaseTap(GivenTap):
         except ValueError:  # of a variable in `.env`, which the SDK has put into the environment by now
             self._check_environment("in .env")
             raise
-        self._state_writer = StateLines(self.writer, self.changes)
+        self._state_writer = StateLines(self.writer, self.changes, self.thrift)
 
     # What the command is given
 
@@ -175,9 +177,10 @@ class BaseTap(GivenTap):
         """Return the live STATE with what stands beside the bookmarks."""
         return cast("dict[str, Any]", self.state)
 
-    def write_state(self) -> None:
-        """Write STATE if it changed; streams with an empty bookmark are left out."""
-        self.state_writer.write_state(self.state)
+    def write_state(self, due: Due = Due.NOW) -> None:
+        """Write STATE if it changed, or hold it back; streams with an empty bookmark are left out."""
+        if self.thrift.allows(due):
+            self.state_writer.write_state(self.state)
 
     @property
     def writer(self) -> MessageWriter:

@@ -17,6 +17,7 @@ import pytest
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import JOB_ID, Job, LocalFile, Request, Rows, Status
+from tap_exports.engine.thrift import Due
 from tap_exports.errors import StopError, Terminated
 from tap_exports.singer.messages.batch_settings import BatchSettings
 from tap_exports.singer.messages.batches import Batches
@@ -47,7 +48,7 @@ class Tap:
     def write_message(self, message: Any) -> None:  # noqa: ANN401 - the SDK's message
         self.written.append([_lines(url) for url in message.manifest])
 
-    def write_state(self) -> None:
+    def write_state(self, due: Due = Due.NOW) -> None:
         self.written.append(deepcopy(self.state["bookmarks"]))
 
     def ledger(self, stream: str = "s") -> StreamState:
@@ -100,10 +101,10 @@ def test_progress_inside_a_file_waits_for_the_part(tap: Tap, begin: Callable[[],
     with batches:
         write(batches, 1, 2)
         tap.ledger().note_rows("j", FILE, 2)
-        batches.write_state()
+        batches.write_state(Due.SOON)
         write(batches, 3, 4)
         tap.ledger().note_rows("j", FILE, 4)
-        batches.write_state()
+        batches.write_state(Due.SOON)
     covered = [noted(each) if isinstance(each, dict) else each for each in tap.written]
     assert covered == [{"j": 0}, [[1, 2, 3]], {"j": 2}, {"j": 2}, [[4]], {"j": 4}]
 
@@ -115,10 +116,10 @@ def test_new_jobs_show_at_once(tap: Tap, begin: Callable[[], Batches]) -> None:
         write(batches, 1)
         tap.ledger().note_rows("j", FILE, 1)
         tap.ledger().intend(SECOND, AT)
-        batches.write_state()
+        batches.write_state(Due.SOON)
         tap.ledger().opened(SECOND, Job("k", Status.PENDING, credits=7), AT)
         tap.ledger("o").intend(OTHERS, AT)
-        batches.write_state()
+        batches.write_state(Due.SOON)
     intent, job = tap.written[:2]
     assert [entry["fingerprint"] for entry in intent["s"]["ledger"]["intents"]] == [SECOND.fingerprint]
     assert noted(intent) == {"j": 0}
@@ -136,7 +137,7 @@ def test_state_with_an_open_part_says_what_it_is_about(tap: Tap, begin: Callable
         write(batches, 1)
         state = tap.ledger().on({"api_url": "https://api.example.com"}, "created_at")
         state.adopt(SECOND, Job("k", Status.PENDING), AT)
-        batches.write_state()
+        batches.write_state(Due.SOON)
     held = tap.written[0]["s"]
     assert held["basis"] == {"api_url": "https://api.example.com"}
     assert {job["id"]: job.get("adopted", False) for job in held["ledger"]["jobs"]} == {"j": False, "k": True}
@@ -150,7 +151,7 @@ def test_a_job_that_is_let_go_ends_the_part(tap: Tap, begin: Callable[[], Batche
     with batches:
         write(batches, 1, job="shared")
         tap.ledger(owner).forget(OTHERS.fingerprint)
-        batches.write_state()
+        batches.write_state(Due.SOON)
         assert tap.written[0] == [[1]]
         assert [e.id for e in StreamState.detached(owner, tap.written[1][owner]).entries] == [
             j for j in "j" if owner == "s"
@@ -162,7 +163,7 @@ def test_a_window_that_is_proven_ends_the_part(tap: Tap, begin: Callable[[], Bat
     with batches:
         write(batches, 1)
         tap.ledger().advance("created_at", "2026-01-01T00:00:00.000Z")
-        batches.write_state()
+        batches.write_state(Due.SOON)
         assert (tap.written[0], tap.written[1]["s"]["replication_key_value"]) == ([[1]], "2026-01-01T00:00:00.000Z")
 
 
@@ -173,7 +174,7 @@ def test_pages_of_a_list_fill_parts(tap: Tap, begin: Callable[[], Batches]) -> N
         for page in (1, 2, 3, 4):
             write(batches, page, job=None)
             tap.ledger().advance("id", page)
-            batches.write_state()
+            batches.write_state(Due.SOON)
     seen = [each["s"].get("replication_key_value") if isinstance(each, dict) else each for each in tap.written]
     assert seen == [None, None, [[1, 2, 3]], 2, 3, 3, [[4]], 4]
 

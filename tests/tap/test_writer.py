@@ -22,6 +22,7 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, LocalFile, Request, Rows, Status
 from tap_exports.engine.publish.lines import dicts_of, record_lines
+from tap_exports.engine.thrift import Thrift
 from tap_exports.errors import Terminated
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
 
@@ -148,7 +149,7 @@ def test_state_tells_of_every_change(monkeypatch: pytest.MonkeyPatch, change: st
     """A STATE is what is live, whole and in its order, though only what changed is put into text anew."""
     out, changes = io.BytesIO(), Changes()
     monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"buffer": out}))
-    lines, state = StateLines(MessageWriter(), changes), {"bookmarks": {"a": {}, "s": {}, "z": {"x": "“é"}}}
+    lines, state = StateLines(MessageWriter(), changes, Thrift()), {"bookmarks": {"a": {}, "s": {}, "z": {"x": "“é"}}}
     one = StreamState("s", state["bookmarks"]["s"], changes)
     one.opened(OPEN, Job("j", Status.PENDING), AT)
     one.delete_later("old")
@@ -166,7 +167,7 @@ def test_state_keeps_what_others_put_beside_the_bookmarks(monkeypatch: pytest.Mo
     out, changes = io.BytesIO(), Changes()
     monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"buffer": out}))
     state = {"note": {"of": "others"}, "bookmarks": {"s": {"x": 1}, "t": {}}}
-    StateLines(MessageWriter(), changes).write_state(state)
+    StateLines(MessageWriter(), changes, Thrift()).write_state(state)
     expected = {"note": {"of": "others"}, "bookmarks": {"s": {"x": 1}}}
     assert msgspec.json.decode(out.getvalue()) == {"type": "STATE", "value": expected}
 
@@ -176,7 +177,7 @@ def test_state_that_a_signal_cut_short_is_still_written(monkeypatch: pytest.Monk
     out, changes = io.BytesIO(), Changes()
     monkeypatch.setattr(sys, "stdout", type("Stdout", (), {"buffer": out}))
     writer = MessageWriter()
-    lines, state = StateLines(writer, changes), {"bookmarks": {"s": {"x": 1}}}
+    lines, state = StateLines(writer, changes, Thrift()), {"bookmarks": {"s": {"x": 1}}}
     with monkeypatch.context() as patched:
         patched.setattr(writer, "write_line", lambda _: writer.interrupt(signal.SIGTERM))
         with pytest.raises(Terminated):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,8 +17,9 @@ from tap_exports.engine.jobs.pursuit import Pursuit
 from tap_exports.engine.jobs.search import find_job
 from tap_exports.engine.jobs.statuses import Statuses
 from tap_exports.engine.jobs.steps import Change, Steps
-from tap_exports.engine.ledger import CLOCK_SKEW, Entry
+from tap_exports.engine.ledger import CLOCK_SKEW, StreamState
 from tap_exports.engine.model import Job, Request
+from tap_exports.engine.thrift import Due
 from tap_exports.errors import StopError, TapError, is_outcome_unknown
 
 LOGGER = logging.getLogger("tap-exports.jobs")
@@ -46,11 +46,14 @@ class Creation:
     settings: JobSettings
     statuses: Statuses
     activity: Activity
-    _owners: dict[str, str] = field(default_factory=dict)
+    _owners: dict[str, str] = field(default_factory=dict)  # fingerprint by job
+    _owning: set[str] = field(default_factory=set)  # streams
 
-    def own(self, entries: Iterable[Entry]) -> None:
-        """Take note of the jobs in the ledger: none of them answers another request."""
-        self._owners.update({entry.id: entry.fingerprint for entry in entries if entry.id})
+    def own(self, stream: str, state: StreamState) -> None:
+        """Take note of the jobs in the ledger of a stream, once: none of them answers another request."""
+        if stream not in self._owning:
+            self._owning.add(stream)
+            self._owners.update({entry.id: entry.fingerprint for entry in state.entries if entry.id})
 
     def create(self, pursuit: Pursuit) -> Steps[Job]:
         """Create the job of a request and return it; nothing is sent before the first wait, which is for the intent.
@@ -60,7 +63,7 @@ class Creation:
         """
         for _ in range(CREATIONS_PER_REQUEST):
             pursuit.requested_at = self.clock.now()
-            intent = Change(pursuit.intended, pursuit.forget)
+            intent = Change(pursuit.intended, pursuit.forget, Due.NOW)
             yield intent
             try:
                 if job := (yield from self._submit(pursuit)):
@@ -183,6 +186,8 @@ class Creation:
             request.window or "the full export",
             extra={"stream": request.stream, "job": job.id, "window": window_text(request)},
         )
+        if not job.given:
+            self._owners.setdefault(job.id, request.fingerprint)
         self.activity.created(request, job)
         pursuit.answered_at = self.clock.now()  # the reply may come minutes after the first attempt
         yield Change(partial(pursuit.opened, job))

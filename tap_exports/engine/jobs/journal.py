@@ -7,6 +7,7 @@ whatever the number of workers.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +17,11 @@ from typing import Protocol, TypeVar
 
 from tap_exports.engine.jobs.steps import Change
 from tap_exports.engine.model import Checkpoint
+from tap_exports.engine.thrift import Due, Thrift
 
 E = TypeVar("E")
+RESTS = 4  # times what a write of ledger and STATE took, until the next one: what comes meanwhile is written together
+LONGEST_REST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,13 +61,15 @@ class Journal:
 
     Args:
         durable: Is written before STATE.
+        thrift: Knows of STATE that was held back.
     """
 
-    def __init__(self, durable: Durable | None = None) -> None:
+    def __init__(self, durable: Durable | None = None, thrift: Thrift | None = None) -> None:
         """Start empty."""
-        self._durable = durable or _Nothing()
+        self._durable, self._thrift = durable or _Nothing(), thrift or Thrift()
         self._queue: queue.SimpleQueue[_Handed | None] = queue.SimpleQueue()
-        self._is_ending = False
+        self._is_ending, self._rests_until = False, float("-inf")
+        self._waiting: list[_Handed] = []
         self._unwritten: list[_Handed] = []
         self._creating: set[Change] = set()
         self._before: list[Callable[[], object]] = []
@@ -102,21 +108,39 @@ class Journal:
 
     def pump(self) -> Iterator[Checkpoint]:
         """Make all queued changes and yield one checkpoint for them; none when there are no changes."""
-        yield from self._pump([])
-
-    def _pump(self, waiting: list[_Handed | None]) -> Iterator[Checkpoint]:
+        if self._rest > 0:
+            return
         for act in () if self._is_ending else self._before:
             act()
         while not self._queue.empty():
-            waiting.append(self._queue.get())
-        yield from self._make(waiting)
+            self._take(self._queue.get())
+        yield from self._make()
+
+    def _take(self, handed: _Handed | None) -> None:
+        if handed:
+            self._waiting.append(handed)
 
     def until(self, future: Future[E]) -> Iterator[Checkpoint]:
         """Make changes as they arrive until a future is done."""
         future.add_done_callback(lambda _: self._queue.put(None))
         yield from self.pump()
         while not future.done():
-            yield from self._pump([self._queue.get()])
+            with contextlib.suppress(queue.Empty):
+                self._take(self._queue.get(timeout=self._patience))
+            yield from self.pump()
+            if self._thrift.owed_in == 0:
+                yield Checkpoint(Due.LATER)
+
+    @property
+    def _rest(self) -> float:
+        """Return the seconds for which changes still wait for others, so that they are written together."""
+        return 0.0 if self._is_ending else self._rests_until - time.monotonic()
+
+    @property
+    def _patience(self) -> float | None:
+        """Return the seconds until something is to be written although nothing comes; None where nothing is."""
+        times = [self._thrift.owed_in, max(0.0, self._rest) if self._waiting or self._rest > 0 else None]
+        return min((seconds for seconds in times if seconds is not None), default=None)
 
     def along(self, events: Iterable[E]) -> Iterator[E | Checkpoint]:
         """Yield events and make queued changes between them, so that other jobs proceed while a long file is read."""
@@ -140,18 +164,25 @@ class Journal:
                 handed = self._queue.get(timeout=left)
             except queue.Empty:
                 break
-            yield from self._make([handed])
+            self._take(handed)
+            yield from self._make()
         yield from self.pump()
 
-    def _make(self, waiting: Iterable[_Handed | None]) -> Iterator[Checkpoint]:
+    def _make(self) -> Iterator[Checkpoint]:
+        """Make the changes, write the durable ledger, and have STATE written: at once where a creation follows."""
+        waiting, self._waiting = self._waiting, []
         for handed in waiting:
-            if handed is None or (handed.change.retract and self._is_ending):
+            if handed.change.retract and self._is_ending:
                 continue
             handed.change.make()
             self._unwritten.append(handed)
         if self._unwritten:
+            began = time.monotonic()
             self._durable.write()
-            yield Checkpoint()
+            dues = {handed.change.due for handed in self._unwritten}
+            yield Checkpoint(next(due for due in Due if due in dues))
+            now = time.monotonic()
+            self._rests_until = now + min(RESTS * (now - began), LONGEST_REST_SECONDS)
         while self._unwritten:
             self._release(self._unwritten.pop(0))
 

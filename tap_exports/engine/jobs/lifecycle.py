@@ -86,7 +86,7 @@ class Lifecycle:
         """
         entry = state.entry(request.fingerprint)
         requested_at = entry.requested_at if entry else self._clock.now()
-        self._creation.own(state.entries)
+        self._creation.own(request.stream, state)
         pursuit = Pursuit(request, state, entry, resubmitted, requested_at, state.closed, not creation_costs(self.api))
         self._open.add(request.fingerprint)
         self.activity.asked(request, entry.id if entry else None)

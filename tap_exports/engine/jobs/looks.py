@@ -18,6 +18,7 @@ from tap_exports.engine.jobs.statuses import Statuses
 from tap_exports.engine.jobs.steps import Change, Pause, Steps, Wait
 from tap_exports.engine.ledger import Progress
 from tap_exports.engine.model import Job, Request, Status
+from tap_exports.engine.thrift import Due
 from tap_exports.errors import FileGoneError, JobLostError, JobStalledError, TryAgainError
 
 LOGGER = logging.getLogger("tap-exports.jobs")
@@ -202,7 +203,7 @@ class Looks:
     def _note(self, watch: _Watch) -> Steps[None]:
         """Record what a job shows, if it shows something else than what is recorded."""
         if watch.known.note and watch.shown and watch.shown != watch.noted:
-            yield Change(partial(watch.known.note, watch.shown))
+            yield Change(partial(watch.known.note, watch.shown), due=Due.LATER)
             watch.noted, watch.noted_at = watch.shown, self._clock.monotonic()
 
     def _rest(self, watch: _Watch, job: Job, most: float) -> Wait:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from tap_exports.engine.thrift import Due
+
 T = TypeVar("T")
 
 
@@ -44,10 +46,13 @@ class Change:
     Attributes:
         make: Makes it.
         retract: Withdraws an intent; None for a fact, which cannot be withdrawn.
+        due: Whether the wait is over before STATE with it was written, where it may not be written yet; the durable
+            ledger is written in any case.
     """
 
     make: Callable[[], object]
     retract: Callable[[], object] | None = None
+    due: Due = Due.SOON
 
 
 Steps = Generator[Wait | Change, None, T]

@@ -7,8 +7,10 @@ step between two waits takes a thread, one of `max_concurrent_requests`.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from tap_exports.engine.jobs.journal import Journal
@@ -62,6 +64,9 @@ class Turns(Generic[T]):
         self._journal, self._poller = journal, poller
         self._slots: Slots[_Life[T]] = Slots(jobs)
         self._workers: Workers[None] = Workers(requests, "jobs")
+        self._creations: deque[_Life[T]] = deque()  # their intents are written
+        self._others: deque[_Life[T]] = deque()
+        self._lines = deque([self._creations, self._others])
         self._lock = threading.Lock()
         journal.before_changes(self._hand_out)
 
@@ -109,9 +114,19 @@ class Turns(Generic[T]):
                 self._slots.give_back(stream)
         return None
 
-    def resume(self, life: _Life[T]) -> None:
-        """Have a worker go on with a life."""
-        self._workers.submit(lambda: self._advance(life))
+    def resume(self, life: _Life[T], *, creates: bool = False) -> None:
+        """Have a worker go on with a life; with `creates` behind other creations only."""
+        with self._lock:
+            (self._creations if creates else self._others).append(life)
+        self._workers.submit(self._work)
+
+    def _work(self) -> None:
+        """Go on with one life. Creations and looks take turns, so that neither waits for all of the others."""
+        with self._lock:
+            self._lines.rotate()
+            first, second = self._lines
+            life = (first or second).popleft()
+        self._advance(life)
 
     def _advance(self, life: _Life[T]) -> None:
         """Take the next step of a life, up to its next wait."""
@@ -124,7 +139,7 @@ class Turns(Generic[T]):
             self.fail(life, error)
         else:
             if isinstance(wait, Change):
-                self._journal.hand_over(wait, life.resume)
+                self._journal.hand_over(wait, partial(self.resume, life, creates=wait.retract is not None))
             else:
                 self._poller.after(wait, life)
 

@@ -6,8 +6,9 @@ method leaves it valid, and a caller that acts for a job must have STATE written
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from tap_exports.engine.changes import Changes
@@ -57,12 +58,17 @@ class StreamState:
         self._reads_all = False
         self._basis: dict[str, str] = {}
         self._key: str | None = None
+        self._closed: tuple[Sequence[str], str | None, Closed] | None = None
         check(stream, bookmark)
 
     @classmethod
     def detached(cls, stream: str, bookmark: dict[str, Any]) -> StreamState:
         """Return the state in a copy of a bookmark, whose changes are not recorded; arguments as for the class."""
         return cls(stream, bookmark, Changes())
+
+    def is_over(self, bookmark: object) -> bool:
+        """Return whether this is the state in a bookmark, the very dict."""
+        return self._bookmark is bookmark
 
     def reading_all(self, *, enabled: bool) -> StreamState:
         """Return this state; if enabled it shows no bookmark, so that the run reads everything again."""
@@ -196,7 +202,9 @@ class StreamState:
 
     def entry(self, fingerprint: str) -> Entry | None:
         """Return the open job or the intent of a request, or None."""
-        return next((e for e in self.entries if e.fingerprint == fingerprint), None)
+        ledger = self._bookmark.get("ledger", {})
+        raws = chain(ledger.get("jobs", ()), ledger.get("intents", ()))
+        return next((entry_of(raw) for raw in raws if raw["fingerprint"] == fingerprint), None)
 
     def intend(self, request: Request, at: datetime) -> None:
         """Record the intent to create a job; STATE must be written before the POST."""
@@ -256,8 +264,10 @@ class StreamState:
     def closed(self) -> Closed:
         """Return the full exports that were read or discarded."""
         ledger = self._bookmark.get("ledger", {})
-        at = ledger.get("closed_created_at")
-        return Closed(frozenset(ledger.get("closed", ())), from_text(at) if at else None)
+        ids, at = ledger.get("closed", ()), ledger.get("closed_created_at")
+        if self._closed is None or self._closed[0] is not ids or self._closed[1] != at:  # thousands of jobs share it
+            self._closed = ids, at, Closed(frozenset(ids), from_text(at) if at else None)
+        return self._closed[2]
 
     def close(self, request: Request, job: Job, kept: int = CLOSED_AT_ONE_INSTANT) -> None:
         """Remove a proven or failed job; that of a full export is added to `closed`, so that it is never adopted.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tap_exports.engine.model.columns import Column
 from tap_exports.engine.model.rows import Reject, Rows
+from tap_exports.engine.thrift import Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,13 @@ class NewColumns:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The ledger or a bookmark moved: write STATE before the generator goes on."""
+    """The ledger or a bookmark moved: write STATE before the generator goes on.
+
+    Attributes:
+        due: Whether that may be put off. What is put off is written with the next STATE.
+    """
+
+    due: Due = Due.SOON
 
 
 @dataclass(frozen=True, slots=True)

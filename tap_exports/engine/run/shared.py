@@ -265,7 +265,8 @@ class SharedJobs:
     def _awaits_others(self, job: SharedJob) -> bool:
         """Return whether a completed job must be read again, since one of the same table is left to the next run."""
         completed = not job.error and job.outcome.job.status is Status.COMPLETED
-        return completed and not self.given and any(each.is_left for each in self.jobs)
+        leaves = self.lifecycle.settings.detach and not self.given
+        return completed and leaves and any(each.is_left for each in self.jobs)
 
     def _close(self, job: SharedJob) -> Iterator[Event]:
         """Drop a job that every stream has read from the ledger; keep a completed one that a stream could not read."""

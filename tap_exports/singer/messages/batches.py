@@ -18,6 +18,7 @@ from tap_exports.engine.publish.form import Part, PartForm, Published, part_name
 from tap_exports.engine.publish.jsonl import JsonLinesPart
 from tap_exports.engine.publish.lines import ENCODER, record_lines
 from tap_exports.engine.publish.storage import Storage
+from tap_exports.engine.thrift import Due
 from tap_exports.singer.columns import VERSION, VERSION_COLUMN, to_column
 from tap_exports.singer.messages.batch_settings import BatchSettings
 from tap_exports.singer.messages.held_state import HeldState
@@ -70,16 +71,16 @@ class Batches:
         names, schema = self._stream.selected_names, self._stream.schema
         self.writer.use([to_column(name, prop) for name, prop in schema["properties"].items() if name in names])
 
-    def write_state(self) -> None:
-        """Write STATE; a checkpoint that proves a job closes the open part first, any other omits the part's rows."""
+    def write_state(self, due: Due) -> None:
+        """Write STATE or hold it back; one that proves a job closes the open part first, any other omits its rows."""
         tap = self._stream.tap
         if not self.writer.waits:
-            tap.write_state()
+            tap.write_state(due)
         elif self._held.is_proof(of_job=bool(self.writer.scope)):
             self.writer.close()
         else:
             with self._held.shown():
-                tap.write_state()
+                tap.write_state(due)
 
     def take(self, rows: Rows, version: int | None) -> bool:
         """Announce `rows` and return True if they are a part that a converter published; else return False."""
@@ -90,7 +91,7 @@ class Batches:
     def _announce(self, messages: Iterable[SDKBatchMessage]) -> None:
         for message in messages:
             self._stream.tap.writer.write_message(message)
-        self._stream.tap.write_state()
+        self._stream.tap.write_state(Due.SOON)
 
 
 class PartWriter(MessageWriter):

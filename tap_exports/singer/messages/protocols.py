@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from tap_exports.engine.thrift import Due
 from tap_exports.singer.columns import Schema
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter
@@ -21,8 +22,8 @@ class WritesMessages(Protocol):
     def covered(self) -> Covered:
         """Return the copy of STATE that covers announced parts only."""
 
-    def write_state(self) -> None:
-        """Write STATE if it changed."""
+    def write_state(self, due: Due = Due.NOW) -> None:
+        """Write STATE if it changed, or hold it back where that is not due at once."""
 
 
 class BatchedStream(Protocol):

@@ -22,6 +22,7 @@ from singer_sdk.singerlib.json import serialize_json
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.model import Rows
 from tap_exports.engine.publish.lines import ENCODER, around, record_lines
+from tap_exports.engine.thrift import Thrift
 from tap_exports.errors import Terminated
 from tap_exports.singer.messages.output import Output
 
@@ -116,11 +117,13 @@ class StateLines(StateWriter):
     Args:
         writer: Writes the lines.
         changes: Records which bookmarks may have changed.
+        thrift: Takes note of the bytes.
     """
 
-    def __init__(self, writer: MessageWriter, changes: Changes) -> None:
+    def __init__(self, writer: MessageWriter, changes: Changes, thrift: Thrift) -> None:
         """Start with nothing written."""
         super().__init__(writer)
+        self._thrift = thrift
         self._writer = writer
         self._changed = changes.reader()
         self._members: dict[str, bytes] = {}  # JSON of each bookmark as last written; b"" for an empty one
@@ -137,7 +140,9 @@ class StateLines(StateWriter):
             if text := b",".join(filter(None, members.values())):
                 others = ENCODER.encode({name: value for name, value in state.items() if name != "bookmarks"})
                 head = others[:-1] + b"," if len(others) > len(b"{}") else b"{"
-                self._writer.write_line(b'{"type":"STATE","value":%b"bookmarks":{%b}}}\n' % (head, text))
+                line = b'{"type":"STATE","value":%b"bookmarks":{%b}}}\n' % (head, text)
+                self._writer.write_line(line)
+                self._thrift.spent(len(line))
             self._members = members  # last: after a signal during the write, STATE is written again
         self._changed.clear()
 

@@ -62,7 +62,7 @@ class Delivery:
         if isinstance(event, Rows):
             self._write_rows(event)
         elif isinstance(event, Checkpoint):
-            (self.batches or self.stream.tap).write_state()
+            (self.batches or self.stream.tap).write_state(event.due)
         elif isinstance(event, NewColumns):
             self._evolve(event.columns)
         elif isinstance(event, Proven):

@@ -12,6 +12,7 @@ from tap_exports.engine.convert.executors import executor_setting
 from tap_exports.engine.ledger import Basis, StreamState, basis_of
 from tap_exports.engine.model import Event, Progress, Request, Step
 from tap_exports.engine.run import mismatch
+from tap_exports.engine.thrift import Due
 from tap_exports.errors import StopError
 from tap_exports.singer import logs
 from tap_exports.singer.messages.batch_settings import batch_settings
@@ -62,6 +63,7 @@ class EventStream(CatalogStream):
         """
         super().__init__(tap, name)
         self._run: Run | None = None
+        self._ledger: StreamState | None = None
         self.failed_start: Exception | None = None
         self.was_run = False
         self._basis: Basis = {}
@@ -117,7 +119,9 @@ class EventStream(CatalogStream):
         Raises:
             StateError: It cannot be read.
         """
-        return self.make_ledger().reading_all(enabled=self.reads_all).on(self._basis, self.replication_key)
+        if self._ledger is None or not self._ledger.is_over(self.stream_state):
+            self._ledger = self.make_ledger()
+        return self._ledger.reading_all(enabled=self.reads_all).on(self._basis, self.replication_key)
 
     @property
     def client_name(self) -> str:
@@ -157,7 +161,7 @@ class EventStream(CatalogStream):
     def _write_state_message(self) -> None:
         """Write STATE through the tap, which leaves out empty bookmarks; the SDK may have changed this stream's."""
         self.tap.changes.add(self.name)
-        self.tap.write_state()
+        self.tap.write_state(Due.SOON)
         self.state_manager.is_flushed = True
 
     def get_replication_key_signpost(self, context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's signature
