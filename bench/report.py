@@ -12,9 +12,10 @@ from bench.work.index import ROWS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HALVE = Path(__file__).with_name("halve.md")
+MANY = Path(__file__).with_name("many.md")
 INTRO = """# Performance
 
-Written by `make bench` (`bench/`) from one machine's figures; one section, marked so, is by hand. Every side of a
+Written by `make bench` (`bench/`) from one machine's figures; sections marked so are by hand. Every side of a
 comparison is a process of its own, the sides take turns, and a figure is the median of its runs. The tap is the real
 command with a catalog, its standard output drained by a reader that counts lines; CPU time and peak are what the
 system counts for the process. Each comparison is checked: equal values in the first and last rows that both sides
@@ -41,7 +42,7 @@ def write_report(results: Results) -> None:
     folder.mkdir(exist_ok=True)
     drawn = list(plots.draw(results, folder))
     parts = [INTRO, *bars(results), *waits(results), *server(results), *profile(results)]
-    parts += [HALVE.read_text(encoding="utf-8")]
+    parts += [HALVE.read_text(encoding="utf-8"), MANY.read_text(encoding="utf-8")]
     parts += ["## Plots\n", *(f"![{title}](performance/{name})\n" for name, title in drawn)]
     parts += [*figures(results), *absent(results), *machine(results), HOW, *commands(results)]
     (DOCS / "performance.md").write_text("\n".join(parts), encoding="utf-8")

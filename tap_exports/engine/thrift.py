@@ -7,6 +7,7 @@ from enum import Enum
 
 BURST_BYTES = 1 << 17
 BYTES_PER_SECOND = 1 << 13
+SMALL_BYTES = 1 << 12  # STATE of a few open jobs needs no allowance
 FACT_SECONDS = 1.0
 SLACK_BYTES = 1  # of floats that add up seconds
 
@@ -22,14 +23,14 @@ class Due(Enum):
 class Thrift:
     """The allowance for STATE that need not be written at once: a burst, then so many bytes a second.
 
-    Small STATE is written whenever it changes. One of a megabyte is written every two minutes; a run that is killed
-    in between repeats what it did since.
+    Small STATE is written whenever it changes, one of 100 kB every twelve seconds, one of a megabyte every two minutes.
+    A run that is killed in between repeats what it did since.
     """
 
     def __init__(self) -> None:
         """Start with the whole burst."""
         self._level, self._at = float(BURST_BYTES), time.monotonic()
-        self._written_at = float("-inf")
+        self._written_at, self._size = float("-inf"), 0
         self._is_owed = False
 
     def allows(self, due: Due) -> bool:
@@ -38,12 +39,13 @@ class Thrift:
         self._level = min(BURST_BYTES, self._level + (now - self._at) * BYTES_PER_SECOND)
         self._at = now
         waits = due is Due.LATER and now - self._written_at < FACT_SECONDS
-        self._is_owed = due is not Due.NOW and (waits or self._level < -SLACK_BYTES)
+        spares = self._size > SMALL_BYTES and self._level < -SLACK_BYTES
+        self._is_owed = due is not Due.NOW and (waits or spares)
         return not self._is_owed
 
     def spent(self, size: int) -> None:
         """Note a STATE that was written."""
-        self._level -= size
+        self._level, self._size = max(self._level, 0.0) - size, size
         self._written_at = self._at = time.monotonic()
 
     @property

@@ -16,6 +16,7 @@ from tap_exports.engine.jobs.steps import Pause, Steps
 from tap_exports.engine.jobs.turns import Turns
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
+from tap_exports.engine.thrift import Due
 from tap_exports.errors import JobStalledError, RunEndingError
 from tests.engine.fakes import START, FakeClock
 from tests.engine.scripted import job
@@ -154,6 +155,20 @@ def test_intents_that_wait_together_are_one_state(lifecycle: Make) -> None:
     assert (len(bookmark["ledger"]["intents"]), shop.created) == (10, [])
     ended(jobs, last)
     assert shop.created == [f"a{number}" for number in range(1, 13)]
+
+
+def test_an_intent_that_nobody_looks_for_does_not_wait_for_state(lifecycle: Make) -> None:
+    """Where a second job is free, STATE with an intent may come later; the ledger has it before the POST."""
+
+    class Free(Shop):
+        free_to_repeat = True
+
+    dues = []
+    for shop in (Shop, Free):
+        jobs = lifecycle(shop(lambda _: True))
+        started(jobs, "a", 1)
+        dues.append(next(jobs.journal.pump()).due)
+    assert dues == [Due.NOW, Due.SOON]
 
 
 def test_open_jobs_are_entries_not_threads(lifecycle: Make) -> None:

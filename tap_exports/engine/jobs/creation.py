@@ -63,7 +63,7 @@ class Creation:
         """
         for _ in range(CREATIONS_PER_REQUEST):
             pursuit.requested_at = self.clock.now()
-            intent = Change(pursuit.intended, pursuit.forget, Due.NOW)
+            intent = Change(pursuit.intended, pursuit.forget, self._due)
             yield intent
             try:
                 if job := (yield from self._submit(pursuit)):
@@ -73,6 +73,11 @@ class Creation:
                 self.journal.answered(intent)
         msg = f"{pursuit.request.stream}: {CREATIONS_PER_REQUEST} creations got no reply and left no job"
         raise StopError(f"{msg}; the next run asks again")
+
+    @property
+    def _due(self) -> Due:
+        """Return when STATE with an intent is due: before the POST, unless no later run would look for the job."""
+        return Due.SOON if isinstance(self.api, FreeToRepeat) else Due.NOW
 
     def _submit(self, pursuit: Pursuit) -> Steps[Job | None]:
         """Send the creating request. A refusal removes the intent; after an unknown outcome the job is looked for."""
