@@ -18,7 +18,7 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.engine.thrift import Due
 from tap_exports.errors import JobStalledError, RunEndingError
-from tests.engine.fakes import START, FakeClock
+from tests.engine.fakes import FakeClock
 from tests.engine.scripted import job
 
 
@@ -140,9 +140,23 @@ def test_all_jobs_that_hung_before_leave_the_threads_to_others(lifecycle: Make) 
     """More open jobs of a former run than the limit allows take no thread: another one ends."""
     state = StreamState.detached("a", {})
     for number in range(1, 9):
-        state.opened(request("a", number), job(f"a{number}"), START)
+        state.opened(request("a", number), job(f"a{number}"), SystemClock().now())
     jobs = lifecycle(Shop(lambda name: name == "a8"), max_concurrent_jobs=2)
     assert ended(jobs, started(jobs, "a", 8, state)[-1]).id == "a8"
+
+
+def test_nothing_is_created_beside_as_many_jobs_of_the_ledger_as_may_be_open(lifecycle: Make) -> None:
+    """What an earlier run left open counts; once one of them ends, another job is created."""
+    state, release = StreamState.detached("a", {}), threading.Event()
+    for number in (1, 2):
+        state.opened(request("a", number), job(f"a{number}"), SystemClock().now())
+    shop = Shop(lambda name: name == "b1" or release.is_set())
+    jobs = lifecycle(shop, max_concurrent_jobs=2)
+    open_before, new = started(jobs, "a", 2, state), started(jobs, "b", 1)[0]
+    until(lambda: {"a1", "a2"} <= {*shop.polled} and not list(jobs.journal.pump()))
+    assert shop.created == []
+    release.set()
+    assert (ended(jobs, new).id, ended(jobs, open_before[0]).id) == ("b1", "a1")
 
 
 def test_intents_that_wait_together_are_one_state(lifecycle: Make) -> None:

@@ -79,9 +79,9 @@ def test_state_that_was_held_back_is_written_while_the_run_waits(monkeypatch: py
     allowance, over = Thrift(), Future[None]()
     allowance.spent(1)
     assert not allowance.allows(Due.LATER)
-    Timer(0.2, over.set_result, [None]).start()
-    seen = [(each.due, allowance.allows(each.due)) for each in Journal(thrift=allowance).until(over)]
-    assert seen == [(Due.LATER, True)]
+    Timer(1.0, over.set_result, [None]).start()
+    seen = [(each.due, allowance.allows(each.due), over.done()) for each in Journal(thrift=allowance).until(over)]
+    assert seen == [(Due.LATER, True, False)]
 
 
 def test_state_is_as_urgent_as_what_is_in_it() -> None:
