@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from tap_exports.engine.clock import SkewedClock
-from tap_exports.engine.model import Job, Offer, RemoteFile, Request, Window
+from tap_exports.engine.model import Job, LocalFile, Offer, RemoteFile, Request, Window
 
 
 @runtime_checkable
@@ -119,6 +119,14 @@ class Opens(Protocol):
         Raises:
             JobLostError: The provider no longer knows the job.
         """
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """An API at which a file names the next one of its job: what `open` returns may grow while it is read."""
+
+    def follow(self, job: Job, remote: RemoteFile, local: LocalFile) -> None:
+        """Take what a downloaded file says of the next one."""
 
 
 @runtime_checkable

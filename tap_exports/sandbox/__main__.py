@@ -115,7 +115,7 @@ def _add_configuration(parser: argparse.ArgumentParser) -> None:
 
 
 def _providers(declarations: Sequence[Path]) -> Sequence[type[Provider]]:
-    made = [provider_of(yaml.safe_load(path.read_text(encoding="utf-8"))) for path in declarations]
+    made = [provider_of(yaml.safe_load(path.read_text(encoding="utf-8")), path.resolve()) for path in declarations]
     return made or PROVIDERS
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -245,11 +246,11 @@ class BaseTap(GivenTap):
         self.addresses[provider] = client.address
         return client
 
-    def lifecycle(self, api: Polls, block: Mapping[str, Any]) -> Lifecycle:
+    def lifecycle(self, api: Polls, block: Mapping[str, Any], most_jobs: int | None = None) -> Lifecycle:
         """Return a new lifecycle, which creates and awaits the jobs of a provider."""
-        statuses = Statuses.configured(block.get("statuses"))
-        of_jobs = settings.job_settings(self.config)
-        return Lifecycle(api, self.journal, self.clock, of_jobs, statuses, self.activity, self.poller)
+        statuses, jobs = Statuses.configured(block.get("statuses")), settings.job_settings(self.config)
+        jobs = replace(jobs, max_concurrent_jobs=min(jobs.max_concurrent_jobs, most_jobs or jobs.max_concurrent_jobs))
+        return Lifecycle(api, self.journal, self.clock, jobs, statuses, self.activity, self.poller)
 
     @property
     def is_running(self) -> bool:

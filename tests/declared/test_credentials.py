@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tap_exports.sandbox.declared.provider import KEY, TOKEN_PATH
+from tap_exports.sandbox.declared.access import KEY, TOKEN_PATH
 from tests.declared.test_shipped import ROWS, config, landed, sandbox, truth
 from tests.tap.harness import Json, tap
 

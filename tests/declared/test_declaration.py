@@ -60,7 +60,7 @@ BAD = {
     "many repeats": (
         '"too many"',
         '"a*a*a*a*a*b"',
-        "x.yaml:7: submit.refusals[0].matches: repeats a group, or has more",
+        "x.yaml:7: submit.refusals[0].matches: repeats a group, or has too many",
     ),
     "no regex": ('"too many"', '"("', "x.yaml:7: submit.refusals[0].matches: no regular expression"),
     "same without id": ("means: busy", "means: same", "x.yaml:7: submit.refusals[0].matches: `same` needs the group"),

@@ -10,7 +10,7 @@ import yaml
 from tap_exports.providers.declared.streams import SHIPPED
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.declared import provider_of
-from tap_exports.sandbox.declared.provider import KEY
+from tap_exports.sandbox.declared.access import KEY
 from tests.tap.harness import Json, Ran, tap
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))

@@ -178,7 +178,7 @@ class ConvertingReader:
         lineage = {JOB_ID: outcome.job.id, FILE: remote.name, **window_constants(outcome.request)}
         return {
             **shape,
-            "file": {"name": remote.name, "url": remote.url, "format": remote.format},
+            "file": {**asdict(remote), "ahead": False},
             "http": asdict(self._converter.http),
             "spool": dict(self._converter.spool),
             "layout": {**shape["layout"], "skip_rows": place.skip_rows},
@@ -278,7 +278,8 @@ class ConvertingReader:
         request = outcome.request
         tally.end_file(request.stream, self._plain.limits)
         where = describe(request.stream, outcome.job, request.window)
-        tally.verify(where, declared([done.remote], outcome.job), self._plain.limits)
+        count, summed = declared([done.remote], outcome.job), done.remote.sha256 is not None
+        tally.verify(where, count, self._plain.limits, summed=summed)
 
     def release(self) -> None:
         """Discard conversions that were not read; running ones stop at their next batch and remove unfinished parts."""

@@ -15,7 +15,7 @@ from tap_exports.engine.decode.identity import refuse_stranger
 from tap_exports.engine.decode.jsonlines import begins_lines, lines
 from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Ending, Layout, excerpt
 from tap_exports.engine.decode.names import renamed
-from tap_exports.engine.decode.wrapper import wrapped
+from tap_exports.engine.decode.wrapper import listed_at, wrapped
 from tap_exports.engine.model import LocalFile, NewColumns, Reject, Rows
 from tap_exports.engine.place import Places
 from tap_exports.errors import BadContentError
@@ -31,6 +31,8 @@ def read_json(file: LocalFile, layout: Layout, places: Places | None = None) -> 
     same number, else a `decimal.Decimal`. Of equal keys in one object the last wins. The rejects of a batch come before
     its rows.
 
+    Where the file's `columns` are known, rows may be arrays of as many values; the list at `rows_at` holds the rows.
+
     An object alone in its file is a wrapper where it holds a list: the first of `LIST_NAMES` that is one, else its only
     list if that is empty or begins with an object; objects under `WRAPPERS` are looked into, too. Without a list, or
     where it has several keys and all of them are columns of the catalog, it is a row if it shows the known columns.
@@ -44,7 +46,7 @@ def read_json(file: LocalFile, layout: Layout, places: Places | None = None) -> 
         StopError: An unknown key under the contract `freeze`.
     """
     first, seen, recognised = layout.first_row, set[str](), False
-    for values in _values(file, layout):
+    for values in _named(_values(file, layout), file):
         recognised = recognised or _recognised(values, layout, file)
         for event in _events(values, first, layout, file, places):
             if isinstance(event, NewColumns):
@@ -98,12 +100,30 @@ def _no_row(row: int, value: object, file: LocalFile) -> Reject:
     return Reject(file.name, row, "", "type", f"{excerpt(raw)} {what}", raw[:RAW_LIMIT])
 
 
+def _named(pages: Iterator[list[Any]], file: LocalFile) -> Iterator[list[Any]]:
+    """Give the values of arrays the names of the file's columns; without names, arrays stay as they are."""
+    if len(set(file.columns)) < len(file.columns):
+        raise BadContentError(f"{file.name}: two columns have one name: {', '.join(file.columns)}")
+    return ([_object(value, file.columns) for value in values] for values in pages) if file.columns else pages
+
+
+def _object(value: object, columns: Sequence[str]) -> object:
+    if type(value) is not list:
+        return value
+    if len(value) == len(columns):
+        return dict(zip(columns, value, strict=True))
+    raw = msgspec.json.encode(value).decode()
+    return Broken(raw, f"an array of {len(value)} values where there are {len(columns)} columns")
+
+
 def _values(file: LocalFile, layout: Layout) -> Iterator[list[Any]]:
     """Yield what stands where rows are due, by the form of the file."""
     stream = Stream(file, layout.csv.encoding)
     start = stream.peek()
     source.refuse_foreign(stream.data, file)
-    if start == b"[":
+    if file.rows_at and start == b"{":
+        yield from listed_at(stream, layout, file.rows_at)
+    elif start == b"[":
         stream.drop(1)
         yield from elements(stream, VALUES)
         _expect_end(stream)

@@ -63,6 +63,28 @@ def wrapped(stream: Stream, layout: Layout) -> Iterator[list[Any]]:
         yield [last_line(again)]
 
 
+def listed_at(stream: Stream, layout: Layout, place: str) -> Iterator[list[Any]]:
+    """Yield the rows of the list at a place in an object; null stands for an empty one.
+
+    Args:
+        stream: Stands before the object.
+        layout: Says the encoding.
+        place: Keys, joined by dots.
+
+    Raises:
+        BadContentError: There is no list, or something follows the object.
+    """
+    found: object = _outline(stream, 1)
+    if stream.peek():
+        raise stream.malformed("behind the end")
+    for key in place.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    if isinstance(found, Held):
+        yield from elements(Stream(stream.file, layout.csv.encoding, found.offset), VALUES)
+    elif not isinstance(found, Null):
+        raise BadContentError(f'{stream.file.name}: no list at "{place}" where rows are due')
+
+
 def _refuse_no_row(keys: Outline, layout: Layout, file: str, data: bytes) -> None:
     """Stop at an object that is no row: an error, or another object than the rows that are known."""
     others = renamed(list(keys), layout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from tap_exports.engine.activity import Activity
 from tap_exports.engine.clock import Clock
@@ -28,7 +29,7 @@ from tap_exports.engine.http.guard.origins import host_of
 from tap_exports.engine.http.retry import Attempts
 from tap_exports.engine.http.transport import Answer, HttpSettings, OpensUrls
 from tap_exports.engine.model import LocalFile, RemoteFile
-from tap_exports.engine.spool import Spool
+from tap_exports.engine.spool import Spool, SpoolFile
 from tap_exports.engine.unpacked import ArchiveLimits
 from tap_exports.errors import (
     BadContentError,
@@ -82,10 +83,22 @@ def download(  # noqa: PLR0913, PLR0917 - one place where everything about a dow
     part = Part(file, verify=settings.verify_digests, limits=limits)
     try:
         _Transfer(remote, renew, transport, part, settings, clock, activity or Activity(clock)).run()
+        return _finished(remote, file, part, limits)
     except BaseException:
         file.discard()
         raise
-    return LocalFile(remote.name, file.path, file.size, file.sha256, part.etag, None, limits.max_mb, limits.max_ratio)
+
+
+def _finished(remote: RemoteFile, file: SpoolFile, part: Part, limits: ArchiveLimits) -> LocalFile:
+    """Return the copy, once it is held against the digest that the provider's API gives of the file.
+
+    Raises:
+        BadContentError: It has another one.
+    """
+    if remote.sha256 not in {None, file.sha256}:
+        raise BadContentError(f"{remote.name}: its bytes do not have the SHA-256 that the provider gives")
+    local = LocalFile(remote.name, file.path, file.size, file.sha256, part.etag, None, limits.max_mb, limits.max_ratio)
+    return replace(local, rows_at=remote.rows_at, columns=remote.columns)
 
 
 class _Transfer:

@@ -116,6 +116,9 @@ class RemoteFile:
         format: `csv`, `json` or `archive`; a gzip layer is recognised by its first bytes.
         rows: The provider's own count of rows in this file, or None.
         ahead: Whether it is downloaded before its reader needs it, so that it must not fill the spool.
+        sha256: What the provider says that the SHA-256 of its bytes is, as hex digits, or None.
+        rows_at: The keys, joined by dots, of the list of rows in a JSON object; empty: it is recognised.
+        columns: The names of the values, where rows are arrays.
     """
 
     name: str
@@ -123,6 +126,9 @@ class RemoteFile:
     format: str = "csv"
     rows: int | None = None
     ahead: bool = False
+    sha256: str | None = None
+    rows_at: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,8 @@ class LocalFile:
         member: The part that is read, where the download is a zip of several.
         max_mb: What the bytes may unpack to, in MiB (`archive_max_mb`).
         max_ratio: The same, per packed byte (`archive_max_ratio`).
+        rows_at: As in `RemoteFile`.
+        columns: As in `RemoteFile`.
     """
 
     name: str
@@ -148,3 +156,5 @@ class LocalFile:
     member: str | None = None
     max_mb: int = 4096
     max_ratio: int = 200
+    rows_at: str = ""
+    columns: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tap_exports.engine import decode
 from tap_exports.engine.activity import Activity
-from tap_exports.engine.api import Opens
+from tap_exports.engine.api import Follows, Opens
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import Outcome, describe
 from tap_exports.engine.ledger import StreamState
@@ -137,7 +137,8 @@ class FileReader:
             for remote, local in zip(files, locals_, strict=True):
                 yield from self._read_file(outcome, remote, local, state, tally, places)
             where = describe(outcome.request.stream, outcome.job, outcome.request.window)
-            tally.verify(where, declared(files, outcome.job), self.limits)
+            summed = bool(files) and all(file.sha256 for file in files)
+            tally.verify(where, declared(files, outcome.job), self.limits, summed=summed)
             yield Proven(tally.agrees)
         finally:
             remove(here or ())
@@ -148,6 +149,8 @@ class FileReader:
     def _download(self, outcome: Outcome, remote: RemoteFile) -> LocalFile:
         with self.activity.downloading(outcome.request):
             local = self.download(remote, lambda: self.again(outcome, remote.name))
+        if isinstance(self.api, Follows):
+            self.api.follow(outcome.job, remote, local)
         stream, job = outcome.request.stream, outcome.job.id
         LOGGER.debug("%s: job %s: %s downloaded, %d bytes", stream, job, remote.name, local.size)
         return local

@@ -41,7 +41,7 @@ class Tally:
         sha256: Digest of the only or last file.
         read_seconds: Spent on downloading, decoding and writing.
         agrees: Whether nothing is known to be missing; False once a count of the provider differs.
-        counted: Whether the provider gave a count that was compared.
+        counted: Whether the provider gave a count, or digests of all files, that were compared.
         ended: Whether the end of the rows is proven.
         file_rows: Rows of the current file, written or covered by STATE.
         file_rejects: Rows rejected of the current file.
@@ -93,19 +93,26 @@ class Tally:
         if self.last_reject and self.file_rejects > allowed:
             raise _too_many(stream, self.last_reject, self.file_rejects, limits)
 
-    def verify(self, where: str, declared: int | None, limits: Limits) -> None:
+    def verify(self, where: str, declared: int | None, limits: Limits, *, summed: bool = False) -> None:
         """Compare the rows read, rejects included, with the provider's count; None: there is none.
+
+        Args:
+            where: For the message.
+            declared: The provider's count.
+            limits: Say what a difference does.
+            summed: Whether all files had the digests that the provider gives of them.
 
         Raises:
             CountError: They differ and `verify_counts` is `fail`.
         """
+        self.counted = self.counted or summed
         if declared is not None:
             self.counted = True
             self.agrees = check_count(where, self.rows + self.rejects, declared, limits) and self.agrees
 
     @property
     def proof(self) -> str:
-        """Return the level of the proof: `A` for a count that agrees, `B` for a proper end, else `C`."""
+        """Return the level of the proof: `A` for a count or digest that agrees, `B` for a proper end, else `C`."""
         if not self.ended:
             return "C"
         return "A" if self.counted and self.agrees else "B"

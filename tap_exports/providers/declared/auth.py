@@ -1,25 +1,30 @@
-"""Credentials of declared providers: headers, query, HTTP Basic, and tokens of OAuth 2.0 (RFC 6749)."""
+"""Credentials of declared providers: headers, query, HTTP Basic, and tokens of OAuth 2.0 (RFC 6749, RFC 7523)."""
 
 from __future__ import annotations
 
 import base64
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
 from oauthlib.oauth2 import Client as GrantClient
 
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.http import Client
-from tap_exports.errors import AuthError, RefusedError
+from tap_exports.errors import AuthError, ConfigError, RefusedError
 from tap_exports.providers.declared.declaration.templates import Values, fill
 
 LOGGER = logging.getLogger("tap-exports.http")
 EARLY_SECONDS = 60  # a token is renewed so long before its end
 UNKNOWN_LIFE_SECONDS = 600  # where the reply does not say how long it lives
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+CLIENT_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+ASSERTION_SECONDS = 300
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 DEFAULT = {"Authorization": "Bearer {token}"}
 
@@ -116,6 +121,8 @@ class TokenCredentials:
         more = {"client_secret": grant["client_secret"]} if grant.get("client_secret") else {}
         more |= grant.get("params") or {}
         scope, client = grant.get("scope"), BackendApplicationClient(grant.get("client_id") or "")
+        if grant["grant"] == "jwt_bearer":
+            return urlencode(_asserted(grant, signed(grant)) | more | ({"scope": scope} if scope else {}))
         if grant["grant"] == "refresh_token":
             return str(
                 client.prepare_refresh_body(
@@ -123,6 +130,34 @@ class TokenCredentials:
                 )
             )
         return str(client.prepare_request_body(include_client_id=True, scope=scope, **more))
+
+
+def _asserted(grant: Mapping[str, Any], assertion: str) -> dict[str, str]:
+    """Return the fields of a token request that hold an assertion."""
+    if grant.get("assertion") == "client":
+        return {"grant_type": "client_credentials", "client_assertion_type": CLIENT_TYPE, "client_assertion": assertion}
+    return {"grant_type": GRANT_TYPE, "assertion": assertion}
+
+
+def signed(grant: Mapping[str, Any]) -> str:
+    """Return an assertion that is signed with the private key and valid for five minutes (RFC 7523, 3).
+
+    Raises:
+        ConfigError: PyJWT is not installed, or the key cannot be used.
+    """
+    try:
+        import jwt  # noqa: PLC0415 - an extra: few APIs need it
+    except ImportError:
+        raise ConfigError("`grant: jwt_bearer` needs PyJWT and cryptography: install tap-exports[jwt]") from None
+    now, issuer = int(time.time()), grant.get("client_id") or ""
+    claims = {"iss": issuer, "sub": grant.get("subject") or issuer, "aud": grant.get("audience") or grant["token_url"]}
+    claims |= {"iat": now, "exp": now + ASSERTION_SECONDS, "jti": str(uuid4())}
+    headers = {"kid": grant["key_id"]} if grant.get("key_id") else None
+    try:
+        return jwt.encode(claims, grant["private_key"], algorithm=grant.get("algorithm", "RS256"), headers=headers)
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        reason = type(error).__name__  # not its words: they may hold a part of the key
+        raise ConfigError(f"`private_key` cannot sign with {grant.get('algorithm', 'RS256')}: {reason}") from None
 
 
 def fixed_headers(auth: Mapping[str, Any], values: Values) -> dict[str, str]:

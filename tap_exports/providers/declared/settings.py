@@ -9,6 +9,7 @@ from tap_exports.singer.options import (
     DELETE_AFTER_LOAD,
     ENCODING,
     GUARDS,
+    LOOKBACK,
     MODE,
     NAME,
     PRIMARY_KEYS,
@@ -54,6 +55,7 @@ SETTINGS = th.Property(
                         th.Property(
                             "max_window_days", DAYS, description="Longest window in days; default: the declaration's"
                         ),
+                        LOOKBACK,
                         DELETE_AFTER_LOAD,
                         TYPES,
                         ENCODING,

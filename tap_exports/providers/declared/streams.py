@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,16 @@ from urllib.parse import urlsplit, urlunsplit
 from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.decode import CsvDialect
 from tap_exports.engine.http.credentials import Credentials, KeyedTransport
+from tap_exports.engine.http.pace import Pace
 from tap_exports.errors import ConfigError
 from tap_exports.providers.declared.api import UNITS, DeclaredApi
 from tap_exports.providers.declared.auth import DEFAULT, FixedCredentials, TokenCredentials, fixed_headers
 from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration, checked
+from tap_exports.providers.declared.declaration.items import entries_of
 from tap_exports.providers.declared.declaration.source import Source, read
 from tap_exports.providers.declared.declaration.templates import Values, fill, holes
+from tap_exports.providers.declared.exchange.calls import Calls
+from tap_exports.providers.declared.override import api_class
 from tap_exports.settings import slug
 from tap_exports.singer.streams.kinds import Entry, csv_dialect
 from tap_exports.singer.streams.services import Services
@@ -94,8 +100,9 @@ class DeclaredRows(SampledStream):
         if self.window and asks_start and not begins:
             raise ConfigError(f"config: {self.name}: set `start_date`: {self.provider} takes no open beginning")
         days = self.entry.get("max_window_days", self.window.get("days"))
+        lookback = timedelta(days=self.entry.get("lookback", self.window.get("lookback", 0)))
         unit = UNITS.get(self.window.get("by", ""), MILLISECOND)
-        return replace(super().export(), max_window_days=days, unit=unit)
+        return replace(super().export(), max_window_days=days, unit=unit, lookback=lookback)
 
     @property
     def file_transport(self) -> OpensUrls:
@@ -129,18 +136,35 @@ def discover(tap: Services, blocks: list[Entry]) -> Iterator[EventStream]:
 def streams_of(tap: Services, block: Entry, declaration: Declaration) -> Iterator[EventStream]:
     """Yield the streams of one declared provider."""
     variables, values = block.get("variables") or {}, credentials_of(block)
-    base = block.get("api_url") or str(fill(declaration.spec["base_url"], variables) or "")
+    base = block.get("api_url") or base_of(declaration, variables)
     held = held_credentials(tap, block, declaration, values)
-    client = tap.client(block["name"], {}, base, headers={}, credential="credentials", credentials=held)
-    query = fill(declaration.spec.get("auth", {}).get("query", {}), values)
-    api = DeclaredApi(client, declaration, base, variables, query)
-    lifecycle = tap.lifecycle(api, block)
-    keyed = "path" in declaration.spec["files"]
-    more = declaration.spec["files"].get("headers", {})
+    limits, auth = declaration.spec.get("limits", {}), declaration.spec.get("auth", {})
+    gate = Pace(limits["per_minute"], tap.clock) if "per_minute" in limits else None
+    client = tap.client(block["name"], {}, base, headers={}, credential="credentials", credentials=held, gate=gate)
+    query, body = (fill(auth.get(part, {}), values) for part in ("query", "body"))
+    api = api_class(declaration)(Calls(client, declaration, base, variables, query=query, body=body))
+    lifecycle = tap.lifecycle(api, block, limits.get("jobs"))
+    files = declaration.spec["files"]
+    keyed, more = "path" in files or files.get("keyed"), files.get("headers", {})
     transport = KeyedTransport(tap.transport, base, lambda: {**more, **held.headers()}, api.note) if keyed else None
-    for entry in block.get("exports", ()):
-        check(declaration, block, entry, f"config: {block['name']}: {entry['name']}")
-        yield DeclaredRows(tap, block, lifecycle, entry, transport)
+    for written in block.get("exports", ()):
+        where = f"config: {block['name']}: {written['name']}"
+        for entry in entries_of(declaration, written, where):
+            check(declaration, block, entry, where)
+            yield DeclaredRows(tap, block, lifecycle, entry, transport)
+
+
+def base_of(declaration: Declaration, variables: Values) -> str:
+    """Return origin and prefix of the API.
+
+    Raises:
+        ConfigError: A variable is missing, or is no part of a host's name or of a path: the key goes to that host.
+    """
+    template = declaration.spec["base_url"]
+    for name, _ in holes(template):
+        if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", str(variables.get(name, ""))):
+            raise ConfigError(f"config: {declaration.name}: variables.{name}: a host or a part of one is due")
+    return str(fill(template, variables))
 
 
 def held_credentials(tap: Services, block: Entry, declaration: Declaration, values: Values) -> Credentials:
@@ -193,7 +217,9 @@ def check(declaration: Declaration, block: Entry, entry: Entry, where: str) -> N
         ConfigError: One is not filled.
     """
     spec = declaration.spec
-    known = {*(entry.get("params") or {}), *(block.get("variables") or {}), *spec["job"].get("also", {})}
+    if entry.get("mode") == "collect" and not ("find" in spec and "created" in spec["job"]):
+        raise ConfigError(f"{where}: `mode: collect` needs `list`, `find` and `job.created` of {declaration.name}")
+    known = {*(entry.get("params") or {}), *(block.get("variables") or {}), *spec["job"].get("also", {}), "next"}
     paths = [path for key in ("submit", "then", "poll", "files", "delete") for path in paths_only(spec.get(key))]
     for name, _ in holes(paths):
         if name not in known | {"mark", "id", *WINDOW_HOLES}:

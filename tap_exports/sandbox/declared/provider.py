@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
-from typing import Any, BinaryIO, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
 
-from tap_exports.sandbox.declared.backwards import Found, fill, holes, put, read_back, shown
+from tap_exports.sandbox.declared.access import KEY, TOKEN_PATH, Access
+from tap_exports.sandbox.declared.backwards import Found, holes, put, read_back
+from tap_exports.sandbox.declared.delivery import MEDIA, Delivery
+from tap_exports.sandbox.declared.orders import HEADER, STATUS, Order, Orders
 from tap_exports.sandbox.declared.rows import Table
-from tap_exports.sandbox.jobs import COMPLETED, FAILED, PROCESSING, QUEUED, VANISHED, Life
+from tap_exports.sandbox.jobs import COMPLETED, VANISHED
+from tap_exports.sandbox.lists import paged
 from tap_exports.sandbox.provider import Provider
 from tap_exports.sandbox.web import Refusal, Request, Response, json_response, route, truth
 
 Spec = Mapping[str, Any]
 METHODS = ("get", "post", "put", "patch", "delete")
 CALLS = ("submit", "then", "poll", "files", "list", "find", "delete")
-KEY = "sandbox-declared-key"
-MEANINGS = {QUEUED: "pending", PROCESSING: "running", COMPLETED: "completed", FAILED: "failed"}
-MEDIA = {"csv": "text/csv", "tsv": "text/tab-separated-values", "json": "application/json", "jsonl": "application/json"}
+KEYED_PATH = "/_keyed/{id}/{part}"  # where files stand that need the key, at URLs that a reply tells
+ITEMS = ("one", "two")
 
 
 @dataclass(frozen=True)
@@ -32,24 +35,22 @@ class Knobs:
     Attributes:
         rows: Rows at the source.
         count_error: Added to the counts that it shows.
+        digest_error: Whether the digests that it shows are wrong.
+        truncated: Whether it says that rows were left out.
         page_rows: Rows of a page of a chain of files.
+        page_jobs: Jobs of a page of the list.
+        most_jobs: Creations until a quota is used up; 0 for no quota.
         token_seconds: Life of a token.
     """
 
     rows: int = 1000
     count_error: int = 0
+    digest_error: bool = False
+    truncated: bool = False
     page_rows: int = 300
+    page_jobs: int = 100
+    most_jobs: int = 0
     token_seconds: int = 3600
-
-
-@dataclass(slots=True)
-class Order:
-    """A job: what filled the holes of its request, its rows and its life."""
-
-    id: str
-    asked: Found
-    rows: list[dict[str, Any]]
-    life: Life
 
 
 class DeclaredProvider(Provider):
@@ -59,30 +60,21 @@ class DeclaredProvider(Provider):
     auth_header = "authorization"
     knobs_type = Knobs
     spec: ClassVar[Spec]
+    file: ClassVar[Path | None] = None
 
     def seed(self) -> None:
         """Set rows and an empty list of jobs up."""
-        self.made, self.refused = count(1), 0
-        self.jobs: dict[str, Order] = {}
-        self.tokens: dict[str, float] = {}
+        self.made, self.refused, self.address = count(1), 0, ""
+        self.access = Access(self.spec.get("auth", {}), self.settings.token_seconds)
         self.table = Table.of(self.spec.get("window", {}).get("key", "moment"), self.settings.rows)
+        self.delivery = Delivery(self.spec, self.table, self.world.files, self.name, self.settings.page_rows)
+        self.jobs: dict[str, Order] = {}
+        self.orders = Orders(self.spec, self.delivery, self.settings)
 
     def recognised(self, request: Request) -> str | None:
         """Return what carries the credentials, None where they are wrong."""
-        auth = self.spec.get("auth", {})
-        if "oauth2" in auth:
-            if request.path == TOKEN_PATH:
-                return "authorization"
-            header = next(iter(auth.get("headers", {"Authorization": ""}))).lower()
-            token = request.headers.get(header, "").removeprefix("Bearer ")
-            return header if self.tokens.get(token, 0) > self.world.clock.now().timestamp() else None
-        wanted = {name.lower(): _filled(text) for name, text in auth.get("headers", {}).items()}
-        if basic := auth.get("basic"):
-            pair = f"{_filled(basic['user'])}:{_filled(basic.get('password', ''))}"
-            wanted["authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-        query = {name: _filled(text) for name, text in auth.get("query", {}).items()}
-        right = all(request.headers.get(name) == value for name, value in wanted.items())
-        return next(iter(wanted), "query") if right and query.items() <= dict(request.query).items() else None
+        self.address = f"http://{request.headers.get('host', '')}/{self.name}"
+        return self.access.recognised(request, self.world.clock.now().timestamp())
 
     def envelope(self, refusal: Refusal) -> Response:
         """Return an error in a common form."""
@@ -102,17 +94,17 @@ class DeclaredProvider(Provider):
         """Return the tap's settings: the declaration itself, and an entry with its example or made-up values."""
         auth = sorted({name for name, _ in holes(self.spec.get("auth", {}))} - {"token"})
         example = self.spec.get("example", {})
-        made_up = {name: f"some {name}" for name, _ in holes([self.spec[key] for key in CALLS if key in self.spec])}
-        params = {name: value for name, value in made_up.items() if name not in self._filled_by_tap()}
-        block = {
-            "api": dict(self.spec),
+        block: dict[str, Any] = (
+            {"file": str(self.file)} if self.file and "python" in self.spec else {"api": dict(self.spec)}
+        )
+        block |= {
             "api_url": api_url,
-            "credentials": dict.fromkeys(auth, KEY),
+            "credentials": self.access.credentials(auth),
             "exports": [
                 {
                     "name": example.get("name", "rows"),
                     "primary_keys": ["row_id"],
-                    "params": params | example.get("params", {}),
+                    "params": self._made_up() | example.get("params", {}),
                 }
             ],
         }
@@ -120,8 +112,16 @@ class DeclaredProvider(Provider):
             "declared": [block | ({"token_url": api_url + TOKEN_PATH} if "oauth2" in self.spec.get("auth", {}) else {})]
         }
 
-    def _filled_by_tap(self) -> set[str]:
-        return {"start", "end", "until", "mark", "id", "page", *self.spec["job"].get("also", {})}
+    def _made_up(self) -> dict[str, Any]:
+        """Return a value for each hole that neither the tap nor `each` fills, and a list for the latter."""
+        each = self.spec.get("each")
+        filled = {"start", "end", "until", "mark", "id", "page", "next", *self.spec["job"].get("also", {})}
+        asked = [self.spec[key] for key in CALLS if key in self.spec]
+        made_up: dict[str, Any] = {name: f"some {name}" for name, _ in holes(asked) if name not in filled}
+        if each:
+            made_up.pop(each["as"], None)
+            made_up[each["of"]] = list(ITEMS)
+        return made_up
 
     def config(self) -> dict[str, Any]:
         """Return nothing: see `settings_of`."""
@@ -131,24 +131,30 @@ class DeclaredProvider(Provider):
 
     def token(self, request: Request) -> Response:
         """Grant a token."""
-        if KEY not in request.body.decode() and KEY not in request.headers.get("authorization", ""):
-            raise Refusal(400, "invalid_grant", code="invalid_grant")
-        token = f"token-{len(self.tokens) + 1:04d}-0123456789abcdef"
-        self.tokens[token] = self.world.clock.now().timestamp() + self.settings.token_seconds
-        told = {"access_token": token, "token_type": "Bearer", "expires_in": self.settings.token_seconds}
-        return json_response(told)
+        return json_response(self.access.grant(request, self.world.clock.now().timestamp()))
 
     def create(self, request: Request, **path: str) -> Response:
         """Create a job, or show one where the same call polls."""
-        if _route(self.spec["poll"]) == _route(self.spec["submit"]) and (found := self._polled(request)):
+        if path_of(self.spec["poll"]) == path_of(self.spec["submit"]) and (found := self._polled(request)):
             return found
         asked: Found = dict(path)
         submit = self.spec["submit"]
         self._read_call(submit, request, asked)
-        self._refuse(asked)
+        place, places = self._item(asked)
+        rows = self.table.within(asked, place, places)
+        self._refuse(asked, rows)
         number = f"job{next(self.made):05d}"
-        self.jobs[number] = Order(number, asked, self.table.within(asked), self.job())
-        return json_response(put(None, submit.get("at", ""), self._record(self.jobs[number])), 201)
+        order = self.jobs[number] = Order(number, asked, rows, self.job())
+        return self._shown(order, submit.get("at", ""), 201)
+
+    def _item(self, asked: Found) -> tuple[int, int]:
+        """Return which of the items a request names, and how many there are; each has its share of the rows."""
+        if (each := self.spec.get("each")) is None:
+            return 0, 1
+        items = list(map(str, self.spec.get("example", {}).get("params", {}).get(each["of"], ITEMS)))
+        if asked.get(each["as"]) not in items:
+            raise Refusal(400, f"unknown {each['as']}")
+        return items.index(asked[each["as"]]), len(items)
 
     def _polled(self, request: Request) -> Response | None:
         found: Found = {}
@@ -158,31 +164,52 @@ class DeclaredProvider(Provider):
             return None
         return self.look(request, **found)
 
-    def _read_call(self, call: Spec, request: Request, found: Found) -> None:
-        """Read the holes of a call's body and query back.
+    def _read_call(self, call: Spec, request: Request, found: Found, *more: str) -> None:
+        """Read the holes of a call's body and query back; `more` are parameters that turn pages.
 
         Raises:
             Refusal: 400, it is not what the declaration sends.
         """
         if "json" in call:
-            read_back(call["json"], request.json(), found)
-        query = {k: v for k, v in request.query if k not in self.spec.get("auth", {}).get("query", {})}
+            sent = request.json()
+            fields = self.access.fields
+            if isinstance(sent, dict):
+                sent = {key: value for key, value in sent.items() if key not in fields}
+            read_back(call["json"], sent, found)
+        if "form" in call:
+            form = {key: values if len(values) > 1 else values[0] for key, values in _form(request).items()}
+            read_back(call["form"], form, found, "form")
+        for name, template in call.get("headers", {}).items():
+            if (sent := request.headers.get(name.lower())) is not None:
+                read_back(template, sent, found, "headers")
+        query = {k: v for k, v in request.query if k not in {*self.access.query, *more}}
         read_back(call.get("params", {}), query, found, "query")
 
-    def _refuse(self, asked: Found) -> None:
+    def _refuse(self, asked: Found, rows: list[dict[str, Any]]) -> None:
         """Refuse a creation as the declared refusals say.
 
         Raises:
-            Refusal: Too many jobs run, or an equal one exists.
+            Refusal: Too many jobs run or were made, an equal one exists, or there is nothing to export.
         """
-        running = sum(not order.life.phase().ended for order in self.jobs.values())
+        running, most = sum(not order.life.phase().ended for order in self.jobs.values()), self.settings.most_jobs
         for case in self.spec["submit"].get("refusals", ()):
-            if case["means"] == "busy" and running >= case.get("at_most", 1):
-                self.refused += 1
-                raise Refusal(200 if self.spec.get("errors_at") else 429, case.get("sample", "too many jobs"))
             same = next((order.id for order in self.jobs.values() if order.asked == asked), None)
-            if case["means"] == "same" and same:
-                raise Refusal(425, case["sample"].replace("{id}", same))
+            due = {
+                "busy": running >= case.get("at_most", 1),
+                "quota": bool(most) and len(self.jobs) >= most,
+                "same": same is not None,
+                "empty": not rows,
+            }
+            if due[case["means"]]:
+                self.refused += 1
+                sample = str(case.get("sample", "too many jobs")).replace("{id}", same or "")
+                raise Refusal(self._status_of(case), sample)
+
+    def _status_of(self, case: Spec) -> int:
+        """Return the status of a refusal: the one that its pattern begins with, or that of an error in a success."""
+        written = re.match(r"\^?([45]\d\d)", case["matches"])
+        usual = 200 if self.spec.get("errors_at") else {"busy": 429, "same": 425}.get(case["means"], 422)
+        return int(written[1]) if written else usual
 
     def follow(self, request: Request, **path: str) -> Response:
         """Take a call after the creation."""
@@ -190,41 +217,82 @@ class DeclaredProvider(Provider):
         return json_response({"id": self._order(path).id})
 
     def look(self, request: Request, **path: str) -> Response:
-        """Show a job."""
-        del request
-        order = self._order(path)
+        """Show a job, or a page of its rows where the same path with a parameter shows these."""
+        poll, files = self.spec["poll"], self.spec["files"]
+        turns = files.get("pages", {}).get("param")
+        if path_of(poll) == ("GET", path_of({"get": files.get("path", "")})[1]) and turns in dict(request.query):
+            return self.result(request, **path)
+        found: Found = dict(path)
+        self._read_call(poll, request, found)
+        order = self._order(found)
         order.life.observe()
-        return json_response(put(None, self.spec["poll"].get("at", ""), self._record(order)))
+        return self._shown(order, poll.get("at", ""), 200)
+
+    def _shown(self, order: Order, at: str, usual: int) -> Response:
+        """Return a job as the declaration's paths look for it, with the status that tells how it stands."""
+        body, headers = self.orders.record(order, self.address)
+        status = int(self.orders.word(order)) if self.spec["job"]["status"] == HEADER + STATUS else usual
+        if status >= 400:  # noqa: PLR2004 - that is how it tells that a job failed
+            raise Refusal(status, order.life.phase().reason or "failed")
+        return json_response(put(None, at, body), status, tuple(headers))
 
     def show(self, request: Request, **path: str) -> Response:
         """List the jobs, newest first."""
-        del path
-        page = int(dict(request.query).get("page", 1))
+        listed, found = self.spec["list"], dict(path)
+        cursor = listed.get("pages", {}).get("param", "")
+        self._read_call(listed, request, found, cursor)
         kept = [order for order in reversed(self.jobs.values()) if order.life.observe().name != VANISHED]
-        records = [self._record(order) for order in kept] if page == 1 else []
-        return json_response(put(None, self.spec["list"]["items"], records))
+        size = self.settings.page_jobs if "page" in found or cursor else max(1, len(kept))
+        place = int(found["page"]) - int(listed.get("first_page", 1)) if "page" in found else 0
+        start = int(dict(request.query).get(cursor, place * size))
+        page = paged(request.listing, kept, start, size, key=lambda order: order.id)
+        records = [self.orders.record(order, self.address)[0] for order in page.rows]
+        told = {listed.get("total"): page.total, listed.get("more"): page.more}
+        told |= {listed.get("pages", {}).get("next"): str(page.end) if page.more else None}
+        told |= {listed["size"]: size} if isinstance(listed.get("size"), str) else {}
+        body, headers = put(None, listed["items"], records), list[tuple[str, str]]()
+        for where, value in told.items():
+            if where and value is not None:
+                body = place_into(body, headers, where, value)
+        return json_response(body, 200, tuple(headers))
 
     def sign(self, request: Request, **path: str) -> Response:
-        """Show the URL of a job's file."""
-        del request
-        order = self._order(path)
+        """Show the URLs of a job's files, or of one page of them."""
+        files, found = self.spec["files"], dict(path)
+        pages = files.get("pages", {})
+        turns = pages.get("param", "")
+        self._read_call(files, request, found, turns)
+        order = self._order(found)
         if order.life.phase().name != COMPLETED:
-            raise Refusal(next(iter(self.spec["files"].get("not_ready", [409]))), "not completed")
-        return json_response(put(None, self.spec["files"]["url"], self._url(order)))
+            raise Refusal(next(iter(files.get("not_ready", [409]))), "not completed")
+        if not pages:
+            return json_response(put(None, files["url"], self.delivery.url(order, self.address)))
+        number = self.delivery.number(dict(request.query).get(turns) if turns else found.get("next"))
+        body = put(None, files["url"], self.delivery.url(order, self.address, number))
+        headers: list[tuple[str, str]] = []
+        if (following := self.delivery.after(order, number)) is not None:
+            body = place_into(body, headers, pages["next"], following)
+        return json_response(body, 200, tuple(headers))
 
     def result(self, request: Request, **path: str) -> Response:
         """Return a file, or a page of it, to those who hold the key."""
         order, files = self._order(path), self.spec["files"]
-        form = files.get("format", "csv")
-        headers, rows = [("Content-Type", MEDIA[form])], order.rows
-        if pages := files.get("pages"):
-            first = int(dict(request.query).get(pages["param"], 0))
-            following = first + self.settings.page_rows
-            rows = rows[first:following]
-            headers.append(
-                (pages["next"].removeprefix("header:"), str(following) if following < len(order.rows) else "null")
-            )
-        return Response(200, self.table.encoded(rows, form), tuple(headers))
+        pages = files.get("pages")
+        headers = [("Content-Type", MEDIA[files.get("format", "csv")])]
+        if not pages:
+            return Response(200, self.delivery.whole(order), tuple(headers))
+        number = self.delivery.number(dict(request.query).get(pages["param"]))
+        following, outer = self.delivery.after(order, number), None
+        if "next" in pages and (following is not None or pages["next"].startswith(HEADER)):
+            outer = place_into(None, headers, pages["next"], "null" if following is None else following)
+        return Response(200, self.delivery.part(order, number, outer), tuple(headers))
+
+    def keyed(self, request: Request, **path: str) -> Response:
+        """Return a file whose URL a reply told, to those who hold the key."""
+        del request
+        order, number = self._order(path), int(path["part"])
+        content = self.delivery.whole(order) if number < 0 else self.delivery.part(order, number)
+        return Response(200, content, (("Content-Type", MEDIA[self.spec["files"].get("format", "csv")]),))
 
     def remove(self, request: Request, **path: str) -> Response:
         """Delete a job."""
@@ -237,8 +305,6 @@ class DeclaredProvider(Provider):
         """Return all rows."""
         return self.table.plain()
 
-    # Jobs
-
     def _order(self, path: Mapping[str, str]) -> Order:
         names = ["id", *self.spec["job"].get("also", {})]
         number = next((path[name] for name in names if name in path), "")
@@ -247,79 +313,49 @@ class DeclaredProvider(Provider):
             raise Refusal(404, "no such job")
         return order
 
-    def _record(self, order: Order) -> Any:
-        """Return a job as the declaration's paths look for it, with the echo of its request."""
-        job, phase = self.spec["job"], order.life.phase()
-        body: Any = {}
-        for place, template in self.spec.get("find", {}).items():
-            body = put(body, place, fill(template, order.asked))
-        values = {
-            job["id"]: order.id,
-            job["status"]: self._word(phase.name),
-            job.get("created"): shown(order.life.created),
-            job.get("reason"): phase.reason,
-            **{place: round(phase.share * 100) for place in job.get("progress", ())},
-        }
-        if phase.name == COMPLETED:
-            rows = self.spec.get("proof", {}).get("rows") or job.get("rows")
-            values |= {rows: len(order.rows) + self.settings.count_error}
-            values |= dict.fromkeys(job.get("also", {}).values(), order.id)
-            if not _route(self.spec["files"])[0] and "url" in self.spec["files"]:
-                values[self.spec["files"]["url"]] = self._url(order)
-        for place, value in values.items():
-            body = put(body, place, value) if place and not place.startswith("header:") else body
+
+def place_into(body: Any, headers: list[tuple[str, str]], where: str, value: object) -> Any:
+    """Return a body that holds a value at a path; one that is a header's joins these."""
+    if where.startswith(HEADER):
+        headers.append((where.removeprefix(HEADER), str(value)))
         return body
-
-    def _word(self, name: str) -> str:
-        """Return the provider's word for a phase; a word of the fault plan stays as it is."""
-        meaning = MEANINGS.get(name)
-        return next((word for word, means in self.spec["status"].items() if means == meaning), name)
-
-    def _writer(self, order: Order, form: str) -> Callable[[BinaryIO], None]:
-        def write(file: BinaryIO) -> None:
-            file.write(self.table.encoded(order.rows, form))
-
-        return write
-
-    def _url(self, order: Order) -> str:
-        form = self.spec["files"].get("format", "csv")
-        path = f"/{self.name}/{order.id}.{form}"
-        content = self.world.files.content(path, self._writer(order, form))
-        content.make()
-        self.world.files.publish(path, content, style="token", media_type=MEDIA[form])
-        return self.world.files.sign(path)[0]
+    return put(body, where, value)
 
 
-TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path
-
-
-def provider_of(written: Spec) -> type[DeclaredProvider]:
+def provider_of(written: Spec, file: Path | None = None) -> type[DeclaredProvider]:
     """Return the provider class of a declaration.
 
     Args:
         written: Its content as YAML gives it; the tap's own check has passed.
+        file: Where it stands, for declarations with Python beside them.
     """
     spec: Spec = json.loads(json.dumps(written, default=str))  # YAML makes dates of `seen`
-    calls: list[tuple[Callable[..., Any], Spec | None]] = [
-        (DeclaredProvider.create, spec["submit"]),
-        (DeclaredProvider.show, spec.get("list")),
-        (DeclaredProvider.remove, spec.get("delete")),
-        *((DeclaredProvider.follow, step) for step in spec.get("then", ())),
-    ]
-    if _route(spec["poll"]) != _route(spec["submit"]) and not spec["poll"].get("list"):
-        calls.append((DeclaredProvider.look, spec["poll"]))
-    files = spec["files"]
-    calls.append(
-        (DeclaredProvider.result, {"get": files["path"]}) if "path" in files else (DeclaredProvider.sign, files)
-    )
-    methods: dict[str, Any] = {"name": spec["name"], "spec": spec, "told": DeclaredProvider.told}
-    for index, (handler, call) in enumerate(calls):
-        method, path = _route(call or {})
+    methods: dict[str, Any] = {"name": spec["name"], "spec": spec, "told": DeclaredProvider.told, "file": file}
+    for index, (handler, call) in enumerate(_calls(spec)):
+        method, path = path_of(call)
         if method:
             methods[f"call_{index}"] = route(method, path)(_bound(handler))
-    if "oauth2" in spec.get("auth", {}):
-        methods["call_token"] = route("POST", TOKEN_PATH)(_bound(DeclaredProvider.token))
     return type(f"Declared{spec['name'].title()}", (DeclaredProvider,), methods)
+
+
+def _calls(spec: Spec) -> list[tuple[Callable[..., Any], Spec]]:
+    """Return the handlers of a declaration, each with the call that it answers."""
+    calls: list[tuple[Callable[..., Any], Spec]] = [
+        (DeclaredProvider.create, spec["submit"]),
+        (DeclaredProvider.show, spec.get("list", {})),
+        (DeclaredProvider.remove, spec.get("delete", {})),
+        *((DeclaredProvider.follow, step) for step in spec.get("then", ())),
+    ]
+    if path_of(spec["poll"]) != path_of(spec["submit"]) and not spec["poll"].get("list"):
+        calls.append((DeclaredProvider.look, spec["poll"]))
+    files = spec["files"]
+    if "path" not in files:
+        calls += [(DeclaredProvider.sign, files), (DeclaredProvider.keyed, {"get": KEYED_PATH})]
+    elif path_of({"get": files["path"]}) != path_of(spec["poll"]):
+        calls.append((DeclaredProvider.result, {"get": files["path"]}))
+    if "oauth2" in spec.get("auth", {}):
+        calls.append((DeclaredProvider.token, {"post": TOKEN_PATH}))
+    return calls
 
 
 def _bound(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -332,10 +368,11 @@ def _bound(handler: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _route(call: Spec) -> tuple[str, str]:
+def path_of(call: Spec) -> tuple[str, str]:
     """Return method and path of a call, its holes named as routes name them."""
     found = next(((method.upper(), str(call[method])) for method in METHODS if method in call), ("", ""))
     return found[0], re.sub(r"\{(\w+):\w+\}", r"{\1}", found[1])
 
 
-_filled = partial(re.sub, r"\{\w+\}", KEY)
+def _form(request: Request) -> dict[str, list[str]]:
+    return parse_qs(request.body.decode(), keep_blank_values=True)

@@ -91,8 +91,14 @@ class Services(WritesMessages, Protocol):
     def client(self, provider: str, block: Mapping[str, Any], api_url: str, **options: Any) -> Client:  # noqa: ANN401 - of `Client`
         """Return the HTTP client of a provider; `api_url` is the default of that setting."""
 
-    def lifecycle(self, api: Polls, block: Mapping[str, Any]) -> Lifecycle:
-        """Return a new lifecycle, which creates and awaits the jobs of a provider; `block` is its configuration."""
+    def lifecycle(self, api: Polls, block: Mapping[str, Any], most_jobs: int | None = None) -> Lifecycle:
+        """Return a new lifecycle, which creates and awaits the jobs of a provider.
+
+        Args:
+            api: The provider's verbs.
+            block: Its configuration.
+            most_jobs: Jobs that it runs at once, where that is fewer than `max_concurrent_jobs`.
+        """
 
     def start_runs(self) -> None:
         """Start the runs of all selected streams, so that their jobs run in parallel; later calls do nothing."""

@@ -21,7 +21,9 @@ from tap_exports.providers.declared.declaration.templates import FORMS, holes
 EMPTY = "empty"
 WINDOW_HOLES = frozenset({"start", "end", "until"})
 MOST_ERRORS = 20
-MOST_REPEATS = 4  # unbounded repeats of one pattern over a short text: enough for messages, too few to run for ever
+# A pattern over a short text costs about 2 to the power of what its repeats and choices cost together.
+REPEAT_COST, CHOICE_COST, MOST_COST = 6, 1, 26
+MOST_LEVELS = 40  # of mappings and lists within each other
 _FILES = ("url", "path")
 _PATHS: Sequence[Place] = (
     ("submit", "at"),
@@ -31,12 +33,18 @@ _PATHS: Sequence[Place] = (
     ("job", "also", "*"),
     ("files", "url"),
     ("files", "pages", "next"),
+    ("files", "pages", "count"),
+    ("files", "rows", "columns_at"),
     ("list", "items"),
+    ("list", "pages", "next"),
+    ("list", "total"),
+    ("list", "more"),
+    ("list", "size"),
     ("errors_at", "*"),
     ("proof", "*"),
 )
 _TEMPLATES = ("base_url", "auth", "submit", "then", "poll", "files", "list", "find", "delete")
-_NOT_TEMPLATES = frozenset({"at", "items", "url", "refusals", "csv", "pages"})
+_NOT_TEMPLATES = frozenset({"at", "items", "url", "refusals", "csv", "pages", "rows", "total", "more", "size"})
 _CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 
@@ -88,6 +96,8 @@ def checked(source: Source) -> Declaration:
     Raises:
         ConfigError: It has errors; one line each, with file and line.
     """
+    if is_deep(source.content, MOST_LEVELS):
+        raise ConfigError(f"{source.name}: more than {MOST_LEVELS} levels of mappings and lists")
     errors = list(dict.fromkeys(_errors(source)))
     if errors:
         more = [f"{source.name}: {len(errors) - MOST_ERRORS} more errors"] if len(errors) > MOST_ERRORS else []
@@ -108,6 +118,7 @@ def _errors(source: Source) -> Iterator[str]:
         yield from _paths(source)
         yield from _holes(source)
         yield from _patterns(source)
+        yield from _more(source)
 
 
 def _shape(source: Source) -> Iterator[str]:
@@ -152,8 +163,8 @@ def _verbs(source: Source) -> Iterator[str]:
     yield from _lists(source)
     if sum(way in spec["files"] for way in _FILES) != 1:
         yield f"{source.where(('files',))}: one of url, path is due"
-    if "pages" in spec["files"] and "path" not in spec["files"]:
-        yield f"{source.where(('files', 'pages'))}: needs files.path"
+    if "pages" in spec["files"] and "path" not in spec["files"] and not verb_of(spec["files"])[0]:
+        yield f"{source.where(('files', 'pages'))}: needs files.path, or a call"
     if not any(status is Status.COMPLETED for status in Declaration(source).statuses.values()):
         yield f"{source.where(('status',))}: no word means completed"
     if "status" not in spec["job"]:
@@ -196,10 +207,13 @@ def _holes(source: Source) -> Iterator[str]:
     """Yield the forms that do not exist, and holes that only later calls can fill."""
     spec = source.content
     late = {"id", *spec["job"].get("also", {})}
+    listed = {str(spec["each"]["of"])} if "each" in spec else set[str]()
     for key in _TEMPLATES:
         for place, template in _templates(spec.get(key), (key,)):
             for name, form in holes(template):
                 yield from _hole(source, place, name, form, late)
+                if name in listed:
+                    yield f"{source.where(place)}: nobody fills {{{name}}}: `each` fills {{{spec['each']['as']}}}"
     if not Declaration(source).is_windowed:
         used = WINDOW_HOLES & {name for name, _ in holes(spec["submit"])}
         yield from (f"{source.where(('submit',))}: nobody fills {{{name}}} without `window`" for name in sorted(used))
@@ -236,5 +250,57 @@ def _patterns(source: Source) -> Iterator[str]:
         if refusal["means"] == "same" and "id" not in groups:
             yield f"{source.where(place)}: `same` needs the group (?P<id>…)"
         plain = _CLASS.sub("x", refusal["matches"])
-        if re.search(r"\)[*+{]", plain) or len(re.findall(r"[*+]|\{\d*,", plain)) > MOST_REPEATS:
-            yield f"{source.where(place)}: repeats a group, or has more than {MOST_REPEATS} repeats: it may never end"
+        if re.search(r"\)[*+{]", plain) or _cost(plain) > MOST_COST:
+            yield f"{source.where(place)}: repeats a group, or has too many repeats and choices: it may never end"
+
+
+def _cost(pattern: str) -> int:
+    """Return what the repeats and choices of a pattern without classes cost."""
+    repeats = len(re.findall(r"[*+]|\{\d*,", pattern))
+    choices = len(re.findall(r"\||(?<!\()\?", pattern))
+    return repeats * REPEAT_COST + choices * CHOICE_COST
+
+
+def _more(source: Source) -> Iterator[str]:
+    """Yield what else contradicts: pages that nothing turns, rows of another format, keys that are missing."""
+    spec = source.content
+    files, listed = spec["files"], spec.get("list", {})
+    pages, asks_next = files.get("pages"), "next" in _names(files)
+    if pages is not None and ("next" in pages) == ("count" in pages):
+        yield f"{source.where(('files', 'pages'))}: one of next, count is due"
+    if pages is not None and "param" not in pages and not asks_next:
+        yield f'{source.where(("files", "pages"))}: the key "param" is missing, or the hole {{next}} in the call'
+    if asks_next and pages is None:
+        yield f"{source.where(('files',))}: nobody fills {{next}} without `pages`"
+    if "rows" in files and files.get("format") not in {"json", "jsonl"}:
+        yield f"{source.where(('files', 'rows'))}: needs the format json or jsonl"
+    if "pages" in listed and "page" in _names(listed):
+        yield f"{source.where(('list', 'pages'))}: pages are numbered by {{page}} already"
+    grant = spec.get("auth", {}).get("oauth2", {})
+    needed = {"refresh_token": "refresh_token", "jwt_bearer": "private_key"}.get(grant.get("grant", ""))
+    if needed and needed not in grant:
+        yield f'{source.where(("auth", "oauth2"))}: the key "{needed}" is missing'
+    yield from _outside(source)
+
+
+def _names(template: object) -> set[str]:
+    return {name for name, _ in holes(template)}
+
+
+def _outside(source: Source) -> Iterator[str]:
+    """Yield the paths that lead out of base_url."""
+    for key in _TEMPLATES[2:]:
+        for place, text in _templates(source.content.get(key), (key,)):
+            if place[-1] in {*METHODS, "path"} and {".", ".."} & set(re.split(r"[/\\]", text)):
+                yield f"{source.where(place)}: leads out of base_url"
+
+
+def is_deep(value: object, most: int) -> bool:
+    """Return whether mappings and lists stand within each other more than so many levels."""
+    level = [value]
+    for _ in range(most):
+        inner = [list(each.values()) if isinstance(each, Mapping) else each for each in level]
+        level = [item for each in inner if isinstance(each, list) for item in each]
+        if not level:
+            return False
+    return True

@@ -43,15 +43,20 @@ def _count(about: str, least: int = 0) -> Schema:
 
 
 def _path(about: str) -> Schema:
-    return _text(f"{about}: JMESPath of fields, indices and lists, or `header:Name`")
+    rule = "JMESPath of fields, indices and lists, or `header:Name`; `header::status` is the HTTP status"
+    return _text(f"{about}: {rule}", maxLength=500)
 
 
+NAME = r"^[A-Za-z_]\w*$"
+PYTHON = r"^[A-Za-z_][A-Za-z0-9_]*\.py$"
+KEYS = r"^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*){0,2}$"
+PATH = "^/(?!/)"  # not the host of another URL
 PATH_TEMPLATE = "Path below base_url, with holes"
 VALUE = _map({}, "Values with holes")
 HEADERS = _map({"type": "string"}, "Headers with holes")
 
 CALL: Mapping[str, Schema] = {
-    **{method: _text(PATH_TEMPLATE, pattern="^/") for method in METHODS},
+    **{method: _text(PATH_TEMPLATE, pattern=PATH) for method in METHODS},
     "params": _map({}, "Query with holes"),
     "json": {"type": ["object", "array"], "description": "JSON body with holes"},
     "form": _map({}, "Form body with holes"),
@@ -73,16 +78,31 @@ REFUSAL = _object(
 
 OAUTH2 = _object(
     {
-        "token_url": _text("https URL of the token endpoint, with holes"),
-        "grant": _word(("client_credentials", "refresh_token"), "Grant"),
+        "token_url": _text("https URL of the token endpoint, with holes", pattern="^https://"),
+        "grant": _word(("client_credentials", "refresh_token", "jwt_bearer"), "Grant"),
         "client_id": _text("With holes"),
         "client_secret": _text("With holes"),
         "refresh_token": _text("With holes, for that grant"),
+        "private_key": _text("PEM with holes, for `jwt_bearer`: signs the assertion"),
+        "algorithm": _word(("RS256", "RS384", "RS512", "ES256", "ES384"), "Of that signature; default: RS256"),
+        "key_id": _text("Header `kid` of the assertion, with holes"),
+        "subject": _text("Claim `sub` of the assertion, with holes; default: `client_id`"),
+        "audience": _text("Claim `aud` of the assertion, with holes; default: `token_url`"),
+        "assertion": _word(
+            ("grant", "client"),
+            "What it stands for (RFC 7523): the grant, the default, or the client",
+        ),
         "scope": _text("Scopes, separated by blanks"),
         "params": _map({"type": "string"}, "More fields of the token request, with holes"),
     },
     "A token, requested from `token_url` and renewed before its end and once after a 401; fills `{token}`",
     ("token_url", "grant"),
+)
+
+CURSOR = _object(
+    {"next": _path("What names the next page"), "param": _text("Parameter that takes it")},
+    "Pages of which each names the next",
+    ("next", "param"),
 )
 
 FORMAT: Schema = {
@@ -103,6 +123,7 @@ FORMAT: Schema = {
                         "HTTP Basic, with holes",
                         ("user",),
                     ),
+                    "body": _map({"type": "string"}, "Fields of every JSON body, with holes"),
                     "oauth2": OAUTH2,
                 },
                 "Credentials of every request to the API's own origin",
@@ -131,11 +152,25 @@ FORMAT: Schema = {
                 {
                     **CALL,
                     "url": _path("One or several URLs"),
-                    "path": _text("A file behind the API itself, read with the key", pattern="^/"),
+                    "path": _text("A file behind the API itself, read with the key", pattern=PATH),
+                    "keyed": {"type": "boolean", "description": "URLs of the API's own origin are read with the key"},
                     "pages": _object(
-                        {"next": _path("What names the next page"), "param": _text("Parameter that takes it")},
-                        "A chain of files, each naming the next",
-                        ("next", "param"),
+                        {
+                            "next": _path("What names the next page: of the reply, or of the file"),
+                            "param": _text("Parameter that takes it; else the hole `{next}` of a call does"),
+                            "first": {"type": ["integer", "string"], "description": "What names the first page"},
+                            "count": _path(
+                                "In the job, the number of pages or a list of as many, numbered from `first`"
+                            ),
+                        },
+                        "A chain of files, each naming the next; or several, numbered",
+                    ),
+                    "rows": _object(
+                        {
+                            "at": _text("Keys of the list of rows in a JSON file", pattern=KEYS),
+                            "columns_at": _path("In the job, the column names where rows are arrays"),
+                        },
+                        "Where the rows stand in a JSON file, and how they are named",
                     ),
                     "format": _word(FORMATS, "Of the files; gzip and zip are recognised"),
                     "csv": _map({}, "How CSV is written, as the setting `csv`"),
@@ -145,8 +180,16 @@ FORMAT: Schema = {
                 "The files of a completed job",
             ),
             "list": _object(
-                {**CALL, "items": _path("The jobs"), "first_page": _count("Number of the first page; default: 1")},
-                "Pages of jobs; without the hole `{page}` there is one",
+                {
+                    **CALL,
+                    "items": _path("The jobs"),
+                    "first_page": _count("Number of the first page; default: 1"),
+                    "pages": CURSOR,
+                    "total": _path("The number of jobs in the whole list"),
+                    "more": _path("Whether further pages follow"),
+                    "size": {"type": ["integer", "string"], "description": "Jobs of a full page: a number, or a path"},
+                },
+                "Pages of jobs, numbered by the hole `{page}` or named by `pages`; else there is one",
                 ("items",),
             ),
             "find": _map({}, "Fields of a job in `list` that echo its request, with holes"),
@@ -156,16 +199,41 @@ FORMAT: Schema = {
             "window": _object(
                 {
                     "key": _text("What the windows cut by; names the bookmark"),
-                    "days": {"type": "number", "exclusiveMinimum": 0, "description": "Longest window"},
+                    "days": {
+                        "type": "number",
+                        "exclusiveMinimum": 0,
+                        "maximum": 36_500,
+                        "description": "Longest window",
+                    },
                     "by": _word(("ms", "second", "day"), "Whole units of a window; default: ms"),
+                    "lookback": {
+                        "type": "number",
+                        "minimum": 0,
+                        "maximum": 36_500,
+                        "description": "Days before the bookmark that are requested again; the entry's goes before it",
+                    },
                     "bounds": _word(("inclusive", "half_open"), "Of the API's own filter, for the reader"),
                     "late": _text("What is known of rows that appear late"),
                 },
                 "Windows of creation instants; without it exports are full",
                 ("key",),
             ),
+            "each": _object(
+                {
+                    "of": _text("Name in `params` of the list", pattern=NAME),
+                    "as": _text("The hole that an item fills", pattern=NAME),
+                    "most": {"type": "integer", "minimum": 1, "maximum": 1000, "description": "Items; default: 1000"},
+                },
+                "One job per item of a list; each is a stream, `<name>_export_<entry>_<item>`",
+                ("of", "as"),
+            ),
+            "python": _text("File beside the declaration with a class `Api` that overrides verbs", pattern=PYTHON),
             "proof": _object(
-                {"rows": _path("Count of rows"), "truncated": _path("Whether rows were left out")},
+                {
+                    "rows": _path("Count of rows"),
+                    "sha256": _path("SHA-256 of the file, as hex digits"),
+                    "truncated": _path("Whether rows were left out"),
+                },
                 "What the provider gives to prove that a file is whole",
             ),
             "limits": _object(

@@ -28,7 +28,7 @@ def compiled(path: str) -> Any:  # noqa: ANN401 - the library is not typed
     """
     try:
         found = jmespath.compile(_DOTTED_INDEX.sub(r"[\1]", path))
-    except JMESPathError:
+    except (JMESPathError, RecursionError):
         raise PathError(f'"{path}" is no path') from None
     if strange := _kinds(found.parsed) - _ALLOWED:
         raise PathError(f'"{path}" holds a {min(strange).replace("_", " ")}; fields, indices and lists are allowed')
@@ -58,7 +58,7 @@ def check(path: str) -> None:
     """
     if not path.startswith(HEADER):
         compiled(path)
-    elif not re.fullmatch(r"[A-Za-z0-9-]+", path.removeprefix(HEADER)):
+    elif not re.fullmatch(r"[A-Za-z0-9-]+|:status", path.removeprefix(HEADER)):
         raise PathError(f'"{path}" names no header')
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ class Source:
         name: The file's name, for messages.
         content: Its JSON value.
         lines: The line of each key and item, counted from 1; empty for a mapping in the configuration.
+        folder: Where the file is, or None.
     """
 
     name: str
     content: Mapping[str, Any]
     lines: Mapping[Place, int]
+    folder: Path | None = None
 
     def line(self, place: Place) -> int | None:
         """Return the line of a place, or of the nearest one above it that has a line."""
@@ -54,7 +57,7 @@ def read(path: Path) -> Source:
     if len(data) > MOST_BYTES:
         raise ConfigError(f"declaration {path}: larger than {MOST_BYTES // 1024} KiB")
     try:
-        return parsed(path.name, data.decode())
+        return replace(parsed(path.name, data.decode()), folder=path.parent)
     except UnicodeDecodeError:
         raise ConfigError(f"declaration {path}: not UTF-8") from None
 
@@ -70,11 +73,11 @@ def parsed(name: str, text: str) -> Source:
             raise ConfigError(f"{name}: a mapping is due")
         lines = dict(_lines(name, node, ()))
         content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         mark: object = getattr(error, "problem_mark", None)
         line = f":{getattr(mark, 'line', 0) + 1}" if mark else ""
         raise ConfigError(f"{name}{line}: no YAML: {_problem(error)}") from None
-    return Source(name, _json(content), lines)
+    return Source(name, _json(name, content), lines)
 
 
 def dotted(place: Place) -> str:
@@ -103,13 +106,23 @@ def _line(found: yaml.Event | yaml.Node) -> int:
     return found.start_mark.line + 1 if found.start_mark else 0
 
 
-def _json(value: object) -> Any:  # noqa: ANN401 - JSON
-    """Return a YAML value as JSON: keys are text, dates are written out."""
+def _json(name: str, value: object) -> Any:  # noqa: ANN401 - JSON
+    """Return a YAML value as JSON: keys are text, dates are written out.
+
+    Raises:
+        ConfigError: JSON knows no such value, such as a set, bytes or infinity.
+    """
     if isinstance(value, Mapping):
-        return {_key(key): _json(inner) for key, inner in value.items()}
+        return {_key(key): _json(name, inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_json(inner) for inner in value]
-    return value.isoformat() if isinstance(value, date) else value
+        return [_json(name, inner) for inner in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{name}: {value} is no number of JSON")
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise ConfigError(f"{name}: a {type(value).__name__} is no value of JSON")
+    return value
 
 
 def _key(key: object) -> str:
@@ -117,4 +130,5 @@ def _key(key: object) -> str:
 
 
 def _problem(error: Exception) -> str:
-    return str(getattr(error, "problem", None) or "too deep").splitlines()[0]
+    said = getattr(error, "problem", None) or ("too deep" if isinstance(error, RecursionError) else error)
+    return str(said).splitlines()[0]

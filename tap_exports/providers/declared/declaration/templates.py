@@ -16,6 +16,9 @@ FORMS: Mapping[str, Callable[[datetime], str | int]] = {
     "unix": lambda t: int(t.timestamp()),
     "unix_ms": lambda t: int(t.timestamp()) * 1000 + t.microsecond // 1000,
     "date": lambda t: f"{t.astimezone(timezone.utc):%Y-%m-%d}",
+    "year": lambda t: t.astimezone(timezone.utc).year,
+    "month": lambda t: t.astimezone(timezone.utc).month,
+    "day": lambda t: t.astimezone(timezone.utc).day,
 }
 HOLE = re.compile(r"\{\{|\{([A-Za-z_]\w*)(?::(\w+))?\}")
 Values = Mapping[str, Any]
