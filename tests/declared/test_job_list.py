@@ -35,7 +35,7 @@ MOVES: dict[str, Json] = {
     "a deleted job, and no total": {"delete": 1, "total": "absent"},
 }
 LISTED = {"origin": "api", "method": "GET", "path": "/exports"}
-QUIET = {"job_grace_seconds": 0, "lost_reply_search_seconds": 0}
+QUIET: Json = {"job_grace_seconds": 0, "lost_reply_search_seconds": 0}
 
 
 def collected(tmp_path: Path, spec: Json, moves: Json, jobs: int) -> tuple[Ran, list[str]]:

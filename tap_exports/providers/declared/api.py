@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -23,6 +23,7 @@ from tap_exports.errors import (
     NotReadyError,
     QuotaError,
     RefusedError,
+    StopError,
 )
 from tap_exports.providers.declared.declaration import WINDOW_HOLES
 from tap_exports.providers.declared.declaration.paths import HEADER, pick
@@ -34,7 +35,8 @@ from tap_exports.providers.declared.exchange.replies import EMPTY, RECORD, Repli
 
 SAMPLES = 3
 BUSY_SECONDS = 30
-MATCHED_CHARACTERS = 240  # of a refusal's text; see `MOST_REPEATS` of declarations
+MATCHED_CHARACTERS = 240  # of a refusal's text; see `MOST_COST` of declarations
+Refusal = tuple[Mapping[str, Any], re.Match[str]]  # as declared, and where it fits
 NONE = "none-"  # ids of exports for which the provider made no job, since there is nothing to export
 UNITS = {"second": timedelta(seconds=1), "day": timedelta(days=1)}
 
@@ -97,37 +99,42 @@ class DeclaredApi:
             BusyError: Too many jobs run there; the provider creates none now.
             QuotaError: A quota is used up.
         """
-        verb, values = self._spec["submit"], self._values(request)
+        verb, values, met = self._spec["submit"], self._values(request), list[Refusal]()
+
+        def refuses(reply: Reply) -> bool:
+            """Return whether a declared refusal fits; others of its status are asked again."""
+            text = " ".join((str(reply.status), *plain_error(reply)))
+            met[:] = [] if reply.is_success else self._met(text)
+            return bool(met)
+
         try:
-            reply = self.calls.send(verb, values, idempotent=False, stands=self._is_refusal)
-        except RefusedError as error:
-            return self._refused(request, error, values)
+            reply = self.calls.send(verb, values, idempotent=False, stands=refuses)
+        except StopError as error:
+            if isinstance(error, RefusedError):  # also one within a success
+                met = met or self._met(f"{error.status} {error.code} {error.message}")
+            if not met:
+                raise
+            return self._refused(request, met[0], error, values)
         job = self._replies.job(pick(reply.json(), verb.get("at")), headers_of(reply), values)
         for step in self._spec.get("then", ()):
             self.calls.send(step, {**values, **self._replies.also(job), "id": job.id})
         return job
 
-    def _is_refusal(self, reply: Reply) -> bool:
-        """Return whether a declared refusal fits; others of its status are asked again."""
-        text = " ".join((str(reply.status), *plain_error(reply)))[:MATCHED_CHARACTERS]
+    def _met(self, text: str) -> list[Refusal]:
+        """Return the first declared refusal that a text fits, if there is one."""
         cases = self._spec["submit"].get("refusals", ())
-        return not reply.is_success and any(re.search(case["matches"], text) for case in cases)
+        found = ((case, re.search(case["matches"], text[:MATCHED_CHARACTERS])) for case in cases)
+        return [(case, match) for case, match in found if match][:1]
 
-    def _refused(self, request: Request, error: RefusedError, values: Values) -> Job:
-        text = f"{error.status} {error.code} {error.message}"[:MATCHED_CHARACTERS:]
-        for case in self._spec["submit"].get("refusals", ()):
-            if not (found := re.search(case["matches"], text)):
-                continue
-            if case["means"] == "same":
-                return self.poll(Job(found["id"], Status.PENDING, data=values))
-            if case["means"] == "empty":
-                return Job(
-                    NONE + request.fingerprint, Status.COMPLETED, "no data", rows=0, data={**values, EMPTY: True}
-                )
-            if case["means"] == "busy":
-                raise BusyError(error.message, case.get("wait", BUSY_SECONDS)) from error
-            raise QuotaError(f"{error.message}; nothing was created, a later run goes on") from error
-        raise error
+    def _refused(self, request: Request, refusal: Refusal, error: StopError, values: Values) -> Job:
+        case, match = refusal
+        if case["means"] == "same":
+            return self.poll(Job(match["id"], Status.PENDING, data=values))
+        if case["means"] == "empty":
+            return Job(NONE + request.fingerprint, Status.COMPLETED, "no data", rows=0, data={**values, EMPTY: True})
+        if case["means"] == "busy":
+            raise BusyError(error.message, case.get("wait", BUSY_SECONDS)) from error
+        raise QuotaError(f"{error.message}; nothing was created, a later run goes on") from error
 
     def poll(self, job: Job) -> Job:
         """Return the job as it stands.

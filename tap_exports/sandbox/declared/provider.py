@@ -145,7 +145,9 @@ class DeclaredProvider(Provider):
         self._refuse(asked, rows)
         number = f"job{next(self.made):05d}"
         order = self.jobs[number] = Order(number, asked, rows, self.job())
-        return self._shown(order, submit.get("at", ""), 201)
+        running = next(word for word, means in self.spec["status"].items() if means != "failed")
+        status = int(running) if self.spec["job"]["status"] == HEADER + STATUS else 201
+        return self._shown(order, submit.get("at", ""), status)
 
     def _item(self, asked: Found) -> tuple[int, int]:
         """Return which of the items a request names, and how many there are; each has its share of the rows."""
@@ -226,12 +228,12 @@ class DeclaredProvider(Provider):
         self._read_call(poll, request, found)
         order = self._order(found)
         order.life.observe()
-        return self._shown(order, poll.get("at", ""), 200)
+        status = int(self.orders.word(order)) if self.spec["job"]["status"] == HEADER + STATUS else 200
+        return self._shown(order, poll.get("at", ""), status)
 
-    def _shown(self, order: Order, at: str, usual: int) -> Response:
-        """Return a job as the declaration's paths look for it, with the status that tells how it stands."""
+    def _shown(self, order: Order, at: str, status: int) -> Response:
+        """Return a job as the declaration's paths look for it."""
         body, headers = self.orders.record(order, self.address)
-        status = int(self.orders.word(order)) if self.spec["job"]["status"] == HEADER + STATUS else usual
         if status >= 400:  # noqa: PLR2004 - that is how it tells that a job failed
             raise Refusal(status, order.life.phase().reason or "failed")
         return json_response(put(None, at, body), status, tuple(headers))
