@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,9 +16,9 @@ from tap_exports.engine.decode.jsonlines import begins_lines, lines
 from tap_exports.engine.decode.layout import RAW_LIMIT, Decoded, Ending, Layout, excerpt
 from tap_exports.engine.decode.names import renamed
 from tap_exports.engine.decode.wrapper import listed_at, wrapped
-from tap_exports.engine.model import LocalFile, NewColumns, Reject, Rows
+from tap_exports.engine.model import LocalFile, NewColumns, Reject, Row, Rows
 from tap_exports.engine.place import Places
-from tap_exports.errors import BadContentError
+from tap_exports.errors import BadContentError, StopError
 
 logger = logging.getLogger("tap-exports.decode")
 
@@ -46,7 +46,7 @@ def read_json(file: LocalFile, layout: Layout, places: Places | None = None) -> 
         StopError: An unknown key under the contract `freeze`.
     """
     first, seen, recognised = layout.first_row, set[str](), False
-    for values in _named(_values(file, layout), file):
+    for values in _turned(_named(_values(file, layout), file), layout, file):
         recognised = recognised or _recognised(values, layout, file)
         for event in _events(values, first, layout, file, places):
             if isinstance(event, NewColumns):
@@ -105,6 +105,24 @@ def _named(pages: Iterator[list[Any]], file: LocalFile) -> Iterator[list[Any]]:
     if len(set(file.columns)) < len(file.columns):
         raise BadContentError(f"{file.name}: two columns have one name: {', '.join(file.columns)}")
     return ([_object(value, file.columns) for value in values] for values in pages) if file.columns else pages
+
+
+def _turned(pages: Iterator[list[Any]], layout: Layout, file: LocalFile) -> Iterator[list[Any]]:
+    """Replace objects by the rows that `layout.row` makes of them."""
+    row = layout.row
+    return (_made(row, values, file) for values in pages) if row else pages
+
+
+def _made(row: Callable[[Row], Row], values: list[Any], file: LocalFile) -> list[Any]:
+    """Return what a function makes of objects.
+
+    Raises:
+        StopError: It raised something.
+    """
+    try:
+        return [row(value) if type(value) is dict else value for value in values]
+    except Exception as error:
+        raise StopError(f"{file.name}: the function `row` failed: {type(error).__name__}: {error}") from error
 
 
 def _object(value: object, columns: Sequence[str]) -> object:

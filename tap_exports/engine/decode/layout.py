@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from tap_exports.engine.decode.dialect import CsvDialect
-from tap_exports.engine.model import Column, Contract, NewColumns, Reject, Rows
+from tap_exports.engine.model import Column, Contract, NewColumns, Reject, Row, Rows
 from tap_exports.errors import StopError
 
 Decoded = Rows | NewColumns | Reject
@@ -43,6 +43,7 @@ class Layout:
         longest_name: Bytes of the longest property name, or None: any.
         first_row: The ordinal of the file's first row: of a zip's second part it is not 1.
         header: The names that the part before it shows, which this one has to have, or None.
+        row: Returns the row to read instead of an object of a JSON file, or None: it is read as it is.
     """
 
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Layout:
     longest_name: int | None = None
     first_row: int = 1
     header: frozenset[str] | None = None
+    row: Callable[[Row], Row] | None = None
 
     def knows(self, name: str) -> bool:
         """Return whether the catalog declares or deselects a property."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -13,7 +13,7 @@ from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.http import Reply, fields, plain_error
 from tap_exports.engine.http.transport import Answer
 from tap_exports.engine.jobs.echo import different, means_same
-from tap_exports.engine.model import Job, RemoteFile, Request, Status, Window
+from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
 from tap_exports.engine.windows import EPOCH
 from tap_exports.errors import (
     BadContentError,
@@ -28,7 +28,7 @@ from tap_exports.errors import (
 from tap_exports.providers.declared.declaration import WINDOW_HOLES
 from tap_exports.providers.declared.declaration.paths import HEADER, pick
 from tap_exports.providers.declared.declaration.templates import Values, fill, holes
-from tap_exports.providers.declared.exchange.calls import STATUS, Calls, headers_of
+from tap_exports.providers.declared.exchange.calls import STATUS, Calls, Signs, headers_of
 from tap_exports.providers.declared.exchange.files import Files
 from tap_exports.providers.declared.exchange.listing import JobList
 from tap_exports.providers.declared.exchange.replies import EMPTY, RECORD, Replies
@@ -44,9 +44,18 @@ UNITS = {"second": timedelta(seconds=1), "day": timedelta(days=1)}
 class DeclaredApi:
     """The verbs that a declaration describes; those that it lacks are no attributes of the object.
 
+    A class `Api` in the file that `python` names may override `submit`, `poll`, `open`, and the two that are None here.
+
     Args:
         calls: Sends the calls of the declaration.
+
+    Attributes:
+        sign: Returns further headers of a request to the API, from its method, path, query and body.
+        row: Returns the row that is read instead of an object of a JSON file.
     """
+
+    sign: Signs | None = None
+    row: Callable[[Row], Row] | None = None
 
     def __init__(self, calls: Calls) -> None:
         """Keep the parts."""
@@ -55,6 +64,7 @@ class DeclaredApi:
         self._replies = Replies(self.declaration)
         self._files = Files(calls, self._replies)
         self.time = calls.client.time
+        calls.sign = self.sign
         self._offer()
 
     def _offer(self) -> None:

@@ -27,6 +27,8 @@ def api_class(declaration: Declaration) -> type[DeclaredApi]:
     found = getattr(_imported(path, declaration.name, where), CLASS, None)
     if not (isinstance(found, type) and issubclass(found, DeclaredApi)):
         raise ConfigError(f"{where}: {name} has no class {CLASS} of tap_exports.providers.declared.api.DeclaredApi")
+    if found.row and declaration.spec["files"].get("format") not in {"json", "jsonl"}:
+        raise ConfigError(f"{where}: `row` needs files of the format json or jsonl")
     return found
 
 

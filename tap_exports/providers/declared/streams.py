@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tap_exports.engine.clock import MILLISECOND
-from tap_exports.engine.decode import CsvDialect
+from tap_exports.engine.decode import CsvDialect, Layout
 from tap_exports.engine.http.credentials import Credentials, KeyedTransport
 from tap_exports.engine.http.pace import Pace
 from tap_exports.errors import ConfigError
@@ -104,6 +104,15 @@ class DeclaredRows(SampledStream):
         unit = UNITS.get(self.window.get("by", ""), MILLISECOND)
         return replace(super().export(), max_window_days=days, unit=unit, lookback=lookback)
 
+    def layout(self, skip_rows: int = 0) -> Layout:
+        """Return how the next file is to be read."""
+        return replace(super().layout(skip_rows), row=self.api.row)
+
+    @property
+    def sampled(self) -> Layout:
+        """Return how a sample is read."""
+        return replace(super().sampled, row=self.api.row)
+
     @property
     def file_transport(self) -> OpensUrls:
         """Return what opens the URLs of files."""
@@ -111,8 +120,8 @@ class DeclaredRows(SampledStream):
 
     @cached_property
     def converts_elsewhere(self) -> bool:  # type: ignore[override] # depends on the declaration
-        """Return whether an executor may download the files: not where they need the credentials."""
-        return self._transport is None
+        """Return whether an executor may convert the files: not where they need the credentials, or a function."""
+        return self._transport is None and self.api.row is None
 
     def check_connection(self) -> None:
         """Make a free call."""

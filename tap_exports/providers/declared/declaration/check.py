@@ -15,15 +15,14 @@ from tap_exports.engine.model import Status
 from tap_exports.errors import ConfigError
 from tap_exports.providers.declared.declaration import paths
 from tap_exports.providers.declared.declaration.format import FORMAT, METHODS
-from tap_exports.providers.declared.declaration.source import Place, Source
+from tap_exports.providers.declared.declaration.source import MOST_LEVELS, Place, Source
 from tap_exports.providers.declared.declaration.templates import FORMS, holes
 
 EMPTY = "empty"
 WINDOW_HOLES = frozenset({"start", "end", "until"})
 MOST_ERRORS = 20
-# A pattern over a short text costs about 2 to the power of what its repeats and choices cost together.
-REPEAT_COST, CHOICE_COST, MOST_COST = 6, 1, 26
-MOST_LEVELS = 40  # of mappings and lists within each other
+# What repeats and choices of a pattern cost multiplies: up to the most, it ends within a second on the longest text.
+REPEAT_COST, CHOICE_COST, MOST_COST = 10, 2, 30
 _FILES = ("url", "path")
 _PATHS: Sequence[Place] = (
     ("submit", "at"),
@@ -96,7 +95,7 @@ def checked(source: Source) -> Declaration:
     Raises:
         ConfigError: It has errors; one line each, with file and line.
     """
-    if is_deep(source.content, MOST_LEVELS):
+    if is_deep(source.content):
         raise ConfigError(f"{source.name}: more than {MOST_LEVELS} levels of mappings and lists")
     errors = list(dict.fromkeys(_errors(source)))
     if errors:
@@ -295,10 +294,10 @@ def _outside(source: Source) -> Iterator[str]:
                 yield f"{source.where(place)}: leads out of base_url"
 
 
-def is_deep(value: object, most: int) -> bool:
-    """Return whether mappings and lists stand within each other more than so many levels."""
+def is_deep(value: object) -> bool:
+    """Return whether mappings and lists stand within each other more than `MOST_LEVELS` times."""
     level = [value]
-    for _ in range(most):
+    for _ in range(MOST_LEVELS):
         inner = [list(each.values()) if isinstance(each, Mapping) else each for each in level]
         level = [item for each in inner if isinstance(each, list) for item in each]
         if not level:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,8 @@ from jmespath.exceptions import JMESPathError
 
 HEADER = "header:"
 _ALLOWED = frozenset({"field", "subexpression", "index", "index_expression", "identity", "projection", "flatten"})
+_LISTS = frozenset({"projection", "flatten"})
+MOST_LISTS = 8  # of one path: each looks at every value again
 _DOTTED_INDEX = re.compile(r"\.(\d+)(?=[.\[]|$)")
 
 
@@ -30,8 +32,11 @@ def compiled(path: str) -> Any:  # noqa: ANN401 - the library is not typed
         found = jmespath.compile(_DOTTED_INDEX.sub(r"[\1]", path))
     except (JMESPathError, RecursionError):
         raise PathError(f'"{path}" is no path') from None
-    if strange := _kinds(found.parsed) - _ALLOWED:
+    kinds = list(_kinds(found.parsed))
+    if strange := set(kinds) - _ALLOWED:
         raise PathError(f'"{path}" holds a {min(strange).replace("_", " ")}; fields, indices and lists are allowed')
+    if sum(kind in _LISTS for kind in kinds) > MOST_LISTS:
+        raise PathError(f'"{path}" holds more than {MOST_LISTS} lists')
     return found
 
 
@@ -62,6 +67,9 @@ def check(path: str) -> None:
         raise PathError(f'"{path}" names no header')
 
 
-def _kinds(node: Mapping[str, Any]) -> set[str]:
-    """Return the types of a parsed expression and of all below it."""
-    return {node["type"]}.union(*(_kinds(child) for child in node["children"]))
+def _kinds(node: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield the types of a parsed expression and of all below it; a slice has parts that are nothing."""
+    if isinstance(node, Mapping):
+        yield str(node["type"])
+        for child in node["children"]:
+            yield from _kinds(child)

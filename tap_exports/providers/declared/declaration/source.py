@@ -13,7 +13,8 @@ import yaml
 
 from tap_exports.errors import ConfigError
 
-MOST_BYTES = 256 * 1024
+MOST_BYTES = 64 * 1024
+MOST_LEVELS = 40  # of mappings and lists within each other
 Place = tuple[str | int, ...]
 
 
@@ -51,9 +52,12 @@ def read(path: Path) -> Source:
         ConfigError: It cannot be read, is no YAML mapping, repeats a key, or uses anchors; the message has the line.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"declaration {path}: {error.strerror}") from None
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"declaration {path}: no file")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:  # the latter of a path with a null character
+        raise ConfigError(f"declaration {path}: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > MOST_BYTES:
         raise ConfigError(f"declaration {path}: larger than {MOST_BYTES // 1024} KiB")
     try:
@@ -65,9 +69,7 @@ def read(path: Path) -> Source:
 def parsed(name: str, text: str) -> Source:
     """Return the content of YAML text; see `read`."""
     try:
-        for event in yaml.parse(text, yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise ConfigError(f"{name}:{_line(event)}: aliases are not allowed")
+        _check_events(name, text)
         node = yaml.compose(text, yaml.SafeLoader)
         if not isinstance(node, yaml.MappingNode):
             raise ConfigError(f"{name}: a mapping is due")
@@ -78,6 +80,21 @@ def parsed(name: str, text: str) -> Source:
         line = f":{getattr(mark, 'line', 0) + 1}" if mark else ""
         raise ConfigError(f"{name}{line}: no YAML: {_problem(error)}") from None
     return Source(name, _json(name, content), lines)
+
+
+def _check_events(name: str, text: str) -> None:
+    """Refuse aliases and deep nesting, which the parser takes ever longer for, as soon as they come.
+
+    Raises:
+        ConfigError: There is one; the message has the line.
+    """
+    levels = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(f"{name}:{_line(event)}: aliases are not allowed")
+        levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if levels > MOST_LEVELS:
+            raise ConfigError(f"{name}:{_line(event)}: more than {MOST_LEVELS} levels of mappings and lists")
 
 
 def dotted(place: Place) -> str:
