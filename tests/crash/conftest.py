@@ -7,7 +7,7 @@ import pytest
 
 from tests.crash.drill import Story, recorded
 from tests.crash.points import Place
-from tests.crash.scenarios import SCENARIOS
+from tests.crash.scenarios import ALL
 from tests.crash.victim import Nursery
 
 
@@ -21,7 +21,7 @@ class Calm:
     """Undisturbed runs, each made once."""
 
     def __init__(self, nursery: Nursery) -> None:
-        self.of = cache(lambda provider: recorded(SCENARIOS[provider], nursery))
+        self.of = cache(lambda provider: recorded(ALL[provider], nursery))
 
     def story(self, provider: str) -> Story:
         return self.of(provider)[0]

@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 from tap_exports.engine.model import Request
+from tap_exports.providers.declared.streams import SHIPPED
 from tap_exports.sandbox import SandboxOptions
+from tap_exports.sandbox.declared import provider_of
 from tests.crash.watched import Watched
 from tests.tap.harness import Json
 
 BEGIN = {"endpoint": "vertical/create", "body": {"feedId": 123, "projectId": 456, "fieldContextId": 1, "count": 5}}
+ROWS = 40  # of a declared provider
 FIRST_BEGUN = 4843  # the sandbox's next run
 # What no run of the same data repeats: ids of jobs, instants of the sandbox's clock and of the tap's own,
 # and the size of an archive, which holds instants.
@@ -103,6 +108,24 @@ def _of_organization(entry: Json) -> str:
     return Request("closient", "closient_exports", params).fingerprint
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredScenario(Scenario):
+    """A shipped declaration's part, at the sandbox that is made from it."""
+
+    def sandbox(self, faults: Mapping[str, Any] | None = None, **options: Any) -> Watched:  # noqa: ANN401 - as above
+        """Return a sandbox whose jobs are seen running once."""
+        spec = yaml.safe_load((SHIPPED / f"{self.provider}.yaml").read_text(encoding="utf-8"))
+        knobs = {self.provider: {"rows": ROWS, "page_rows": ROWS // 8, **options.pop("knobs", {})}}
+        given = {"job_polls": 2, **options, "knobs": knobs}
+        return Watched(SandboxOptions(**given), faults=faults, providers=[provider_of(spec)])
+
+    def config(self, box: Watched) -> Json:
+        """Return a configuration that asks for the same windows at any time."""
+        dates = {"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-03-31"}
+        soon = {"poll_interval_seconds": 0.05, "lost_reply_search_seconds": 1, "job_grace_seconds": 0}
+        return {**box.config(self.provider), **dates, **soon, "settling_seconds": 1, "progress": "never"}
+
+
 SCENARIOS = {
     scenario.provider: scenario
     for scenario in (
@@ -119,3 +142,12 @@ SCENARIOS = {
         ),
     )
 }
+DECLARED = {
+    scenario.provider: scenario
+    for scenario in (
+        DeclaredScenario("exelensia_declared", ("POST", "/v1/exports")),
+        DeclaredScenario("stripe", ("POST", "/v2/data/report_runs")),
+        DeclaredScenario("salesforce", ("POST", "/services/data/v66.0/jobs/query"), is_free=True),
+    )
+}
+ALL: Mapping[str, Scenario] = {**SCENARIOS, **DECLARED}

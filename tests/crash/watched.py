@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
+from tap_exports.sandbox.provider import Provider
 from tap_exports.sandbox.server import Sent
 from tap_exports.sandbox.web import Part, Request, Response, Wire
 from tests.crash.points import AFTER, BEFORE, INSIDE, Place, signature
@@ -35,13 +36,19 @@ class Halting(bytes):
 class Watched(Sandbox):
     """A sandbox with at most one armed point at a time."""
 
-    def __init__(self, options: SandboxOptions, *, faults: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        options: SandboxOptions,
+        *,
+        faults: Mapping[str, Any] | None = None,
+        providers: Sequence[type[Provider]] | None = None,
+    ) -> None:
         """Start unarmed.
 
         Attributes:
             garble: Answers every request itself, given what it is called and what the provider would answer.
         """
-        super().__init__(options, faults=faults)
+        super().__init__(options, faults=faults, **({"providers": providers} if providers else {}))
         self._counted: Counter[str] = Counter()
         self._guard = threading.Lock()
         self._armed: tuple[Place, Blow] | None = None

@@ -143,7 +143,7 @@ class DeclaredProvider(Provider):
         place, places = self._item(asked)
         rows = self.table.within(asked, place, places)
         self._refuse(asked, rows)
-        number = f"job{next(self.made):05d}"
+        number = f"job{next(self.made):017d}"
         order = self.jobs[number] = Order(number, asked, rows, self.job())
         running = next(word for word, means in self.spec["status"].items() if means != "failed")
         status = int(running) if self.spec["job"]["status"] == HEADER + STATUS else 201
