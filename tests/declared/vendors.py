@@ -47,7 +47,7 @@ def served(spec: Json, *, faults: Json | None = None, file: Path | None = None, 
     """Return a sandbox of a declaration that passes the check."""
     declaration(spec)
     given = {"job_seconds": 0, **options}
-    given["knobs"] = {NAME: {"rows": ROWS, **options.get("knobs", {})}}
+    given["knobs"] = {NAME: {"rows": ROWS, "page_rows": 50, **options.get("knobs", {})}}
     return Sandbox(SandboxOptions(**given), faults=faults, providers=[provider_of(spec, file)])
 
 

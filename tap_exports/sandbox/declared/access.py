@@ -48,18 +48,27 @@ class Access:
         signs = HOLE.fullmatch(self._grant.get("private_key", ""))
         return dict.fromkeys(names, KEY) | ({signs[1]: self._private_key} if signs else {})
 
+    @property
+    def _basic(self) -> str:
+        """Return the header of HTTP Basic, an empty text where there is none."""
+        if not (basic := self._auth.get("basic")):
+            return ""
+        pair = f"{filled(basic['user'])}:{filled(basic.get('password', ''))}"
+        return "Basic " + base64.b64encode(pair.encode()).decode()
+
     def recognised(self, request: Request, now: float) -> str | None:
         """Return what carries the credentials, None where they are wrong."""
         if self._grant:
             if request.path == TOKEN_PATH:
                 return "authorization"
-            header = next(iter(self._auth.get("headers", {"Authorization": ""}))).lower()
-            token = request.headers.get(header, "").removeprefix("Bearer ")
+            templates = self._auth.get("headers", {"Authorization": "Bearer {token}"}).items()
+            header, template = next((name.lower(), text) for name, text in templates if "{token}" in text)
+            before, _, behind = template.partition("{token}")
+            token = request.headers.get(header, "").removeprefix(before).removesuffix(behind)
             return header if self._tokens.get(token, 0) > now else None
         wanted = {name.lower(): filled(text) for name, text in self._auth.get("headers", {}).items()}
-        if basic := self._auth.get("basic"):
-            pair = f"{filled(basic['user'])}:{filled(basic.get('password', ''))}"
-            wanted["authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        if self._basic:
+            wanted["authorization"] = self._basic
         right = all(request.headers.get(name) == value for name, value in wanted.items())
         right = right and self.query.items() <= dict(request.query).items() and self._knows_body(request)
         return next(iter(wanted), "query") if right else None
@@ -80,7 +89,7 @@ class Access:
         assertion = form.get("assertion") or form.get("client_assertion")
         if "private_key" in self._grant:
             self._check(assertion, form)
-        elif KEY not in request.body.decode() and KEY not in request.headers.get("authorization", ""):
+        elif KEY not in request.body.decode() and request.headers.get("authorization") != self._basic:
             raise Refusal(400, "invalid_grant", code="invalid_grant")
         token = f"token-{len(self._tokens) + 1:04d}-0123456789abcdef"
         self._tokens[token] = now + self._seconds

@@ -11,8 +11,9 @@ from tap_exports.sandbox.clock import iso_ms
 from tap_exports.sandbox.web import Refusal
 
 HOLE = re.compile(r"\{\{|\{([A-Za-z_]\w*)(?::(\w+))?\}")
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d*)\]")
+_STEP = re.compile(r"([^.\[\]]+)(?![^.\[]*\])|\[(-1|\d*|\*)\]")
 Found = dict[str, str]
+PARTS = ("year", "month", "day")  # forms of a part of a date
 FIRST_MILLISECONDS = 100_000_000_000  # what is greater counts milliseconds since 1970, not seconds
 
 
@@ -37,7 +38,7 @@ def read_back(template: object, sent: object, found: Found, where: str = "body")
             read_back(inner, item, found, f"{where}[{index}]")
     elif isinstance(template, str) and _is_open(template):
         _read_text(template, sent, found, where)
-    elif _text(template) != _text(sent):
+    elif _text(template).replace("{{", "{") != _text(sent):
         raise Refusal(400, f"{where}: {template!r} is due")
 
 
@@ -56,7 +57,8 @@ def _read_object(template: Mapping[str, Any], sent: object, found: Found, where:
 def _read_text(template: str, sent: object, found: Found, where: str) -> None:
     names = [(hole[1], hole[2]) for hole in HOLE.finditer(template) if hole[1] is not None]
     if len(names) == 1 and HOLE.sub("", template) == "":
-        found[names[0][0]] = sent if isinstance(sent, str) else _text(sent)
+        name, form = names[0]
+        found[f"{name}:{form}" if form in PARTS else name] = sent if isinstance(sent, str) else _text(sent)
         return
     pattern, position = "", 0
     for hole in HOLE.finditer(template):
@@ -68,6 +70,14 @@ def _read_text(template: str, sent: object, found: Found, where: str) -> None:
     for (name, _), value in zip(names, match.groups(), strict=True):
         if found.setdefault(name, value) != value and name not in {"start", "end", "until"}:
             raise Refusal(400, f"{where}: two values for {name}")
+
+
+def compose(found: Found) -> None:
+    """Put dates together whose parts were read back."""
+    for name in ("start", "end", "until"):
+        if f"{name}:year" in found:
+            year, month, day = (int(found.pop(f"{name}:{part}", "1")) for part in PARTS)
+            found[name] = f"{year:04}-{month:02}-{day:02}"
 
 
 def holes(template: object) -> Iterator[tuple[str, str | None]]:
@@ -106,14 +116,18 @@ def _put(body: Any, steps: list[tuple[str, str]], value: object) -> Any:
     if not steps:
         return value
     (name, index), rest = steps[0], steps[1:]
+    if name == "*":  # every value of an object
+        values = value if isinstance(value, list) else [value]
+        return {f"key{n}": _put(None, rest, item) for n, item in enumerate(values)}
     if name:
         body = body if isinstance(body, dict) else {}
         body[name] = _put(body.get(name), rest, value)
         return body
-    if index:
+    if index and index != "*":
         body = body if isinstance(body, list) else []
-        body += [None] * (int(index) + 1 - len(body))
-        body[int(index)] = _put(body[int(index)], rest, value)
+        place = max(0, len(body) - 1) if index == "-1" else int(index)
+        body += [None] * (place + 1 - len(body))
+        body[place] = _put(body[place], rest, value)
         return body
     return [_put(None, rest, item) for item in (value if isinstance(value, list) else [value])]
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 from tap_exports.sandbox.declared.access import KEY, TOKEN_PATH, Access
-from tap_exports.sandbox.declared.backwards import Found, holes, put, read_back
+from tap_exports.sandbox.declared.backwards import Found, compose, holes, put, read_back
 from tap_exports.sandbox.declared.delivery import MEDIA, Delivery
 from tap_exports.sandbox.declared.orders import HEADER, STATUS, Order, Orders
 from tap_exports.sandbox.declared.rows import Table
@@ -186,6 +186,7 @@ class DeclaredProvider(Provider):
                 read_back(template, sent, found, "headers")
         query = {k: v for k, v in request.query if k not in {*self.access.query, *more}}
         read_back(call.get("params", {}), query, found, "query")
+        compose(found)
 
     def _refuse(self, asked: Found, rows: list[dict[str, Any]]) -> None:
         """Refuse a creation as the declared refusals say.
@@ -225,9 +226,11 @@ class DeclaredProvider(Provider):
         if path_of(poll) == ("GET", path_of({"get": files.get("path", "")})[1]) and turns in dict(request.query):
             return self.result(request, **path)
         found: Found = dict(path)
-        self._read_call(poll, request, found)
+        self._read_call(poll, request, found, turns or "")
         order = self._order(found)
         order.life.observe()
+        if path_of(poll) == path_of(files) and order.life.phase().name == COMPLETED:
+            return self.sign(request, **path)
         status = int(self.orders.word(order)) if self.spec["job"]["status"] == HEADER + STATUS else 200
         return self._shown(order, poll.get("at", ""), status)
 
@@ -267,10 +270,11 @@ class DeclaredProvider(Provider):
         order = self._order(found)
         if order.life.phase().name != COMPLETED:
             raise Refusal(next(iter(files.get("not_ready", [409]))), "not completed")
+        shown = self.orders.record(order, self.address)[0] if path_of(self.spec["poll"]) == path_of(files) else None
         if not pages:
-            return json_response(put(None, files["url"], self.delivery.url(order, self.address)))
+            return json_response(put(shown, files["url"], self.delivery.url(order, self.address)))
         number = self.delivery.number(dict(request.query).get(turns) if turns else found.get("next"))
-        body = put(None, files["url"], self.delivery.url(order, self.address, number))
+        body = put(shown, files["url"], self.delivery.url(order, self.address, number))
         headers: list[tuple[str, str]] = []
         if (following := self.delivery.after(order, number)) is not None:
             body = place_into(body, headers, pages["next"], following)
@@ -352,7 +356,9 @@ def _calls(spec: Spec) -> list[tuple[Callable[..., Any], Spec]]:
         calls.append((DeclaredProvider.look, spec["poll"]))
     files = spec["files"]
     if "path" not in files:
-        calls += [(DeclaredProvider.sign, files), (DeclaredProvider.keyed, {"get": KEYED_PATH})]
+        calls.append((DeclaredProvider.keyed, {"get": KEYED_PATH}))
+        if path_of(files) != path_of(spec["poll"]):
+            calls.append((DeclaredProvider.sign, files))
     elif path_of({"get": files["path"]}) != path_of(spec["poll"]):
         calls.append((DeclaredProvider.result, {"get": files["path"]}))
     if "oauth2" in spec.get("auth", {}):

@@ -16,7 +16,7 @@ from tap_exports.errors import ConfigError
 from tap_exports.providers.declared.declaration import paths
 from tap_exports.providers.declared.declaration.format import FORMAT, METHODS
 from tap_exports.providers.declared.declaration.source import MOST_LEVELS, Place, Source
-from tap_exports.providers.declared.declaration.templates import FORMS, holes
+from tap_exports.providers.declared.declaration.templates import FORMS, TEXT_FORMS, holes
 
 EMPTY = "empty"
 WINDOW_HOLES = frozenset({"start", "end", "until"})
@@ -219,8 +219,9 @@ def _holes(source: Source) -> Iterator[str]:
 
 
 def _hole(source: Source, place: Place, name: str, form: str | None, late: set[str]) -> Iterator[str]:
-    if form and form not in FORMS:
-        yield f'{source.where(place)}: {{{name}:{form}}}: unknown form; the nearest is "{_nearest(form, list(FORMS))}"'
+    forms = ["uuid"] if name == "mark" else [*FORMS, *(() if name in WINDOW_HOLES else TEXT_FORMS)]
+    if form and form not in forms:
+        yield f'{source.where(place)}: {{{name}:{form}}}: unknown form; the nearest is "{_nearest(form, forms)}"'
     if place[0] in {"submit", "find", "list"} and name in late:
         yield f"{source.where(place)}: nobody fills {{{name}}} before there is a job"
     if place[0] in {"base_url", "auth"} and name in WINDOW_HOLES | late | {"mark"}:

@@ -58,7 +58,7 @@ HEADERS = _map({"type": "string"}, "Headers with holes")
 CALL: Mapping[str, Schema] = {
     **{method: _text(PATH_TEMPLATE, pattern=PATH) for method in METHODS},
     "params": _map({}, "Query with holes"),
-    "json": {"type": ["object", "array"], "description": "JSON body with holes"},
+    "json": {"type": ["object", "array", "string"], "description": "JSON body with holes"},
     "form": _map({}, "Form body with holes"),
     "headers": HEADERS,
 }

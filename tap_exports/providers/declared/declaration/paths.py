@@ -11,8 +11,8 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 HEADER = "header:"
-_ALLOWED = frozenset({"field", "subexpression", "index", "index_expression", "identity", "projection", "flatten"})
-_LISTS = frozenset({"projection", "flatten"})
+_LISTS = frozenset({"projection", "value_projection", "flatten"})
+_ALLOWED = _LISTS | {"field", "subexpression", "index", "index_expression", "identity"}
 MOST_LISTS = 8  # of one path: each looks at every value again
 _DOTTED_INDEX = re.compile(r"\.(\d+)(?=[.\[]|$)")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 from tap_exports.engine.clock import to_text
 
@@ -19,6 +20,9 @@ FORMS: Mapping[str, Callable[[datetime], str | int]] = {
     "year": lambda t: t.astimezone(timezone.utc).year,
     "month": lambda t: t.astimezone(timezone.utc).month,
     "day": lambda t: t.astimezone(timezone.utc).day,
+}
+TEXT_FORMS: Mapping[str, Callable[[str], str]] = {  # of other values; `uuid` of `mark`, for APIs that want one
+    "uuid": lambda text: str(UUID(text)),
 }
 HOLE = re.compile(r"\{\{|\{([A-Za-z_]\w*)(?::(\w+))?\}")
 Values = Mapping[str, Any]
@@ -78,4 +82,6 @@ def _required(hole: re.Match[str], values: Values) -> object:
 
 def _value(hole: re.Match[str], values: Values) -> Any:  # noqa: ANN401 - JSON
     value = values.get(hole[1])
-    return FORMS[hole[2] or "iso_ms"](value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return FORMS[hole[2] or "iso_ms"](value)
+    return TEXT_FORMS[hole[2]](str(value)) if value is not None and hole[2] in TEXT_FORMS else value
