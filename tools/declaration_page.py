@@ -47,7 +47,8 @@ def shipped() -> str:
 
 def _shipped(path: Any) -> tuple[str, ...]:
     spec = checked(read(path)).spec
-    counted = bool(spec.get("proof", {}).get("rows") or spec["job"].get("rows"))
+    proof = spec.get("proof", {})
+    counted = bool(proof.get("rows") or proof.get("sha256") or spec["job"].get("rows"))
     how = "found in the list" if "find" in spec else {"repeat": "repeated"}.get(str(spec.get("lost_reply")), "stops")
     return (
         f"`{spec['name']}`",

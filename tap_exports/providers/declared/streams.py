@@ -65,6 +65,11 @@ class DeclaredRows(SampledStream):
         found: Mapping[str, Any] = self.declaration.spec.get("window", {})
         return found
 
+    @property
+    def instants(self) -> frozenset[str]:  # type: ignore[override] # depends on the declaration
+        """Return the columns that hold seconds since 1970."""
+        return frozenset(self.declaration.spec["files"].get("instants", ()))
+
     def bookmark_key(self) -> str | None:
         """Return what windows cut by; jobs of others are followed by their creation."""
         return "created_at" if self.entry.get("mode") == "collect" else self.window.get("key")

@@ -43,7 +43,9 @@ _PATHS: Sequence[Place] = (
     ("proof", "*"),
 )
 _TEMPLATES = ("base_url", "auth", "submit", "then", "poll", "files", "list", "find", "delete")
-_NOT_TEMPLATES = frozenset({"at", "items", "url", "refusals", "csv", "pages", "rows", "total", "more", "size"})
+_NOT_TEMPLATES = frozenset(
+    {"at", "items", "url", "refusals", "csv", "pages", "rows", "instants", "total", "more", "size"}
+)
 _CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 

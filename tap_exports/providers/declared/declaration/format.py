@@ -174,6 +174,7 @@ FORMAT: Schema = {
                     ),
                     "format": _word(FORMATS, "Of the files; gzip and zip are recognised"),
                     "csv": _map({}, "How CSV is written, as the setting `csv`"),
+                    "instants": _list(_text("A column"), "Columns that hold seconds since 1970, written as date-times"),
                     "null_is_empty": {"type": "boolean", "description": "No URL means no rows"},
                     "not_ready": _list(_count("Status"), "Statuses that mean: not completed yet"),
                 },
