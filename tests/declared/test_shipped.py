@@ -59,3 +59,13 @@ def test_no_secret_shows(tmp_path: Path, name: str) -> None:
         assert ran.code == 0
         assert KEY not in ran.stderr + str(ran.messages)
         assert "token=" not in ran.stderr + str(ran.states)
+
+
+def test_the_page_names_what_is_shipped() -> None:
+    """Each of the 20 vendors' declarations once, and no other one."""
+    page = Path("docs/declare.md").read_text(encoding="utf-8")
+    rows = page.partition("<!-- survey -->")[2].partition("<!-- survey end -->")[0].strip().splitlines()[2:]
+    cells = [row.split("|")[2].strip() for row in rows]
+    named = [cell.strip("`") for cell in cells if cell != "–"]
+    own = {"exelensia_declared", "packagex_declared"}
+    assert (len(cells), len(named), sorted(named)) == (24, 20, sorted(set(NAMES) - own))
