@@ -181,9 +181,11 @@ def _unknown_below(value: object, schema: JsonSchema, path: str) -> Iterator[str
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield the texts of a secret value, which may be an object of secrets."""
+    """Yield the texts of a secret value, which may be an object or a list of secrets."""
     if isinstance(value, Mapping):
-        for inner in value.values():
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
             yield from _texts(inner)
     elif value:
         yield str(value)

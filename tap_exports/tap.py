@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from tap_exports.errors import ConfigError
-from tap_exports.providers.cension.settings import SETTINGS as CENSION
-from tap_exports.providers.closient.settings import SETTINGS as CLOSIENT
-from tap_exports.providers.cornect.settings import SETTINGS as CORNECT
-from tap_exports.providers.declared.settings import SETTINGS as DECLARED
-from tap_exports.providers.exelensia.settings import SETTINGS as EXELENSIA
-from tap_exports.providers.packagex.settings import SETTINGS as PACKAGEX
+from tap_exports.errors import ConfigError, StopError
+from tap_exports.registry import BLOCKS, BROKEN, PROVIDERS, Provider, providers
+from tap_exports.registry.blocks import reason
 from tap_exports.settings import check_slugs
 from tap_exports.singer import typing as th
 from tap_exports.singer.options import SHARED
@@ -23,17 +19,21 @@ if TYPE_CHECKING:
     from tap_exports.singer.streams.kinds import Entry
     from tap_exports.singer.streams.stream import EventStream
 
-PROVIDERS = ("cension", "exelensia", "packagex", "cornect", "closient")
-BLOCKS = (*PROVIDERS, "declared")
+__all__ = ["PROVIDERS", "TapExports", "discoverer"]
+
+LOGGER = logging.getLogger("tap-exports")
+
+
+def _schema() -> dict[str, object]:
+    shared = th.PropertiesList(*SHARED, additional_properties=False).to_dict()
+    return {**shared, "properties": {**shared["properties"], **BLOCKS}}
 
 
 class TapExports(BaseTap):
     """Asynchronous export APIs as Singer streams: nothing lost, nothing exported or paid for twice."""
 
     name = "tap-exports"
-    config_jsonschema: ClassVar[dict[str, object]] = th.PropertiesList(
-        *SHARED, CENSION, EXELENSIA, PACKAGEX, CORNECT, CLOSIENT, DECLARED, additional_properties=False
-    ).to_dict()
+    config_jsonschema: ClassVar[dict[str, object]] = _schema()
 
     def check_config(self) -> None:
         """Check the rules that the JSON Schema cannot express.
@@ -42,24 +42,60 @@ class TapExports(BaseTap):
             ConfigError: No provider is configured, or `start_date` or `end_date` is invalid.
         """
         super().check_config()
+        if not PROVIDERS:
+            raise ConfigError("the installation of tap-exports names no providers: install the package again")
         if not any(self._config.get(name) for name in BLOCKS):
             msg = f"config: no provider block; add at least one of {', '.join(BLOCKS)}"
             raise ConfigError(msg)
 
     def discover_streams(self) -> list[EventStream]:
-        """Return the streams of every configured provider.
+        """Return the streams of every configured provider; one of another package fails alone.
 
         Raises:
-            ConfigError: Two entries result in the same stream name.
+            ConfigError: Two entries result in the same stream name, or a provider refuses its block.
         """
-        blocks = [(discoverer(name), self.config[name]) for name in BLOCKS if self.config.get(name)]
-        streams = [stream for discover, block in blocks for stream in discover(self, block)] + receipt_streams(self)
+        self.unusable: dict[str, StopError] = {}
+        configured = (providers()[name] for name in BLOCKS if self.config.get(name))
+        streams = [stream for provider in configured for stream in self._streams_of(provider)]
+        for error in self.unusable.values():
+            LOGGER.warning("%s", error.message)
+        streams += receipt_streams(self)
         check_slugs((stream.name, stream.label) for stream in streams)
         return streams
+
+    def _streams_of(self, provider: Provider) -> list[EventStream]:
+        if provider.is_own:
+            return list(discoverer(provider.name)(self, self.config[provider.name]))
+        try:
+            return self._streams_of_other(provider)
+        except StopError as error:
+            if isinstance(error, ConfigError):
+                raise
+            self.unusable[provider.name] = error
+        return []
+
+    def _streams_of_other(self, provider: Provider) -> list[EventStream]:
+        if error := BROKEN.get(provider.name):
+            raise error
+        try:
+            found = list(discoverer(provider.name)(self, self.config[provider.name]))
+            strange = [stream.name for stream in found if not stream.name.startswith(f"{provider.name}_")]
+        except ConfigError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise StopError(provider.refused(reason(error))) from error
+        if strange:
+            raise StopError(provider.refused(f"the stream {strange[0]} has not its name in front"))
+        return found
+
+    def account(self) -> None:
+        """Count what was not run as failed: streams, and the blocks of providers that cannot be used."""
+        super().account()
+        for name, error in self.unusable.items():
+            self.fail(name, error)
 
 
 def discoverer(provider: str) -> Callable[[BaseTap, Entry], Iterator[EventStream]]:
     """Import a provider's stream module and return its `discover`, which yields the streams of a block."""
-    discover: Callable[[BaseTap, Entry], Iterator[EventStream]]
-    discover = import_module(f"tap_exports.providers.{provider}.streams").discover
-    return discover
+    found = providers()[provider].module("streams").discover
+    return cast("Callable[[BaseTap, Entry], Iterator[EventStream]]", found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from importlib.metadata import version
 
 import click
@@ -13,13 +12,14 @@ import click
 from tap_exports.errors import ConfigError
 from tap_exports.operator.checks.accounts import account
 from tap_exports.operator.checks.network import network
+from tap_exports.operator.checks.packages import packages
 from tap_exports.operator.checks.places import places
 from tap_exports.operator.checks.result import MACHINE, Check, Verdict
-from tap_exports.operator.facts.asking import Fact, Looks, answered
+from tap_exports.operator.facts.asking import Fact, Looks, answered, facts_about
 from tap_exports.operator.loading import config_option, format_option, load, read_state, state_options, streams_of
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table
-from tap_exports.tap import PROVIDERS, TapExports
+from tap_exports.tap import TapExports
 
 PACKAGES = ("tap-exports", "singer-sdk", "pyarrow", "requests", "urllib3", "fsspec", "msgspec")
 
@@ -49,8 +49,8 @@ def command(
         return show(report(broken, {}), form)
     providers = list(dict.fromkeys(name for name, _ in streams_of(tap)))  # the streams are made once, before threads
     checks = [Check(MACHINE, "configuration", Verdict.OK, f"valid; providers: {', '.join(providers)}")]
-    checks += places(tap.config)
-    with ThreadPoolExecutor(len(providers)) as pool:
+    checks += [*packages(tap.config), *places(tap.config)]
+    with ThreadPoolExecutor(len(providers) or 1) as pool:
         found = list(pool.map(lambda name: _provider(tap, name, facts=facts), providers))
     checks += [check for each, _ in found for check in each]
     return show(report(checks, {name: each for name, (_, each) in zip(providers, found, strict=True) if each}), form)
@@ -66,8 +66,9 @@ def _provider(tap: TapExports, name: str, *, facts: bool) -> tuple[list[Check], 
 
 def _facts(tap: TapExports, name: str) -> Iterator[Fact]:
     api = next((s.asked for provider, s in reversed(list(streams_of(tap))) if provider == name), None)
-    if isinstance(api, Looks) and name in PROVIDERS:
-        yield from answered(api, import_module(f"tap_exports.operator.facts.{name}").questions(tap.config))
+    facts = facts_about(name)
+    if isinstance(api, Looks) and facts:
+        yield from answered(api, facts.questions(tap.config))
 
 
 def report(checks: Sequence[Check], facts: dict[str, list[Fact]]) -> Report:

@@ -180,7 +180,7 @@ def test_text(call: Caller) -> None:
         text, data = call("plan", "--format", "text", config=given), call("plan", config=given)
         key = box.key("exelensia")
     assert INVOICES in text.out
-    assert "cension, packagex, cornect, closient: no block in the configuration" in text.out
+    assert "cension, closient, cornect, packagex: no block in the configuration" in text.out
     assert key not in text.out + text.err + data.out + data.err
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import Any
 
 from tap_exports.engine.api import Prices, TellsTime
 from tap_exports.errors import AuthError, GatewayError, TapError, UnreachableError
 from tap_exports.operator.checks.result import Check, Verdict
-from tap_exports.operator.facts.asking import Looks, limits_of
+from tap_exports.operator.facts.asking import Looks, facts_about, limits_of
 from tap_exports.operator.loading import block_of, streams_of
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import TapExports
@@ -71,7 +70,8 @@ def _clock(provider: str, streams: list[EventStream]) -> Check:
 
 def _quota(provider: str, streams: list[EventStream], config: Mapping[str, Any]) -> Check:
     api = next((stream.asked for stream in reversed(streams) if isinstance(stream.asked, Looks)), None)
-    path = import_module(f"tap_exports.operator.facts.{provider}").glance(config) if api else None
+    facts = facts_about(provider)
+    path = facts.glance(config) if api and facts else None
     told = limits_of(api, path) if api and path else {}
     if not told:
         return Check(provider, "quota", Verdict.SKIP, "its replies tell of none")

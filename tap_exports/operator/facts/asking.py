@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 from tap_exports.engine.http import Reply
@@ -13,6 +16,12 @@ from tap_exports.errors import TapError
 NOT_SHOWN = "not shown: there is nothing to see it by"
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-RateLimit-Limit", "X-RateLimit-Remaining")
 NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+def facts_about(provider: str) -> ModuleType | None:
+    """Return the module with the questions about a provider; there is none about those of other packages."""
+    name = f"tap_exports.operator.facts.{provider}"
+    return import_module(name) if find_spec(name) else None
 
 
 @runtime_checkable

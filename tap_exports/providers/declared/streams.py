@@ -24,6 +24,7 @@ from tap_exports.providers.declared.declaration.source import Source, read
 from tap_exports.providers.declared.declaration.templates import Values, fill, holes
 from tap_exports.providers.declared.exchange.calls import Calls
 from tap_exports.providers.declared.override import api_class
+from tap_exports.registry import providers
 from tap_exports.settings import slug
 from tap_exports.singer.streams.kinds import Entry, csv_dialect
 from tap_exports.singer.streams.services import Services
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from tap_exports.singer.streams.stream import EventStream
 
 SHIPPED = Path(__file__).parent / "shipped"
-BUILT_IN = frozenset({"cension", "exelensia", "packagex", "cornect", "closient"})
 
 
 class DeclaredRows(SampledStream):
@@ -142,8 +142,9 @@ def discover(tap: Services, blocks: list[Entry]) -> Iterator[EventStream]:
     for index, written in enumerate(blocks):
         declaration = checked(source_of(written, f"config: declared[{index}]"))
         block = {**written, "name": slug(written.get("name") or declaration.name)}
-        if block["name"] in BUILT_IN:
-            raise ConfigError(f'config: declared[{index}]: "{block["name"]}" is built in; set another `name`')
+        if block["name"] in providers():
+            taken = f'"{block["name"]}" is an installed provider'
+            raise ConfigError(f"config: declared[{index}]: {taken}; set another `name`")
         yield from streams_of(tap, block, declaration)
 
 
