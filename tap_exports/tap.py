@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from tap_exports.errors import ConfigError, StopError
-from tap_exports.registry import BLOCKS, BROKEN, PROVIDERS, Provider, providers
+from tap_exports.registry import BLOCKS, BROKEN, CONFIG, PROVIDERS, Provider, providers
 from tap_exports.registry.blocks import reason
 from tap_exports.settings import check_slugs
-from tap_exports.singer import typing as th
-from tap_exports.singer.options import SHARED
 from tap_exports.singer.streams.receipts import receipt_streams
 from tap_exports.singer.tap import BaseTap
 
@@ -24,16 +22,11 @@ __all__ = ["PROVIDERS", "TapExports", "discoverer"]
 LOGGER = logging.getLogger("tap-exports")
 
 
-def _schema() -> dict[str, object]:
-    shared = th.PropertiesList(*SHARED, additional_properties=False).to_dict()
-    return {**shared, "properties": {**shared["properties"], **BLOCKS}}
-
-
 class TapExports(BaseTap):
     """Asynchronous export APIs as Singer streams: nothing lost, nothing exported or paid for twice."""
 
     name = "tap-exports"
-    config_jsonschema: ClassVar[dict[str, object]] = _schema()
+    config_jsonschema: ClassVar[dict[str, object]] = CONFIG
 
     def check_config(self) -> None:
         """Check the rules that the JSON Schema cannot express.

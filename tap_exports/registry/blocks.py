@@ -1,4 +1,4 @@
-"""The block of each provider in the configuration, as JSON Schema."""
+"""The schema of the configuration: the settings of all, and the block of each provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tap_exports.singer.options import SHARED
 
 Schema = dict[str, Any]
 DECLARED = "declared"
-TAKEN = frozenset(th.PropertiesList(*SHARED).to_dict()["properties"])
+_SHARED: Schema = th.PropertiesList(*SHARED, additional_properties=False).to_dict()
+TAKEN = frozenset(_SHARED["properties"])
 
 
 def settings_of(provider: Provider) -> Schema:
@@ -59,3 +60,5 @@ BLOCKS = {name: block for name, (block, _) in _LOADED.items() if name not in TAK
 """The schema of each block, by name."""
 PROVIDERS = tuple(name for name in BLOCKS if name != DECLARED and name not in BROKEN)
 """The names of the usable providers, but for `declared`, which stands for many."""
+CONFIG: Schema = {**_SHARED, "properties": {**_SHARED["properties"], **BLOCKS}}
+"""The schema of the configuration."""
