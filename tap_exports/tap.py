@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tap_exports.singer.streams.kinds import Entry
     from tap_exports.singer.streams.stream import EventStream
 
-__all__ = ["PROVIDERS", "TapExports", "discoverer"]
+__all__ = ["BLOCKS", "PROVIDERS", "TapExports", "discoverer"]
 
 LOGGER = logging.getLogger("tap-exports")
 

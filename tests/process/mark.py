@@ -20,7 +20,7 @@ from tests.process.child import STARTED, Child
 
 MARK = "process"
 STARTS = frozenset({STARTED, "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"})
-SEARCHED = tuple(str(Path(__file__).parents[2] / folder) for folder in ("tests", "tools"))
+SEARCHED = tuple(str(Path(__file__).parents[2] / folder) for folder in ("tests", "tools", "tap_exports/testing"))
 
 
 def starts_processes(item: pytest.Function) -> bool:

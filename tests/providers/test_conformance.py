@@ -2,57 +2,28 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tap_exports import registry
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.registry import PROVIDERS as SERVED
-from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import PROVIDERS, TapExports
-from tests.tap.harness import Json, tap
+from tap_exports.testing import ProviderConformance
+from tests.tap.harness import Json, Ran, tap
+
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = ROOT / "tap_exports" / "providers"
 CONFIG: Any = TapExports.config_jsonschema
 FILES = ["__init__.py", "api.py", "schemas.py", "settings.py", "streams.py"]
-TERMS = ["Docs", "Window", "Caveats"]
-CREDENTIALS = {"api_key", "api_token"}
-FORBIDDEN = {"backoff", "os", "pathlib", "requests", "singer_sdk", "tempfile", "time"}
-
-# The attributes of a stream class, in the order in which they stand.
-ATTRIBUTES = [
-    "provider",
-    "name",
-    "path",
-    "properties",
-    "primary_keys",
-    "replication_key",
-    "is_user_data",
-    "lineage",
-    "bookmark_kind",
-    "rows_by",
-    "ordered",
-    "statuses",
-    "free_texts",
-    "user_fields",
-    "verify_counts",
-    "max_window_days",
-    "instants",
-    "retention",
-    "suffix",
-    "can_read_again",
-    "shown",
-    "leader",
-    "api",
-]
 
 # The statuses that each provider's documents name, and where the sandbox shows those of its jobs.
 STATUSES = {
@@ -96,43 +67,38 @@ STREAMS: Mapping[str, tuple[list[str], str | None]] = {
 KEYED = {"exelensia_export_companies": ["symbol"], "exelensia_export_invoices": ["invoice_number"]}
 
 
-def named(provider: str) -> Any:  # noqa: ANN401 - a module's values
-    return importlib.import_module(f"tap_exports.providers.{provider}.api")
+class BuiltIn(ProviderConformance):
+    """The conformance tests against the sandbox."""
+
+    @contextmanager
+    def served(self) -> Iterator[Mapping[str, Any]]:
+        """Serve the provider, with jobs that are completed at once."""
+        with Sandbox(SandboxOptions(job_seconds=0)) as box:
+            yield box.config(self.provider)
+
+    def run(self, folder: Path, config: Mapping[str, Any], *arguments: str, **options: Any) -> Ran:  # noqa: ANN401 - of `tap`
+        """Run the tap, forked."""
+        return tap(folder, config, *arguments, **options)
 
 
-def settings_of(provider: str) -> Json:
-    return dict(CONFIG["properties"][provider])
+class TestCension(BuiltIn):
+    provider = "cension"
 
 
-def settings_within(schema: Mapping[str, Any], path: str) -> Iterator[tuple[str, Json]]:
-    """Yield every setting below a schema, with its path."""
-    yield path, dict(schema)
-    for name, inner in schema.get("properties", {}).items():
-        yield from settings_within(inner, f"{path}.{name}")
-    if isinstance(schema.get("items"), Mapping):
-        for name, inner in schema["items"].get("properties", {}).items():
-            yield from settings_within(inner, f"{path}[].{name}")
+class TestClosient(BuiltIn):
+    provider = "closient"
 
 
-def classes_in(provider: str) -> list[ast.ClassDef]:
-    """Return the stream classes of a provider, as they are written."""
-    module = importlib.import_module(f"tap_exports.providers.{provider}.streams")
-    tree = ast.parse((CODE / provider / "streams.py").read_text(encoding="utf-8"))
-    found = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    return [node for node in found if issubclass(getattr(module, node.name), EventStream)]
+class TestCornect(BuiltIn):
+    provider = "cornect"
 
 
-def attributes(node: ast.ClassDef) -> list[str]:
-    """Return the names that a class body assigns or declares."""
-    targets = [s.targets[0] if isinstance(s, ast.Assign) else getattr(s, "target", None) for s in node.body]
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+class TestExelensia(BuiltIn):
+    provider = "exelensia"
 
 
-def imports(path: Path) -> set[str]:
-    """Return the modules that a module imports, by their full name."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+class TestPackagex(BuiltIn):
+    provider = "packagex"
 
 
 def pattern_of(stream: str) -> str | None:
@@ -185,21 +151,12 @@ def test_every_place_knows_the_same_providers() -> None:
     assert providers - stems("tests/sandbox", r"test_(\w+)\.py") == set()
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_an_api_neither_waits_nor_retries_nor_knows_singer(provider: str) -> None:
-    """It makes requests and reads replies; the engine does the rest."""
-    path = CODE / provider / "api.py"
-    found = imports(path)
-    assert {name for name in found if name.split(".")[0] in FORBIDDEN or name.startswith("tap_exports.singer")} == set()
-    assert re.findall(r"\bsleep\(|\bopen\(", re.sub(r"def open\(", "", path.read_text(encoding="utf-8"))) == []
-
-
 # Statuses ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_documented_statuses_are_those_of_the_api(provider: str) -> None:
-    assert set(named(provider).STATUSES) == STATUSES[provider][1]
+    assert set(registry.providers()[provider].module("api").STATUSES) == STATUSES[provider][1]
 
 
 def test_every_status_is_reached_in_the_sandbox(tmp_path: Path) -> None:
@@ -214,58 +171,7 @@ def test_every_status_is_reached_in_the_sandbox(tmp_path: Path) -> None:
     assert reached == {provider: documented for provider, (_, documented) in STATUSES.items()}
 
 
-# Settings ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_every_setting_is_described(provider: str) -> None:
-    found = list(settings_within(settings_of(provider), provider))
-    assert [path for path, prop in found if not prop.get("description")] == []
-    assert f"{provider}.api_url" in dict(found)
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_every_credential_is_secret_and_nothing_else(provider: str) -> None:
-    """What is secret is redacted and kept out of the catalog of settings; what is not must be seen."""
-    found = list(settings_within(settings_of(provider), provider))
-    secret = {path for path, prop in found if prop.get("secret") or prop.get("writeOnly")}
-    assert secret == {path for path, _ in found if path.rpartition(".")[2] in CREDENTIALS}
-    assert secret
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_block_takes_no_unknown_key(provider: str) -> None:
-    """Objects that the provider reads as they are, such as filters, are the only open ones."""
-    objects = [(path, p) for path, p in settings_within(settings_of(provider), provider) if p.get("properties")]
-    assert [path for path, prop in objects if prop.get("additionalProperties") is not False] == []
-
-
 # Streams -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_streams_tell_documents_window_and_caveats(provider: str) -> None:
-    """In that order, each once, each with words; classes that only others build on have none of them."""
-    with Sandbox(SandboxOptions(job_seconds=0)) as box:
-        streams = TapExports(config=box.config(provider)).discover_streams()
-    built = {type(stream).__name__ for stream in streams if type(stream).__module__.endswith(f"{provider}.streams")}
-    terms = {
-        node.name: re.findall(r"^\s*(\w+): \S", ast.get_docstring(node) or "", re.MULTILINE)
-        for node in classes_in(provider)
-    }
-    told = {name: [term for term in found if term in TERMS] for name, found in terms.items()}
-    assert {name: found for name, found in told.items() if found != (TERMS if name in built else [])} == {}
-    assert built <= set(told)
-    docs = [re.search(r"Docs: (\S+)", inspect.cleandoc(ast.get_docstring(node) or "")) for node in classes_in(provider)]
-    assert [match[1] for match in docs if match and not match[1].startswith("https://")] == []
-
-
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_attributes_of_streams_stand_in_one_order(provider: str) -> None:
-    """A new attribute gets its place in the order here first."""
-    written = {node.name: attributes(node) for node in classes_in(provider)}
-    assert {name for names in written.values() for name in names} - set(ATTRIBUTES) == set()
-    assert {name: names for name, names in written.items() if names != sorted(names, key=ATTRIBUTES.index)} == {}
 
 
 def test_streams_are_those_of_the_contract(catalog: dict[str, Json]) -> None:
@@ -279,36 +185,3 @@ def test_keys_and_bookmarks_are_those_of_the_contract(catalog: dict[str, Json]) 
     found = {stream: (entry["key_properties"], entry.get("replication_key")) for stream, entry in catalog.items()}
     expected = {stream: STREAMS[str(pattern_of(stream))] for stream in catalog}
     assert found == expected | {stream: (keys, expected[stream][1]) for stream, keys in KEYED.items()}
-
-
-def test_keys_and_bookmarks_stand_in_the_schema(catalog: dict[str, Json]) -> None:
-    missing = {
-        stream: [
-            name
-            for name in [*entry["key_properties"], entry.get("replication_key")]
-            if name and name not in entry["schema"]["properties"]
-        ]
-        for stream, entry in catalog.items()
-    }
-    assert {stream: names for stream, names in missing.items() if names} == {}
-
-
-def test_keys_are_never_null(catalog: dict[str, Json]) -> None:
-    """A key that may be null makes a target lose rows, or refuse them."""
-    nullable = {
-        (stream, key)
-        for stream, entry in catalog.items()
-        for key in entry["key_properties"]
-        if "null" in entry["schema"]["properties"][key]["type"]
-    }
-    assert nullable == set()
-
-
-def test_no_column_holds_a_signed_url(catalog: dict[str, Json]) -> None:
-    """A signed URL is a secret: whoever holds it can read the file."""
-    columns = {(stream, name) for stream, entry in catalog.items() for name in entry["schema"]["properties"]}
-    assert {
-        (stream, name)
-        for stream, name in columns
-        if re.search(r"(^|_)(download_url|signed_url|csv_url|json_url)$", name)
-    } == set()

@@ -1,0 +1,1 @@
+"""Mailchimp Transactional (Mandrill): exports of the activity history."""
