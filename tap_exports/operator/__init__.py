@@ -10,6 +10,7 @@ SUBCOMMANDS = {
     "replay": "have a range that was read before read again, by a changed STATE",
     "backfill": "have a range from before the first window read, by a changed STATE",
     "doctor": "check configuration, network, key, quota, disk and storage",
+    "check": "check a declaration, and hold it against the live API by free requests",
     "prove": "hold a declaration against a sandbox made from it",
     "init": "write a configuration by choosing from what the provider lists",
 }
