@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator, FormatChecker
 
 from tap_exports.engine.model import Status
 from tap_exports.errors import ConfigError
@@ -17,6 +16,7 @@ from tap_exports.providers.declared.declaration import paths
 from tap_exports.providers.declared.declaration.format import FORMAT, METHODS
 from tap_exports.providers.declared.declaration.source import MOST_LEVELS, Place, Source
 from tap_exports.providers.declared.declaration.templates import FORMS, TEXT_FORMS, holes
+from tap_exports.providers.declared.declaration.words import described, mistakes, nearest
 
 EMPTY = "empty"
 WINDOW_HOLES = frozenset({"start", "end", "until"})
@@ -118,35 +118,16 @@ def _errors(source: Source) -> Iterator[str]:
         yield from _verbs(source)
         yield from _paths(source)
         yield from _holes(source)
+        yield from _mistaken(source)
         yield from _patterns(source)
         yield from _more(source)
 
 
 def _shape(source: Source) -> Iterator[str]:
-    errors = Draft202012Validator(FORMAT).iter_errors(source.content)
-    found = [described for error in errors for described in _described(error)]
+    validator = Draft202012Validator(FORMAT, format_checker=FormatChecker(["date"]))
+    found = [words for error in validator.iter_errors(source.content) for words in described(error)]
     for place, words in sorted(found, key=lambda each: source.line(each[0]) or len(source.lines)):
         yield f"{source.where(place)}: {words}"
-
-
-def _described(error: ValidationError) -> Iterator[tuple[Place, str]]:
-    """Yield the place of an error and what is wrong there."""
-    place, rule = tuple(error.absolute_path), cast("Any", error.validator_value)
-    if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
-        known = sorted(error.schema["properties"])
-        for key in (key for key in cast("Any", error.instance) if key not in known):
-            yield (*place, key), f'unknown key; the nearest is "{_nearest(key, known)}"'
-    elif error.validator == "required":
-        yield from ((place, f'the key "{key}" is missing') for key in rule if key not in cast("Any", error.instance))
-    elif error.validator == "enum":
-        words = [str(word) for word in rule]
-        yield place, f'one of {", ".join(words)} is due; the nearest is "{_nearest(str(error.instance), words)}"'
-    else:
-        yield place, f"does not fit: {error.validator} {rule}"
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    return difflib.get_close_matches(word, known, n=1, cutoff=0.0)[0]
 
 
 def _verbs(source: Source) -> Iterator[str]:
@@ -190,7 +171,8 @@ def _paths(source: Source) -> Iterator[str]:
             try:
                 paths.check(path)
             except paths.PathError as error:
-                yield f"{source.where(place)}: {error}"
+                hint = "; a path begins with a field, without $" if path.startswith("$") else ""
+                yield f"{source.where(place)}: {error}{hint}"
 
 
 def _at(value: Any, pattern: Place, place: Place) -> Iterator[tuple[Place, Any]]:  # noqa: ANN401 - JSON
@@ -220,10 +202,28 @@ def _holes(source: Source) -> Iterator[str]:
         yield from (f"{source.where(('submit',))}: nobody fills {{{name}}} without `window`" for name in sorted(used))
 
 
+def _mistaken(source: Source) -> Iterator[str]:
+    """Yield the holes that are none: written as in other languages, or without quotes."""
+    values = ((key,) for key in _TEMPLATES if key in source.content)
+    everything = (found for place in values for found in _everything(source.content[place[0]], place))
+    known = sorted({*WINDOW_HOLES, "id", "mark", "page", *source.content["job"].get("also", {})})
+    yield from (f"{source.where(place)}: {words}" for place, words in mistakes(everything, known))
+
+
+def _everything(value: object, place: Place) -> Iterator[tuple[Place, object]]:
+    yield place, value
+    items = dict(enumerate(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else {}
+    for key, inner in items.items():
+        yield from _everything(inner, (*place, key))
+
+
 def _hole(source: Source, place: Place, name: str, form: str | None, late: set[str]) -> Iterator[str]:
     forms = ["uuid"] if name == "mark" else [*FORMS, *(() if name in WINDOW_HOLES else TEXT_FORMS)]
     if form and form not in forms:
-        yield f'{source.where(place)}: {{{name}:{form}}}: unknown form; the nearest is "{_nearest(form, forms)}"'
+        yield f'{source.where(place)}: {{{name}:{form}}}: unknown form; the nearest is "{nearest(form, forms)}"'
+    elif form in FORMS and name not in WINDOW_HOLES:
+        near = nearest(name, sorted(WINDOW_HOLES))
+        yield f"{source.where(place)}: {{{name}:{form}}}: only instants have forms; the nearest is {{{near}}}"
     if place[0] in {"submit", "find", "list"} and name in late:
         yield f"{source.where(place)}: nobody fills {{{name}}} before there is a job"
     if place[0] in {"base_url", "auth"} and name in WINDOW_HOLES | late | {"mark"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,6 +17,14 @@ from tap_exports.errors import ConfigError
 MOST_BYTES = 64 * 1024
 MOST_LEVELS = 40  # of mappings and lists within each other
 Place = tuple[str | int, ...]
+# Advice for usual causes of what a YAML parser says.
+_HINTS = (
+    (r"\\t", "a tab: indent with blanks"),
+    (r"got '\{'|got ':'|got '<scalar>'|unhashable", "quote a text that holds {, } or a colon"),
+    (r"mapping values are not allowed", "look at the indentation, and quote a text that holds a colon"),
+    (r"<block end>", "look at the indentation"),
+    (r"another document", "a file holds one"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ def parsed(name: str, text: str) -> Source:
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:
         mark: object = getattr(error, "problem_mark", None)
         line = f":{getattr(mark, 'line', 0) + 1}" if mark else ""
-        raise ConfigError(f"{name}{line}: no YAML: {_problem(error)}") from None
+        raise ConfigError(f"{name}{line}: no YAML: {_advised(_problem(error))}") from None
     return Source(name, _json(name, content), lines)
 
 
@@ -112,11 +121,19 @@ def _lines(name: str, node: yaml.Node, place: Place) -> Iterator[tuple[Place, in
         seen: set[str] = set()
         for key, value in node.value:
             line, word = _line(key), str(key.value)
+            if isinstance(key, yaml.ScalarNode) and (read := _read_as(key)) != word:
+                where = f"{name}:{line}: {dotted((*place, word))}"
+                raise ConfigError(f"{where}: YAML reads this key as {read}: quote it")
             if word in seen:
                 raise ConfigError(f"{name}:{line}: {dotted((*place, word))}: this key stands twice")
             seen.add(word)
             yield (*place, word), line
             yield from _lines(name, value, (*place, word))
+
+
+def _read_as(key: yaml.ScalarNode) -> str:
+    """Return a key as YAML 1.1 reads it: `on` is true, `010` is 8."""
+    return _key(yaml.safe_load(key.value)) if key.style is None else str(key.value)
 
 
 def _line(found: yaml.Event | yaml.Node) -> int:
@@ -149,3 +166,10 @@ def _key(key: object) -> str:
 def _problem(error: Exception) -> str:
     said = getattr(error, "problem", None) or ("too deep" if isinstance(error, RecursionError) else error)
     return str(said).splitlines()[0]
+
+
+
+def _advised(problem: str) -> str:
+    """Return a problem of a YAML parser with advice, where it has a usual cause."""
+    advice = next((words for pattern, words in _HINTS if re.search(pattern, problem)), "")
+    return f"{problem}; {advice}" if advice else problem
