@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -60,7 +61,7 @@ def _shipped(path: Any) -> tuple[str, ...]:
 
 
 def example(path: Any) -> str:
-    """Return a declaration as a block of YAML."""
+    """Return a declaration as a block of YAML, without the comment for editors."""
     text = path.read_text(encoding="utf-8")
     yaml.safe_load(text)
-    return f"```yaml\n{text.rstrip()}\n```"
+    return f"```yaml\n{re.sub(r'^# .*', '', text).strip()}\n```"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,7 @@ from tap_exports.operator.loading import config_option, format_option, load
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table
 from tap_exports.providers.declared.declaration import Declaration, checked
+from tap_exports.providers.declared.declaration.format import FORMAT
 from tap_exports.providers.declared.streams import DeclaredRows, source_of
 from tap_exports.tap import TapExports
 
@@ -25,17 +28,30 @@ Block = Mapping[str, Any]
 
 
 @click.command("check")
-@click.argument("declaration")
+@click.argument("declaration", required=False)
 @config_option
 @click.option("--job", metavar="ID", help="The job to look at; default: a completed one of the list")
 @click.option("--record", "folder", metavar="DIR", help="Write the replies into this new folder, keys removed")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of declarations, for editors; check nothing")
 @format_option
-def command(declaration: str, config: tuple[str, ...], job: str | None, folder: str | None, form: str | None) -> int:
+def command(
+    declaration: str | None,
+    config: tuple[str, ...],
+    job: str | None,
+    folder: str | None,
+    schema: bool,  # noqa: FBT001 - a flag
+    form: str | None,
+) -> int:
     """Check a DECLARATION: a file, or the name of a shipped one.
 
     Without --config nothing is sent. With it the live API is asked by GET, with the key of the block that names the
     declaration: the list of jobs, one job, the beginning of its first file. Nothing is created.
     """
+    if schema:
+        sys.stdout.write(json.dumps(FORMAT, indent=2) + "\n")
+        return 0
+    if not declaration:
+        raise click.UsageError("name a declaration")
     if (job or folder) and not config:
         raise ConfigError("--job and --record: give --config too")
     try:

@@ -167,12 +167,12 @@ def test_without_a_configuration_nothing_is_sent(call: Caller) -> None:
     assert found.code == 0
     assert [(each["where"], each["statement"]) for each in found.data["statements"]] == [
         ("helpdesk.yaml", "no errors"),
-        ("helpdesk.yaml:5: auth", "to be set as credentials: key"),
-        ("helpdesk.yaml:4: base_url", "to be set as variables: account"),
-        ("helpdesk.yaml:6: submit", "to be set as params of an export, or variables: type"),
-        ("helpdesk.yaml:16: window", "windows by updated_at of at most 31 days"),
-        ("helpdesk.yaml:15: lost_reply", "a job whose creation got no reply is created again"),
-        ("helpdesk.yaml:10: job", "proof A: the provider's count"),
+        ("helpdesk.yaml:6: auth", "to be set as credentials: key"),
+        ("helpdesk.yaml:5: base_url", "to be set as variables: account"),
+        ("helpdesk.yaml:7: submit", "to be set as params of an export, or variables: type"),
+        ("helpdesk.yaml:17: window", "windows by updated_at of at most 31 days"),
+        ("helpdesk.yaml:16: lost_reply", "a job whose creation got no reply is created again"),
+        ("helpdesk.yaml:11: job", "proof A: the provider's count"),
     ]
 
 

@@ -43,8 +43,8 @@ def summary(declaration: Declaration) -> Iterator[Statement]:
 
 def _to_fill(declaration: Declaration) -> Iterator[Statement]:
     spec = declaration.spec
-    credentials = {name for name, _ in holes(spec.get("auth", {}))} - FILLED
     variables = {name for name, _ in holes(spec["base_url"])} - FILLED
+    credentials = {name for name, _ in holes(spec.get("auth", {}))} - FILLED - variables
     own = {*FILLED, *spec["job"].get("also", {}), *variables}
     params = {name for name, _ in holes([spec[key] for key in CALLS if key in spec])} - own
     for place, setting, names in (
