@@ -91,7 +91,7 @@ def _failures() -> int:
     for reason, streams in by_reason(tap.failures).items():
         _complain(named(reason, streams))
     names = ", ".join(tap.failures)
-    _complain(f"{len(tap.failures)} of {len(tap.streams)} streams failed: {names}; {PROVEN}")
+    _complain(f"{len(tap.failures)} of {len({*tap.streams, *tap.failures})} streams failed: {names}; {PROVEN}")
     return FAILED
 
 

@@ -28,6 +28,16 @@ class TapExports(BaseTap):
     name = "tap-exports"
     config_jsonschema: ClassVar[dict[str, object]] = CONFIG
 
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the configuration; see `BaseTap`.
+
+        Raises:
+            ConfigError: It is invalid, or this installation has no providers.
+        """
+        if not PROVIDERS:
+            raise ConfigError("this installation of tap-exports registers no providers: install the package again")
+        return super()._validate_config(raise_errors=raise_errors)
+
     def check_config(self) -> None:
         """Check the rules that the JSON Schema cannot express.
 
@@ -35,8 +45,6 @@ class TapExports(BaseTap):
             ConfigError: No provider is configured, or `start_date` or `end_date` is invalid.
         """
         super().check_config()
-        if not PROVIDERS:
-            raise ConfigError("the installation of tap-exports names no providers: install the package again")
         if not any(self._config.get(name) for name in BLOCKS):
             msg = f"config: no provider block; add at least one of {', '.join(BLOCKS)}"
             raise ConfigError(msg)
@@ -47,16 +55,16 @@ class TapExports(BaseTap):
         Raises:
             ConfigError: Two entries result in the same stream name, or a provider refuses its block.
         """
-        self.unusable: dict[str, StopError] = {}
+        self.unusable = unusable = dict[str, StopError]()
         configured = (providers()[name] for name in BLOCKS if self.config.get(name))
-        streams = [stream for provider in configured for stream in self._streams_of(provider)]
-        for error in self.unusable.values():
+        streams = [stream for provider in configured for stream in self._streams_of(provider, unusable)]
+        for error in unusable.values():
             LOGGER.warning("%s", error.message)
         streams += receipt_streams(self)
         check_slugs((stream.name, stream.label) for stream in streams)
         return streams
 
-    def _streams_of(self, provider: Provider) -> list[EventStream]:
+    def _streams_of(self, provider: Provider, unusable: dict[str, StopError]) -> list[EventStream]:
         if provider.is_own:
             return list(discoverer(provider.name)(self, self.config[provider.name]))
         try:
@@ -64,7 +72,7 @@ class TapExports(BaseTap):
         except StopError as error:
             if isinstance(error, ConfigError):
                 raise
-            self.unusable[provider.name] = error
+            unusable[provider.name] = error
         return []
 
     def _streams_of_other(self, provider: Provider) -> list[EventStream]:
@@ -80,12 +88,6 @@ class TapExports(BaseTap):
         if strange:
             raise StopError(provider.refused(f"the stream {strange[0]} has not its name in front"))
         return found
-
-    def account(self) -> None:
-        """Count what was not run as failed: streams, and the blocks of providers that cannot be used."""
-        super().account()
-        for name, error in self.unusable.items():
-            self.fail(name, error)
 
 
 def discoverer(provider: str) -> Callable[[BaseTap, Entry], Iterator[EventStream]]:

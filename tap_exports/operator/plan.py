@@ -93,7 +93,8 @@ def command(
     Nothing is created. Providers are asked for their time, definitions and, with `mode: collect`, for lists of jobs.
     """
     tap = load(config, read_state(state, state_id), catalog)
-    return show(report(planned(tap), unplanned(tap)), form)
+    plans = planned(tap)
+    return show(report(plans, unplanned(tap)), form)
 
 
 def planned(tap: TapExports) -> list[Planned]:
@@ -114,6 +115,7 @@ def unplanned(tap: TapExports) -> list[tuple[str, str]]:
         for name in PROVIDERS
         if not tap.config.get(name)
     ]
+    idle += [(name, error.message) for name, error in tap.unusable.items()]
     idle += [(s.name, "deselected in the catalog") for _, s in streams_of(tap) if not is_selected(tap, s)]
     gone = [name for name in tap.state.get("bookmarks", {}) if provider_of(name) and name not in tap.streams]
     return idle + [(name, "in STATE, but not in the configuration; its bookmark is kept") for name in gone]

@@ -72,6 +72,8 @@ class BaseTap(GivenTap):
     redactor: ClassVar[Redactor] = Redactor()
     stop_redacting: ClassVar[Callable[[], None] | None] = None
     current: ClassVar[BaseTap | None] = None
+    unusable: Mapping[str, StopError] = {}
+    """Why configured providers of other packages have no streams, by name."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed through to the SDK
         """Check STATE and configuration; make the instance available as `current` for `command`.
@@ -118,6 +120,9 @@ class BaseTap(GivenTap):
         streams = [s for s in tap.streams.values() if isinstance(s, EventStream) and s.name not in LAST]
         for verdict in verdicts(streams, tap.fail):
             click.echo(verdict)
+        for name, error in tap.unusable.items():
+            click.echo(error.message)
+            tap.failures[name] = error.message
         ctx.exit()
 
     # Configuration
@@ -313,7 +318,11 @@ class BaseTap(GivenTap):
         self.failures[stream] = message
 
     def account(self) -> None:
-        """Count each selected stream that was not run as failed, and name those that the configuration lacks."""
+        """Count what was not run as failed: selected streams, and providers that cannot be used.
+
+        Names the streams that the configuration lacks.
+        """
+        self.failures |= {name: error.message for name, error in self.unusable.items()}
         for stream in self.selected:
             if not stream.was_run:
                 self.fail(stream.name, StopError(f"{stream.name}: it is selected and was not run"))

@@ -8,6 +8,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from tap_exports import tap
+from tap_exports.errors import ConfigError
 from tap_exports.registry import installed
 from tap_exports.registry.installed import GROUP, Provider
 
@@ -86,3 +88,10 @@ def test_a_name_that_streams_cannot_begin_with_is_refused(install: list[Found], 
     """The first word of a stream's name says whose it is."""
     install += [Found("one", {name: "one"})]
     assert installed.providers()[name].refusal.startswith("a name is a lower-case letter")
+
+
+def test_an_installation_without_providers_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an editable one that was made before providers were registered: no key is called unknown for it."""
+    monkeypatch.setattr(tap, "PROVIDERS", ())
+    with pytest.raises(ConfigError, match="install the package again"):
+        tap.TapExports(config={"cension": {"api_key": "secret"}})

@@ -138,6 +138,11 @@ def test_packages_that_cannot_be_used_fail_alone(broken: str, tmp_path: Path) ->
         environment = {"PYTHONPATH": broken, "LOGLEVEL": "DEBUG"}
         found = run_tap(tmp_path, config, "--discover", environment=environment)
         ran = run_tap(tmp_path, config, environment=environment)
+        tested = run_tap(tmp_path, config, "--test", environment=environment)
+        planned = json.loads(asked(broken, tmp_path, config, "plan").stdout)
+    verdicts = b"\n".join(tested.lines).decode()
+    assert tested.code == 1
+    assert set(REASONS) <= {each["name"] for each in planned["idle"]}
     catalog = {entry["stream"] for entry in json.loads(b"\n".join(found.lines))["streams"]}
     assert (found.code, "cension_operations" in catalog) == (0, True)
     assert ran.code == 1
@@ -145,6 +150,7 @@ def test_packages_that_cannot_be_used_fail_alone(broken: str, tmp_path: Path) ->
     for name, why in REASONS.items():
         message = f"{name}: the provider of the package {name}-exports 2.0 cannot be used: {why}"
         assert message in found.stderr
+        assert message in verdicts
         assert any(message in error for error in ran.errors), ran.errors
     assert SECRET not in found.stderr + ran.stderr
 
