@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tap_exports.engine.secrets import Redactor
+from tap_exports.operator.declarations.samples import cleaned
 from tap_exports.providers.declared.streams import SHIPPED
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.declared import provider_of
@@ -159,6 +161,20 @@ def test_replies_are_recorded_without_keys(call: Caller, tmp_path: Path, name: s
     assert "row_id" not in text
     assert [word for word in (KEY, "token=", "token-0001", "signature=") if word in text] == []
     assert (again.code, "is not empty" in again.err) == (1, True)
+
+
+def test_samples_lack_what_a_name_tells_to_be_secret() -> None:
+    """A token that nobody announced, at any depth; long lists are cut, and queries of URLs."""
+    body = {
+        "data": {"access_token": "abc", "Set-Cookie": "s=1", "keys": 3},
+        "jobs": list(range(7)),
+        "url": "https://x/y?sig=1",
+    }
+    assert cleaned(body, Redactor().clean) == {
+        "data": {"access_token": "***", "Set-Cookie": "***", "keys": 3},
+        "jobs": [0, 1, 2, 3, 4, "… 2 more"],
+        "url": "https://x/y?***",
+    }
 
 
 def test_without_a_configuration_nothing_is_sent(call: Caller) -> None:
