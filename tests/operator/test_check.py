@@ -15,7 +15,7 @@ from tap_exports.operator.declarations.samples import cleaned
 from tap_exports.providers.declared.streams import SHIPPED
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.declared import provider_of
-from tap_exports.sandbox.declared.provider import KEY
+from tap_exports.sandbox.declared.access import KEY
 from tests.declared.test_shipped import config, sandbox
 from tests.operator.calling import Called, Caller, sent
 from tests.tap.harness import Json, tap
@@ -96,7 +96,7 @@ CHANGES = {
     "format": ("format: csv", "format: json", "files.format", "it begins with "),
     "call": ('poll: {get: "/v2/exports/{id}"', 'poll: {get: "/v2/export/{id}"', "poll", "404"),
     "count": ("rows: export.row_count", "rows: export.state", "job.rows", "'done' is no number"),
-    "instant": ("created: export.created", "created: export.id", "job.created", "'job00003' is no instant"),
+    "instant": ("created: export.created", "created: export.id", "job.created", " is no instant"),
 }
 
 
@@ -126,7 +126,7 @@ def test_a_wrong_key_is_about_the_credentials(call: Caller, box: Sandbox, tmp_pa
 def test_calls_that_are_no_get_are_not_made(call: Caller, tmp_path: Path) -> None:
     """Whether a POST only reads, nobody can tell; the verdict says so."""
     with sandbox("shopify") as box:
-        found = checked(call, given(box, tmp_path, "shopify"), "--job", "job00001")
+        found = checked(call, given(box, tmp_path, "shopify"), "--job", "any-job")
         assert [entry["method"] for entry in box.requests()] == []
     statement = next(
         each for each in found.data["statements"] if each["statement"].startswith("POST") and "poll" in each["where"]
@@ -139,8 +139,8 @@ def test_a_job_can_be_named_where_there_is_no_list(call: Caller, tmp_path: Path)
     """As an id from the vendor's own pages."""
     with sandbox("auth0", knobs={"auth0": {"rows": 5}}) as box:
         whole = given(box, tmp_path, "auth0")
-        tap(tmp_path, whole).succeeded()
-        alone, named = checked(call, whole), checked(call, whole, "--job", "job00001")
+        job = tap(tmp_path, whole).succeeded().records["export_jobs"][0]["job_id"]
+        alone, named = checked(call, whole), checked(call, whole, "--job", job)
     assert (verdicts(alone)["poll"], verdicts(named)["poll"]) == ("not asked", "seen")
     assert verdicts(named)["files.url"] == "seen"
 

@@ -12,10 +12,10 @@ from tap_exports.engine.http import fields
 from tap_exports.errors import AuthError, GatewayError, UnreachableError
 from tap_exports.operator.declarations.asked import Seen, records_of
 from tap_exports.operator.declarations.statement import Statement, Verdict
-from tap_exports.providers.declared.api import instant
 from tap_exports.providers.declared.declaration import Declaration
 from tap_exports.providers.declared.declaration.paths import HEADER, pick
 from tap_exports.providers.declared.declaration.source import Place
+from tap_exports.providers.declared.exchange.replies import instant
 
 SEEN, NOT_SEEN, AGAINST, NOT_ASKED = Verdict.SEEN, Verdict.NOT_SEEN, Verdict.CONTRADICTED, Verdict.NOT_ASKED
 DELIMITERS = {"csv": ",", "tsv": "\t"}

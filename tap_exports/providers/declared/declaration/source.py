@@ -168,7 +168,6 @@ def _problem(error: Exception) -> str:
     return str(said).splitlines()[0]
 
 
-
 def _advised(problem: str) -> str:
     """Return a problem of a YAML parser with advice, where it has a usual cause."""
     advice = next((words for pattern, words in _HINTS if re.search(pattern, problem)), "")
