@@ -160,10 +160,15 @@ def test_a_total_that_repeated_records_reach_proves_nothing(key: Sequence[str]) 
         (["ab? bc", "ab cd b"], 4, "abcd"),  # `b` moved in both reads, and one page tells no total
         (["aab", "aab b"], None, "aab"),  # what only one of two reads shows again moved as well
         (["aab", "aab"], None, "aab"),
+        (
+            ["aab", "abb", "abb", "aab", "bab", "bab", "abb"],
+            9,
+            "ab",
+        ),  # the total is too high: all reads have to show it
     ],
 )
 def test_a_row_without_a_key_that_moved_is_no_second_one(reads: list[str], total: int | None, expected: str) -> None:
-    """Rows come again as often as two reads show, and not at all where the different ones are as many as the total."""
+    """Rows come again as often as all reads show, and not at all where the different ones are as many as the total."""
     texts = iter(reads)
 
     def pages() -> Iterator[Page]:

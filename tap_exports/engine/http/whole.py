@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -127,7 +127,8 @@ class WholeList:
     _exceeded: bool = False
     _repeated: dict[bytes, Row] = field(default_factory=dict, repr=False)
     _now: _Read | None = None
-    _agreed: dict[bytes, int] = field(default_factory=dict, repr=False)
+    _agreed: Mapping[bytes, int] = field(default_factory=dict, repr=False)
+    _in_all: Counter[bytes] = field(default_factory=Counter, repr=False)
 
     @property
     def is_steady(self) -> bool:
@@ -262,14 +263,13 @@ class WholeList:
         self.distinct = len(self._known)
         return UNPROVEN
 
-    def _repeats_of(self, now: _Read, before: _Read | None) -> dict[bytes, int]:
-        """Return how often rows without a key came again: as often as two reads show, none where all rows are counted.
+    def _repeats_of(self, now: _Read, before: _Read | None) -> Mapping[bytes, int]:
+        """Return how often rows without a key came again: as often as all reads show, none where all rows are counted.
 
         A row that moved to another page comes twice in one read.
         """
-        if now.total == len(self._known):
-            return {}
-        return {d: min(count, before.repeats[d]) if before else count for d, count in now.repeats.items()}
+        self._in_all = now.repeats & self._in_all if before else now.repeats
+        return {} if now.total == len(self._known) else self._in_all
 
     def _repetitions(self) -> Iterator[Page]:
         """Yield the rows without a key that stand more than once there; not where the total shows that they moved."""
