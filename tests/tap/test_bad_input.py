@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from tap_exports.errors import ConfigError
+from tap_exports.registry import BLOCKS
 from tap_exports.sandbox import Sandbox
-from tap_exports.tap import BLOCKS, TapExports
+from tap_exports.tap import TapExports
 from tests.tap.harness import Json, Ran, only, tap
 
 Boxes = Callable[..., Sandbox]
