@@ -163,6 +163,10 @@ class JobFailedError(StopError):
     """The provider ended a job without a result; the window stays open."""
 
 
+class TooLargeError(JobFailedError):
+    """An export is too large for the provider: refused, timed out, or cut short by it; a smaller window may pass."""
+
+
 class JobStalledError(StopError):
     """A job made no progress for `job_stall_timeout_seconds`, or its status is not a known one."""
 

@@ -151,6 +151,24 @@ def without(windows: Iterable[Window], hole: Window) -> list[Window]:
     return left
 
 
+def cut_at(window: Window, length: timedelta, grain: timedelta) -> Window:
+    """Return the first part of a window, which ends in the last millisecond of a whole unit of time (UTC).
+
+    Args:
+        window: Its beginning is not open.
+        length: How long the part may be at most.
+        grain: The unit, such as a day.
+
+    Returns:
+        The part; the window itself where it is no longer than `length`, or where no whole unit ends within that.
+    """
+    if window.start is None or window.end - window.start <= length:
+        return window
+    last = window.start + length + MILLISECOND
+    end = last - (last - EPOCH) % grain - MILLISECOND
+    return Window(window.start, end) if end > window.start else window
+
+
 def usable(taken: Iterable[Window], start: datetime | None, until: datetime | None = None) -> list[Window]:
     """Return the windows that begin at or after `start`, end by `until` and do not overlap, in ascending order."""
     kept: list[Window] = []

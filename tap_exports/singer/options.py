@@ -91,6 +91,13 @@ STATUSES = th.Property(
     description="Meaning of status words of jobs, such as `{EXPIRED: failed}`; compared without case, and goes before "
     "what the tap knows",
 )
+WINDOW_SIZE = th.Property(
+    "window_size",
+    th.StringType,
+    allowed_values=["fixed", "auto"],
+    description="`auto` halves a window that is too large (refused, timed out, rows left out) and lets windows grow "
+    "again after small ones, at most to `max_window_days`; default: fixed, auto where the provider leaves rows out",
+)
 LOOKBACK = th.Property(
     "lookback",
     th.NumberType(minimum=0, maximum=36_500),

@@ -2,7 +2,7 @@
 
 from tap_exports.engine.ledger.basis import Basis, basis_of
 from tap_exports.engine.ledger.checks import check, check_state
-from tap_exports.engine.ledger.entries import CLOCK_SKEW, VERSION, Closed, Entry, Progress
+from tap_exports.engine.ledger.entries import CLOCK_SKEW, VERSION, Closed, Entry, Progress, Sized
 from tap_exports.engine.ledger.state import CLOSED_AT_ONE_INSTANT, CLOSED_KEPT, StreamState
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Closed",
     "Entry",
     "Progress",
+    "Sized",
     "StreamState",
     "basis_of",
     "check",

@@ -7,7 +7,7 @@ from typing import Any
 
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.ledger.basis import BASIS
-from tap_exports.engine.ledger.entries import FIRST_VERSION, VERSION, entry_of, text, window_of
+from tap_exports.engine.ledger.entries import FIRST_VERSION, VERSION, entry_of, sized_of, text, window_of
 from tap_exports.errors import StateError
 
 
@@ -92,6 +92,10 @@ def check_entries(ledger: Mapping[str, Any]) -> None:
     for rows, seconds in _list(ledger.get("counts", [])):
         _whole(rows)
         float(seconds or 0)
+    if "sized" in ledger:
+        sized_of(ledger["sized"])
+    for cut in _list(ledger.get("cuts", [])):
+        window_of(cut)
     for proven in _list(ledger.get("proven", [])):
         window_of(proven) if isinstance(proven, list) else _whole(proven)
 

@@ -79,6 +79,21 @@ class Closed:
     created_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """The length of windows that size themselves, while it is less than the configuration allows.
+
+    Attributes:
+        length: How long a window is at most.
+        small: Small windows of that length in a row.
+        too_many: Rows that were too many for one window, or None where nobody knows.
+    """
+
+    length: timedelta
+    small: int = 0
+    too_many: int | None = None
+
+
 def text(value: object) -> str:
     """Return the value, which must be a string.
 
@@ -128,6 +143,19 @@ def raw_entry(request: Request, at: datetime) -> dict[str, Any]:
     """Return a request as an entry of STATE, without its id."""
     bounds = bounds_of(request.window) if request.window else None
     return {"fingerprint": request.fingerprint, "window": bounds, "requested_at": to_text(at)}
+
+
+def sized_of(raw: Mapping[str, Any]) -> Sized:
+    """Parse the length of windows."""
+    too_many = raw.get("too_many")
+    return Sized(timedelta(seconds=float(raw["seconds"])), int(raw.get("small", 0)), too_many and int(too_many))
+
+
+def raw_sized(sized: Sized) -> dict[str, Any]:
+    """Return the length of windows as STATE holds it."""
+    seconds = sized.length.total_seconds()
+    raw = {"seconds": int(seconds) if seconds == int(seconds) else seconds, "small": sized.small}
+    return raw if sized.too_many is None else {**raw, "too_many": sized.too_many}
 
 
 def raw_of(entry: Entry) -> dict[str, Any]:

@@ -20,12 +20,15 @@ from tap_exports.engine.ledger.entries import (
     Closed,
     Entry,
     Progress,
+    Sized,
     bounds_of,
     entry_of,
     others,
     raw_entry,
     raw_of,
     raw_progress,
+    raw_sized,
+    sized_of,
     window_of,
 )
 from tap_exports.engine.model import Job, LocalFile, Request, Window
@@ -187,10 +190,7 @@ class StreamState:
         return [] if self._reads_all else self._bookmark.get("ledger", {}).get("proven", [])
 
     def _keep_proven(self, proven: list[Any]) -> None:
-        if proven:
-            self._ledger()["proven"] = proven[:PROVEN_KEPT]
-        elif "proven" in self._bookmark.get("ledger", {}):
-            del self._ledger()["proven"]
+        self._put("proven", proven[:PROVEN_KEPT])
 
     # The ledger
 
@@ -355,6 +355,34 @@ class StreamState:
     def note_count(self, rows: int, seconds: float | None) -> None:
         """Record the rows of a proven job."""
         self._ledger()["counts"] = [*([*each] for each in self.counts), [rows, seconds]][-COUNTS_KEPT:]
+
+    # Windows that size themselves
+
+    @property
+    def sized(self) -> Sized | None:
+        """Return the length of windows, None while it is what the configuration says."""
+        raw = self._bookmark.get("ledger", {}).get("sized")
+        return sized_of(raw) if raw else None
+
+    def keep_sized(self, sized: Sized | None) -> None:
+        """Record the length of windows."""
+        self._put("sized", raw_sized(sized) if sized else None)
+
+    @property
+    def kept_cuts(self) -> list[Window]:
+        """Return the windows of which rows were written that are not proven: they are requested as they are."""
+        return [window_of(raw) for raw in self._bookmark.get("ledger", {}).get("cuts", ())]
+
+    def keep_cuts(self, windows: Iterable[Window]) -> None:
+        """Record the windows of which rows were, or are about to be, written under a key that holds their start."""
+        self._put("cuts", [bounds_of(window) for window in windows][-PROVEN_KEPT:])
+
+    def _put(self, name: str, value: object) -> None:
+        """Set a field of the ledger, or remove it where it is empty."""
+        if value or name in self._bookmark.get("ledger", {}):
+            self._ledger().pop(name, None)
+            if value:
+                self._ledger()[name] = value
 
     # Deletion in two phases
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from tap_exports.engine import windows
 from tap_exports.engine.activity import window_text
@@ -14,7 +15,7 @@ from tap_exports.engine.api import Deletes, Names, creation_costs
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import LOST, Absence, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import Entry, StreamState
-from tap_exports.engine.model import Action, Checkpoint, Event, Proven, Request, Status, Step
+from tap_exports.engine.model import Action, Checkpoint, Event, Proven, Request, Status, Step, Window
 from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, discarded, receipt
@@ -23,6 +24,7 @@ from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failure
 from tap_exports.engine.run.frontier import Frontier
 from tap_exports.engine.run.growth import LAG, Growth
 from tap_exports.engine.run.recall import recall
+from tap_exports.engine.run.sizes import Sizes, ended_for_size, is_for_size
 from tap_exports.errors import (
     BadContentError,
     FileGoneError,
@@ -32,6 +34,7 @@ from tap_exports.errors import (
     RunEndingError,
     TapError,
     TooFewRowsError,
+    TooLargeError,
     TooOldError,
 )
 
@@ -39,6 +42,32 @@ LOGGER = logging.getLogger("tap-exports.run")
 NO_LONGER_REQUESTED = "no longer requested"
 
 __all__ = ["Export", "ExportRun"]
+
+
+class Lengths(Protocol):
+    """Says how long the next window is, by those that ended before it."""
+
+    def next(self, waiting: deque[Request]) -> Request:
+        """Take the next request from those that wait; it may be a part of one, or several."""
+
+    def halves(self, request: Request) -> list[Request]:
+        """Return the halves of a request that is too large, none where it cannot be halved."""
+
+    def advice(self, request: Request) -> str:
+        """Return what makes the window of a request smaller, for messages."""
+
+    def halved(self, halves: list[Request]) -> None:
+        """Record that a window was halved; its parts end in its place."""
+
+    def ended(self, request: Request, rows: int | None) -> None:
+        """Record that a window or part ended, in the order of the plan; None for the rows of one that failed."""
+
+
+class Running(NamedTuple):
+    """A request that was submitted, and how its job ends."""
+
+    request: Request
+    future: Future[Outcome]
 
 
 @dataclass(slots=True)
@@ -59,20 +88,31 @@ class ExportRun:
     state: StreamState
     clock: Clock
     _waiting: deque[Request] = field(default_factory=deque)
-    _running: deque[Future[Outcome]] = field(default_factory=deque)
-    _left: set[str] = field(default_factory=set)  # fingerprints of what is due and not read whole
+    _running: deque[Running] = field(default_factory=deque)
+    _left: set[str] = field(default_factory=set)  # fingerprints of what was submitted and is not read whole
+    _is_shortest: bool = False  # even the shortest window was too large
     _absent: dict[str, Absence] = field(default_factory=dict)  # by fingerprint: jobs that are polled again
     _failures: Failures = field(init=False)
     _frontier: Frontier | None = field(init=False)
-    _growth: Growth = field(init=False)
+    _lengths: Lengths = field(init=False)
 
     def __post_init__(self) -> None:
         """Read how far the stream is proven; nothing in the state is changed."""
         export = self.export
         self._failures = Failures(export.stream)
-        grows = export.grows and not self.lifecycle.settings.detach
-        self._growth = Growth(grows, lambda request: self.state.entry(request.fingerprint) is not None)
+        self._lengths = self._made_lengths()
         self._frontier = Frontier(self.state, export.replication_key, export.start) if export.replication_key else None
+
+    def _made_lengths(self) -> Lengths:
+        """Return what says how long windows are; another job of one that costs money is no way to find that out."""
+        export = self.export
+        if export.sizes_itself and not creation_costs(self.lifecycle.api):
+            in_order = not self.lifecycle.settings.detach
+            return Sizes(self.state, export.longest, export.unit, self._is_fixed, in_order)
+        return Growth(export.grows and not self.lifecycle.settings.detach, self._is_fixed)
+
+    def _is_fixed(self, request: Request) -> bool:
+        return self.state.entry(request.fingerprint) is not None or request.window in self.state.kept_cuts
 
     def start(self) -> None:
         """Plan the requests and submit the first ones, so that jobs run while earlier streams are read."""
@@ -81,7 +121,6 @@ class ExportRun:
             self._frontier.settle()
         self._forget_strangers(requests)
         self._waiting.extend(requests)
-        self._left = {r.fingerprint for r in requests}
         self._hand_in()
 
     def _due(self) -> list[Request]:
@@ -100,7 +139,9 @@ class ExportRun:
         requests, api = self._due(), self.lifecycle.api
         yield from (Step(Action.DELETE, job=job_id) for job_id in self._deletable())
         yield from (Step(Action.DROP, e.window, e.id, NO_LONGER_REQUESTED) for e in self._strangers(requests))
-        for request in requests:
+        waiting = deque(requests)
+        while waiting:
+            request = self._lengths.next(waiting)
             given = api.given(request) if isinstance(api, Names) else None
             yield Step(Action.COLLECT, job=given) if given else step_of(request, self.state)
         if not requests:
@@ -118,22 +159,23 @@ class ExportRun:
         try:
             yield from self._delete_loaded()
             while self._running or self._hand_in_new():
-                yield from self.lifecycle.journal.until(self._running[0])
+                yield from self.lifecycle.journal.until(self._running[0].future)
                 yield from self._finish(self._running.popleft())
                 self._hand_in()
             self._failures.end()
-            if not self._left:
+            if not self._left and not self._waiting:
                 yield Proven()
         finally:
-            for future in self._running:
-                future.cancel()
+            for running in self._running:
+                running.future.cancel()
             if isinstance(self.reader, RunsAhead):
                 self.reader.release()
 
-    def _finish(self, future: Future[Outcome]) -> Iterator[Event]:
+    def _finish(self, running: Running) -> Iterator[Event]:
         """Yield the events of a job that ended; a failure is kept until the other windows are read."""
+        request = running.request
         try:
-            outcome = future.result()
+            outcome = running.future.result()
             yield from discarded(outcome)
             if outcome.job.status.is_terminal:
                 yield from self._collect(outcome)
@@ -142,11 +184,27 @@ class ExportRun:
         except RunEndingError:
             raise
         except TapError as error:
-            self._growth.ended(empty=False)
-            if self._failures.add(error, more=bool(self._running or self._waiting)):
+            too_large = isinstance(self._lengths, Sizes) and is_for_size(error)
+            if too_large and not self._is_shortest and (halves := self._lengths.halves(request)):
+                yield from self._halve(request, halves, error)
+                return
+            self._lengths.ended(request, None)
+            self._is_shortest = self._is_shortest or (too_large and request.window not in self.state.kept_cuts)
+            if self._failures.add(error, more=bool(self._running or self._waiting)) or self._is_shortest:
                 self._waiting.clear()
         else:
             self._failures.passed()
+
+    def _halve(self, request: Request, halves: list[Request], error: TapError) -> Iterator[Checkpoint]:
+        """Request the halves of a window that is too large in its place; the length is in STATE before."""
+        LOGGER.info("%s: %s is too large (%s): requesting its halves", self.export.stream, request.window, error)
+        self._lengths.halved(halves)
+        self._left.discard(request.fingerprint)
+        yield Checkpoint()
+        if self.lifecycle.settings.detach:
+            self._waiting.extendleft(reversed(halves))
+        else:
+            self._running.extendleft(reversed([self._submitted(half) for half in halves]))
 
     def _hand_in(self) -> None:
         """Submit requests until twice `max_concurrent_jobs` are in flight; the limit keeps the ledger small.
@@ -158,25 +216,24 @@ class ExportRun:
             known = [r for r in self._waiting if self.state.entry(r.fingerprint)]
             for request in known:
                 self._waiting.remove(request)
-                self._submit(request)
-        most = min(2 * settings.max_concurrent_jobs, LAG) if self.export.grows else 2 * settings.max_concurrent_jobs
+                self._running.append(self._submitted(request))
+        varies = self.export.grows or self.export.sizes_itself
+        most = min(2 * settings.max_concurrent_jobs, LAG) if varies else 2 * settings.max_concurrent_jobs
         while not settings.detach and self._waiting and len(self._running) < most:
-            request, replaced = self._growth.next(self._waiting)
-            self._left -= {each.fingerprint for each in replaced}
-            self._left.add(request.fingerprint)
-            self._submit(request)
+            self._running.append(self._submitted(self._lengths.next(self._waiting)))
 
     def _hand_in_new(self) -> bool:
         """With `detach`, submit a request without a job while fewer than `max_concurrent_jobs` are open."""
         if not self._waiting or self.lifecycle.open_jobs >= self.lifecycle.settings.max_concurrent_jobs:
             return False
-        self._submit(self._waiting.popleft())
+        self._running.append(self._submitted(self._lengths.next(self._waiting)))
         return True
 
-    def _submit(self, request: Request) -> None:
+    def _submitted(self, request: Request) -> Running:
+        self._left.add(request.fingerprint)
         future = self.lifecycle.start(request, self.state)
         future.add_done_callback(self._run_ahead)
-        self._running.append(future)
+        return Running(request, future)
 
     def _run_ahead(self, future: Future[Outcome]) -> None:
         """Prefetch the files of a completed job; called in the worker thread in which the job ended."""
@@ -192,6 +249,8 @@ class ExportRun:
             yield from self._close_failed(outcome)
         try:
             self._check_echo(outcome)
+            self._check_capped(outcome)
+            yield from self._keep_cut(outcome.request.window)
             read = proof.watched(self.reader.read(outcome, self.state, tally))
             yield from self.lifecycle.journal.along(read)
             is_whole = proof.required(describe(self.export.stream, outcome.job, outcome.request.window))
@@ -201,6 +260,8 @@ class ExportRun:
             yield from self._replace(outcome, tally, error, Status.FAILED.value)
         except TooFewRowsError as error:
             yield from self._bear_few_rows(outcome, tally, error)
+        except TooLargeError as error:
+            yield from self._close(outcome, tally, error)
         except TapError as error:
             yield from self._note_failed_read(outcome, tally, error)
         else:
@@ -235,7 +296,7 @@ class ExportRun:
             return
         pause = self.lifecycle.pause(absence)
         future = self.lifecycle.start(request, self.state, resubmitted=outcome.resubmitted, pause=pause)
-        self._running.appendleft(future)
+        self._running.appendleft(Running(request, future))
 
     def _replace(self, outcome: Outcome, tally: Tally, error: TapError, status: str) -> Iterator[Event]:
         """Discard a job with a receipt and submit its window again, once.
@@ -252,7 +313,7 @@ class ExportRun:
         self.state.close(request, outcome.job)
         yield Checkpoint()
         self._absent.pop(request.fingerprint, None)
-        self._running.appendleft(self.lifecycle.start(request, self.state, resubmitted=True))
+        self._running.appendleft(Running(request, self.lifecycle.start(request, self.state, resubmitted=True)))
 
     def _bear_few_rows(self, outcome: Outcome, tally: Tally, error: TooFewRowsError) -> Iterator[Event]:
         """Fail in the first run, request another export in the second, and believe what that one says.
@@ -275,17 +336,51 @@ class ExportRun:
         self._left.discard(outcome.request.fingerprint)
         yield from self._prove(outcome, tally)
 
+    def _check_capped(self, outcome: Outcome) -> None:
+        """Refuse a window of which the provider left rows out, before any of it is read.
+
+        Raises:
+            TooLargeError: It did, and the window can be smaller, or its rows are not to be lost.
+        """
+        request, job = outcome.request, outcome.job
+        if not job.is_capped or request.window is None or job.given:
+            return
+        where = describe(self.export.stream, job, request.window)
+        if not self.export.takes_capped or self._lengths.halves(request):
+            msg = f"{where}: the provider left rows out of it; {self._lengths.advice(request)}"
+            raise TooLargeError(f"{msg}; verify_counts: warn takes what came of windows that cannot be smaller")
+        LOGGER.warning("%s: the provider left rows out of it, which are lost (verify_counts)", where)
+
+    def _keep_cut(self, window: Window | None) -> Iterator[Checkpoint]:
+        """Record that rows of a window are about to be written whose key holds its start: it is not cut otherwise."""
+        export, cuts = self.export, self.state.kept_cuts
+        if window and export.sizes_itself and export.keeps_cuts and window not in cuts:
+            self.state.keep_cuts([*cuts, window])
+            yield Checkpoint()
+
     def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
         job = outcome.job
-        yield receipt(outcome, Tally(), job.status.value)
+        window = outcome.request.window
+        kind = TooLargeError if window and ended_for_size(job) else JobFailedError
+        where = describe(self.export.stream, job, window)
+        reason = f": {job.reason}" if job.reason else ""
+        has_advice = window and (kind is TooLargeError or not self.export.sizes_itself)
+        smaller = f", {self._lengths.advice(outcome.request)}" if has_advice else ""
+        halves = self._lengths.halves(outcome.request) if kind is TooLargeError else []
+        then = "" if halves else f"; the window stays open, the next run asks again{smaller}"
+        error = kind(f'{where}: ended as "{job.raw_status}"{reason}{then}')
+        yield from self._close(outcome, Tally(), error, status=job.status.value)
+
+    def _close(self, outcome: Outcome, tally: Tally, error: TapError, status: str = "") -> Iterator[Event]:
+        """Drop a job of which nothing can be used, with a receipt.
+
+        Raises:
+            TapError: The error.
+        """
+        yield receipt(outcome, tally, status or Status.FAILED.value, None if status else error.message)
         self.state.close(outcome.request, outcome.job)
         yield Checkpoint()
-        where = describe(self.export.stream, job, outcome.request.window)
-        reason = f": {job.reason}" if job.reason else ""
-        smaller = ", max_window_days makes windows smaller" if outcome.request.window else ""
-        then = f"the window stays open, the next run asks again{smaller}"
-        msg = f'{where}: ended as "{job.raw_status}"{reason}; {then}'
-        raise JobFailedError(msg)
+        raise error
 
     def _note_failed_read(self, outcome: Outcome, tally: Tally, error: TapError) -> Iterator[Event]:
         """Count a failed read of a job; after two, the ledger drops the job and the next run creates a new one.
@@ -313,7 +408,7 @@ class ExportRun:
             LOGGER.warning("%s: job %s: %s", request.stream, job.id, warning)
         if request.window and self._frontier:
             self._frontier.prove(request.window)
-        self._growth.ended(empty=not tally.rows and not tally.rejects)
+        self._lengths.ended(request, tally.rows + tally.rejects)
         if self.export.delete_after_load and not self._is_adopted(request):
             self.state.delete_later(job.id)
         self.lifecycle.journal.note_read(request.stream, request.fingerprint)

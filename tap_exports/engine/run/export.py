@@ -12,6 +12,7 @@ from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Action, Request, Step, Window
 from tap_exports.engine.run.frontier import Frontier
+from tap_exports.engine.run.sizes import LONGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,9 @@ class Export:
         settling_seconds: A window ends at now minus this.
         max_window_days: Longest span of a window.
         grows: Whether windows may be longer while nothing comes; not where their start is part of the key.
+        sizes_itself: Whether windows are halved where one is too large, and grow again (`window_size: auto`).
+        keeps_cuts: Whether the start of a window is part of the key, so that it stays once rows were written.
+        takes_capped: Whether a window counts as read of which the provider left rows out.
         lookback: How much of what is proven is requested again, for rows that appear late.
         delete_after_load: Whether a proven job is deleted at the start of the next run.
         unit: Windows end with a whole one of it, where the provider takes days or seconds only.
@@ -42,6 +46,9 @@ class Export:
     settling_seconds: float = 60
     max_window_days: float | None = None
     grows: bool = False
+    sizes_itself: bool = False
+    keeps_cuts: bool = False
+    takes_capped: bool = False
     lookback: timedelta = timedelta()
     delete_after_load: bool = False
     unit: timedelta = MILLISECOND
@@ -63,7 +70,7 @@ class Export:
         begin = frontier.bookmark
         span = windows.due(begin, self.start, self.until, now, self.settling_seconds)
         span = windows.whole_units(span, self.unit)
-        taken = windows.apart(self._open_windows(state), frontier.beyond)
+        taken = windows.apart(self._fixed_windows(state), frontier.beyond)
         since = self._since(begin) if begin else None
         if span and since:
             span = Window(since, span.end)
@@ -76,10 +83,16 @@ class Export:
         since = windows.floor_millisecond(bookmark - self.lookback)
         return max(since, min(bookmark, windows.floor_millisecond(self.start))) if self.start else since
 
-    def _open_windows(self, state: StreamState) -> list[Window]:
-        """Return the windows of open jobs whose request matches the current configuration."""
+    @property
+    def longest(self) -> timedelta:
+        """Return the longest span of a window."""
+        return timedelta(days=self.max_window_days) if self.max_window_days else LONGEST
+
+    def _fixed_windows(self, state: StreamState) -> list[Window]:
+        """Return the windows of open jobs whose request matches the current configuration, and those that stay cut."""
         entries = [(e.window, e.fingerprint) for e in state.entries]
-        return [w for w, fingerprint in entries if w and fingerprint == self.request(w).fingerprint]
+        opened = [w for w, fingerprint in entries if w and fingerprint == self.request(w).fingerprint]
+        return [*opened, *state.kept_cuts] if self.sizes_itself and self.keeps_cuts else opened
 
 
 def step_of(request: Request, state: StreamState) -> Step:

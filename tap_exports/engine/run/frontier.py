@@ -49,6 +49,8 @@ class Frontier:
 
     def prove(self, window: Window) -> None:
         """Record a window whose rows are all written; the bookmark jumps over what is proven if the gap is closed."""
+        if cuts := self.state.kept_cuts:
+            self.state.keep_cuts(windows.apart(cuts, [window]))
         before = self.at
         self.at, self.beyond = windows.joined(self.at, [*self.beyond, window])
         self.has_moved = self.has_moved or self.at != before

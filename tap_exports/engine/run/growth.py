@@ -26,19 +26,33 @@ class Growth:
     _submitted: int = 0
     _empty: list[bool] = field(default_factory=list)
 
-    def ended(self, *, empty: bool) -> None:
-        """Record that a window ended, in the order of the plan."""
-        self._empty.append(empty)
+    def ended(self, request: Request, rows: int | None) -> None:
+        """Record that a window ended, in the order of the plan; None for the rows of one that failed."""
+        del request
+        self._empty.append(rows == 0)
 
-    def next(self, waiting: deque[Request]) -> tuple[Request, list[Request]]:
-        """Take the next request from those that wait; return it and the requests that it stands for."""
+    def next(self, waiting: deque[Request]) -> Request:
+        """Take the next request from those that wait, joined with as many that follow it as the length allows."""
         taken = [waiting.popleft()]
         known = self._empty[: max(0, self._submitted - LAG + 1)]
         self._submitted += 1
         streak = len(known) - next((i + 1 for i in reversed(range(len(known))) if not known[i]), 0)
         while self.enabled and waiting and len(taken) < min(2**streak, MOST_AT_ONCE) and self._joins(taken, waiting[0]):
             taken.append(waiting.popleft())
-        return joined(taken), taken
+        return joined(taken)
+
+    def halves(self, request: Request) -> list[Request]:
+        """Return nothing: windows are not halved."""
+        del request
+        return []
+
+    def advice(self, request: Request) -> str:
+        """Return what makes the window of a request smaller, for messages."""
+        del request
+        return "max_window_days makes windows smaller, window_size: auto by itself"
+
+    def halved(self, halves: list[Request]) -> None:
+        """Do nothing: windows are not halved."""
 
     def _joins(self, taken: list[Request], other: Request) -> bool:
         last, window = taken[-1].window, other.window

@@ -24,6 +24,7 @@ from tap_exports.errors import (
     QuotaError,
     RefusedError,
     StopError,
+    TooLargeError,
 )
 from tap_exports.providers.declared.declaration import WINDOW_HOLES
 from tap_exports.providers.declared.declaration.paths import HEADER, pick
@@ -37,6 +38,7 @@ SAMPLES = 3
 BUSY_SECONDS = 30
 MATCHED_CHARACTERS = 240  # of a refusal's text; see `MOST_COST` of declarations
 Refusal = tuple[Mapping[str, Any], re.Match[str]]  # as declared, and where it fits
+TOO_LARGE = "max_window_days makes windows smaller, window_size: auto by itself"
 NONE = "none-"  # ids of exports for which the provider made no job, since there is nothing to export
 UNITS = {"second": timedelta(seconds=1), "day": timedelta(days=1)}
 
@@ -108,6 +110,7 @@ class DeclaredApi:
         Raises:
             BusyError: Too many jobs run there; the provider creates none now.
             QuotaError: A quota is used up.
+            TooLargeError: The range is too large.
         """
         verb, values, met = self._spec["submit"], self._values(request), list[Refusal]()
 
@@ -144,6 +147,8 @@ class DeclaredApi:
             return Job(NONE + request.fingerprint, Status.COMPLETED, "no data", rows=0, data={**values, EMPTY: True})
         if case["means"] == "busy":
             raise BusyError(error.message, case.get("wait", BUSY_SECONDS)) from error
+        if case["means"] == "too_large":
+            raise TooLargeError(f"{error.message}; nothing was created ({TOO_LARGE})") from error
         raise QuotaError(f"{error.message}; nothing was created, a later run goes on") from error
 
     def poll(self, job: Job) -> Job:

@@ -15,6 +15,7 @@ from tap_exports.singer.options import (
     PRIMARY_KEYS,
     STATUSES,
     TYPES,
+    WINDOW_SIZE,
     WORD,
 )
 
@@ -55,6 +56,7 @@ SETTINGS = th.Property(
                         th.Property(
                             "max_window_days", DAYS, description="Longest window in days; default: the declaration's"
                         ),
+                        WINDOW_SIZE,
                         LOOKBACK,
                         DELETE_AFTER_LOAD,
                         TYPES,

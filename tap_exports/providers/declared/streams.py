@@ -70,6 +70,11 @@ class DeclaredRows(SampledStream):
         """Return the columns that hold seconds since 1970."""
         return frozenset(self.declaration.spec["files"].get("instants", ()))
 
+    @property
+    def leaves_rows_out(self) -> bool:
+        """Return whether the declaration says where a reply tells that rows were left out."""
+        return "truncated" in self.declaration.spec.get("proof", {})
+
     def bookmark_key(self) -> str | None:
         """Return what windows cut by; jobs of others are followed by their creation."""
         return "created_at" if self.entry.get("mode") == "collect" else self.window.get("key")

@@ -16,6 +16,7 @@ from tap_exports.singer.options import (
     SECRET,
     STATUSES,
     TYPES,
+    WINDOW_SIZE,
     WORD,
 )
 
@@ -41,6 +42,7 @@ SETTINGS = th.Property(
                         description="Longest window in days; default: 31, with primary_keys up to 8 times as long "
                         "while nothing comes",
                     ),
+                    WINDOW_SIZE,
                     DELETE_AFTER_LOAD,
                     TYPES,
                     ENCODING,

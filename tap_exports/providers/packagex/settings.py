@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, ENCODING, GUARDS, LOOKBACK, MODE, NAME, SECRET, STATUSES, TYPES, WORD
+from tap_exports.singer.options import (
+    CSV,
+    DAYS,
+    ENCODING,
+    GUARDS,
+    LOOKBACK,
+    MODE,
+    NAME,
+    SECRET,
+    STATUSES,
+    TYPES,
+    WINDOW_SIZE,
+    WORD,
+)
 
 EXPORT = th.ObjectType(
     th.Property(
@@ -36,6 +49,8 @@ EXPORT = th.ObjectType(
     ),
     MODE,
     th.Property("primary_keys", th.ArrayType(WORD), description="Key of the three streams; default: id"),
+    th.Property("max_window_days", DAYS, description="Longest window in days; default: no bound"),
+    WINDOW_SIZE,
     TYPES,
     ENCODING,
     CSV,

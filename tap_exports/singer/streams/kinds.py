@@ -271,9 +271,22 @@ class ExportStream(EntryStream):
             settling_seconds=span.settling_seconds,
             max_window_days=self.entry.get("max_window_days") or self.max_window_days,
             grows=self.windows_may_grow,
+            sizes_itself=self.sizes_itself,
+            keeps_cuts=WINDOW_START in self.primary_keys,
+            takes_capped=settings.limits(self.config, self.verify_counts).verify_counts != "fail",
             delete_after_load=self.entry.get("delete_after_load", False),
             lookback=timedelta(days=self.entry.get("lookback") or 0),
         )
+
+    @property
+    def leaves_rows_out(self) -> bool:
+        """Return whether the provider cuts an export that is too large, and says so."""
+        return False
+
+    @property
+    def sizes_itself(self) -> bool:
+        """Return whether windows size themselves."""
+        return (self.entry.get("window_size") or ("auto" if self.leaves_rows_out else "fixed")) == "auto"
 
     @property
     def windows_may_grow(self) -> bool:
@@ -283,7 +296,7 @@ class ExportStream(EntryStream):
         joins others, and brings the same rows under other keys.
         """
         is_free = self.max_window_days is not None and not self.entry.get("max_window_days")
-        return is_free and WINDOW_START not in self.primary_keys
+        return is_free and WINDOW_START not in self.primary_keys and not self.sizes_itself
 
     def layout(self, skip_rows: int = 0) -> Layout:
         """Return how the next file is to be read."""

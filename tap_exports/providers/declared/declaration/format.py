@@ -67,7 +67,7 @@ AT = {"at": _text("Where the job stands in the reply; default: the reply itself"
 REFUSAL = _object(
     {
         "matches": _text("Regular expression over `status code message`", maxLength=200),
-        "means": _word(("same", "busy", "quota", "empty"), "What the refusal means"),
+        "means": _word(("same", "busy", "quota", "empty", "too_large"), "What the refusal means"),
         "wait": {"type": "number", "exclusiveMinimum": 0, "maximum": 86_400, "description": "Seconds to wait if busy"},
         "at_most": _count("How many jobs may run at once there", 1),
         "sample": _text("Such a message, for the sandbox"),
