@@ -132,7 +132,7 @@ class BusyError(TapError):
 
 
 class QuotaError(StopError):
-    """A quota of the provider is used up; nothing was created, and a later run goes on."""
+    """A quota of the provider is used up for longer than a run waits; a later run goes on."""
 
 
 class PaymentError(StopError):
@@ -150,13 +150,15 @@ class RefusedError(StopError):
         message: See `TapError`.
         status: The HTTP status.
         code: The provider's own error code, or an empty string.
+        retry_after: Seconds that the provider asked for, or None.
     """
 
-    def __init__(self, message: str, status: int = 0, code: str = "") -> None:
+    def __init__(self, message: str, status: int = 0, code: str = "", retry_after: float | None = None) -> None:
         """Keep what a provider branches on."""
         super().__init__(message)
         self.status = status
         self.code = code
+        self.retry_after = retry_after
 
 
 class JobFailedError(StopError):

@@ -218,10 +218,10 @@ class TestRepeating:
             ("3", 3),
             ("2.5", 2.5),
             ("7.", 7),
-            ("9999", 300),
+            ("1400", 300),
             ("9" * 400, 300),
             (format_datetime(START + timedelta(seconds=90), usegmt=True), 90),
-            (format_datetime(START + timedelta(days=1), usegmt=True), 300),
+            (format_datetime(START + timedelta(minutes=20), usegmt=True), 300),
             (str(int(START.timestamp()) + 90), 90),
             ((START + timedelta(seconds=90)).isoformat(), 90),
         ],
@@ -337,7 +337,14 @@ class TestStatuses:
                     "it may lack the scope for GET /prefix/a: C: why"
                 ),
             ),
-            (402, PaymentError, "cension: GET /prefix/a: 402 Payment Required: C: why"),
+            (
+                402,
+                PaymentError,
+                (
+                    "cension: GET /prefix/a: 402 Payment Required: C: why; "
+                    "the account's credits or plan do not cover it, a run after they do goes on"
+                ),
+            ),
             (404, NotFoundError, "cension: GET /prefix/a: 404 Not Found: C: why"),
             (410, NotFoundError, "cension: GET /prefix/a: 410 Gone: C: why"),
             (409, RefusedError, "cension: GET /prefix/a: 409 Conflict: C: why"),

@@ -10,7 +10,7 @@ import pytest
 
 from tap_exports.engine.activity import Activity
 from tap_exports.engine.http import Client, HttpSettings, Outage
-from tap_exports.errors import LostReplyError, ProviderDownError, TryAgainError
+from tap_exports.errors import LostReplyError, ProviderDownError, QuotaError, TryAgainError
 from tests.engine.fakes import FakeClock
 from tests.engine.servers import Server, Step, reply
 
@@ -103,12 +103,31 @@ def test_a_provider_that_asks_for_fewer_requests_is_not_down(stack: ExitStack) -
 
 
 def test_a_quota_of_a_day_ends_with_its_instant(stack: ExitStack) -> None:
-    """Where the provider asks for more than a run waits, the last words say until when."""
-    provider = Provider(stack, reply(429, Retry_After="86400"))
-    with pytest.raises(TryAgainError) as error:
+    """Where the provider asks for more than a run waits, the first words say until when, and nobody waits or asks."""
+    provider = Provider(stack, reply(429, Retry_After="86400"), OK)
+    client = provider.clients[0]
+    said = "; the quota is used up until 2026-07-02T00:00:00.000Z, a run after that goes on; a larger poll_interval"
+    for path in ("/a", "/b"):
+        with pytest.raises(QuotaError) as error:
+            client.get(path)
+        assert said in error.value.message
+    assert (len(provider.server.seen), provider.clock.sleeps) == (1, [])
+    client.send("POST", "/jobs", idempotent=False)  # creations have a quota of their own, and so have polls
+    provider.clock.advance(86_401)
+    client.get("/a")
+
+
+def test_a_wait_that_attempts_can_bear_is_borne(stack: ExitStack) -> None:
+    provider = Provider(stack, *[reply(429, Retry_After="400")] * 2, OK)
+    provider.clients[0].get("/a")
+    assert provider.clock.sleeps == [300, 300]
+
+
+def test_a_provider_that_says_when_it_comes_back_is_not_waited_for_in_vain(stack: ExitStack) -> None:
+    provider = Provider(stack, reply(503, Retry_After="7200"))
+    with pytest.raises(TryAgainError, match="it asks to come back in 7200 s"):
         provider.clients[0].get("/a")
-    said = "; the quota is used up until 2026-07-02T00:25:00.000Z, a run after that goes on"
-    assert error.value.message.endswith(said)
+    assert provider.clock.sleeps == []
 
 
 def test_a_creation_without_a_reply_stays_unknown(stack: ExitStack) -> None:

@@ -5,6 +5,8 @@ Each knot is played three times, an hour apart, with the STATE of the run before
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,9 +15,12 @@ from typing import Any
 
 import pytest
 
+from tap_exports.engine.changes import Changes
 from tap_exports.engine.jobs import JobSettings, Journal, Lifecycle, Statuses
-from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Job, Page, Request, Status, Window
+from tap_exports.engine.ledger import StreamState, places
+from tap_exports.engine.ledger.durable import DurableLedger
+from tap_exports.engine.ledger.places import LocalPlace
+from tap_exports.engine.model import Job, Page, RemoteFile, Request, Status, Window
 from tap_exports.engine.read.pages import PageReader
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.collected import CollectRun
@@ -27,9 +32,11 @@ from tap_exports.errors import (
     BadContentError,
     GuardError,
     JobLostError,
+    LedgerError,
     LostReplyError,
     NotReadyError,
     PaymentError,
+    QuotaError,
     RefusedError,
     RejectLimitError,
     TryAgainError,
@@ -173,6 +180,26 @@ CREATED = {
     "a paid job's creation got no reply": Knot(lambda: PaidApi([LOST_REPLY, SECOND]), ("docs/state.md", "", ""), 2),
     "a paid job's creation got no reply, and nobody lists it": Knot(
         lambda: UnlistedApi([LOST_REPLY, SECOND]), ("recreate_paid_jobs",) * 2 + ("",), 2, third=AGAIN
+    ),
+    "a quota of creations": Knot(
+        lambda: FindingApi([QuotaError("429; used up until 18:00"), QuotaError("429; used up until 18:00"), PENDING]),
+        ("until 18:00", "until 18:00", ""),
+        3,
+    ),
+    "a quota of polls": Knot(
+        lambda: FindingApi([PENDING], {"j1": [*[QuotaError("429; used up until 18:00")] * 2, job()]}),
+        ("until 18:00", "until 18:00", ""),
+    ),
+    "a quota of downloads": Knot(
+        lambda: FindingApi([PENDING], opens={"j1": [QuotaError("429"), QuotaError("429"), [RemoteFile("f", "j1")]]}),
+        ("429", "429", ""),
+    ),
+    "credits are used up": Knot(
+        lambda: FindingApi(
+            [PaymentError("402; a run after they do"), PaymentError("402; a run after they do"), PENDING]
+        ),
+        ("a run after they do", "a run after they do", ""),
+        3,
     ),
     "a credit limit": Knot(
         lambda: PaidApi([PaymentError("max_credits is 0")] * 2 + [PENDING]), ("max_credits",) * 2 + ("",), 3
@@ -335,3 +362,31 @@ def test_three_runs_of_a_follower(tmp_path: Path, bad: Any, opens: Any, ends: En
     played = list(three(run, {}))
     assert held(ends, [error for _, error, _ in played]), [error for _, error, _ in played]
     assert [value for log, *_ in played for value in values(log)] == ["1"]
+
+
+# The durable ledger ---------------------------------------------------------------------------------------------------
+
+HOLD = "import fcntl, os, sys; fcntl.lockf(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX); print(1, flush=True); input()"
+
+
+def test_three_runs_of_a_ledger_that_stays_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process has it, a run ends with a message that names the setting; the lock ends with that one."""
+    monkeypatch.setattr(places, "LOCK_SECONDS", 0)
+    path = tmp_path / "ledger.json"
+    lock = tmp_path / "ledger.json.lock"
+    messages = []
+    command, pipe = [sys.executable, "-c", HOLD, str(lock)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as other:
+        assert other.stdout
+        other.stdout.readline()
+        for number in range(3):
+            if number == 2:
+                other.communicate(b"\n")
+            ledger = DurableLedger(dict, Changes())
+            try:
+                ledger.open(LocalPlace(path), FakeClock().now, required=True)
+                ledger.close()
+            except LedgerError as error:
+                messages.append(str(error))
+    assert ["`ledger: none`" in message for message in messages] == [True, True]
+    assert path.exists()

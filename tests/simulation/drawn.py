@@ -42,6 +42,11 @@ def _keys(chance: random.Random, name: str) -> Json:
     return {"primary_keys": [name]} if chance.random() < 0.7 else {}
 
 
+def _size(chance: random.Random) -> Json:
+    """Return who says how long windows are."""
+    return {"window_size": "auto"} if chance.random() < 0.4 else {}
+
+
 def _exelensia(chance: random.Random, count: int) -> tuple[Json, Streams]:
     entry = {
         "schema_id": "s1",
@@ -52,7 +57,9 @@ def _exelensia(chance: random.Random, count: int) -> tuple[Json, Streams]:
         **_keys(chance, "number"),
     }
     streams = ("exelensia_export_rows", *_some(chance, "exelensia_exports", "exelensia_results"))
-    return {"api_key": "key-of-a-test", "exports": [entry]}, streams if chance.random() < 0.7 else streams[:1]
+    streams = streams if chance.random() < 0.7 else streams[:1]
+    entry |= _size(chance)
+    return {"api_key": "key-of-a-test", "exports": [entry]}, streams
 
 
 def _cornect(chance: random.Random, count: int) -> tuple[Json, Streams]:
@@ -75,6 +82,7 @@ def _packagex(chance: random.Random, count: int) -> tuple[Json, Streams]:
     }
     streams = ("packagex_export_rows", *_some(chance, "packagex_export_rows_errors", "packagex_export_rows_sanitized"))
     streams += ("packagex_exports",) if chance.random() < 0.4 else ()
+    entry |= _size(chance)
     return {"api_key": "key-of-a-test", "exports": [entry]}, streams
 
 

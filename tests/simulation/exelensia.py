@@ -32,7 +32,7 @@ class Exelensia(Account):
         if "files.exelensia" in call.url:
             return self._download(call, parts[0])
         if call.method == "POST":
-            return Reply(201, {"data": self._shown(self.create(call.json), self.world.now)})
+            return self._created(call.json)
         at = self.view()
         if len(parts) == 2:
             return self._list(call, parts[1], at)
@@ -42,6 +42,11 @@ class Exelensia(Account):
         if not job.is_there(at):
             return Reply(404, {"message": "no such export"})
         return self._delete(job) if call.method == "DELETE" else self._url(job, at)
+
+    def _created(self, body: Json) -> Reply:
+        if self.is_too_long(*_bounds(body)):
+            return Reply(413, {"message": "the range is too large"})
+        return Reply(201, {"data": self._shown(self.create(body), self.world.now)})
 
     def _delete(self, job: Job) -> Reply:
         job.deleted = self.world.now
@@ -79,7 +84,7 @@ class Exelensia(Account):
     def settled(self, job: Job) -> list[Json]:
         """Return the rows of a job's file; they are settled when it is first asked for."""
         if job.rows is None:
-            start, end = (from_text(job.body[name]).timestamp() for name in ("start_date", "end_date"))
+            start, end = _bounds(job.body)
             of_schema = [r for r in there(self.records, job.ends) if r.kind == job.body["schema_id"]]
             inside = [r for r in of_schema if start <= self.clock(r.created) <= end]
             job.rows = [r.values for r in sorted(inside, key=lambda r: (r.created, r.id))]
@@ -125,6 +130,10 @@ class Exelensia(Account):
             return []
         rows = [r for r in self.records if r.deleted == NEVER and reach(self.clock(r.created))]
         return [r.id for r in rows if stream != "exelensia_export_rows" or r.kind == entry["schema_id"]]
+
+
+def _bounds(body: Json) -> tuple[float, float]:
+    return from_text(body["start_date"]).timestamp(), from_text(body["end_date"]).timestamp()
 
 
 def _schema(name: str) -> Json:

@@ -49,7 +49,15 @@ CALM_RUNS, FEWEST_CALM_RUNS = 3, 2  # the third only brings what the first two c
 MOST_CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
 _CATALOGS: dict[str, str] = {}
 # Settings that change nothing in a catalog, so that a catalog is discovered for many stories.
-APART = ("max_window_days", "delete_after_load", "max_credits", "archive_format", "on_failed_run", "format")
+APART = (
+    "max_window_days",
+    "delete_after_load",
+    "max_credits",
+    "archive_format",
+    "on_failed_run",
+    "format",
+    "window_size",
+)
 
 
 def play(story: Story) -> History:

@@ -205,6 +205,11 @@ class Account:
         still_open = [j for j in known if j.fate == "completes" and j.is_open(self.world.now)]
         self.most_open = max(self.most_open, len(still_open) + 1)
 
+    def is_too_long(self, start: float, end: float) -> bool:
+        """Return whether an export of so much is more than the provider takes; that stays when the world is calm."""
+        most = self.world.standing("hours that an export covers at most")
+        return most is not None and end - start > most.value * 3_600 + 1
+
     def job(self, job_id: str) -> Job:
         """Return the job of an id, which a model gave out."""
         return next(job for job in self.jobs if job.id == job_id)

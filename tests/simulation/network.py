@@ -46,7 +46,7 @@ class Network:
         if not creates and world.trouble("error 503 at request", number):
             return Reply(503, {"message": "busy"})
         reply = world.provider.answer(call)
-        if lost:
+        if lost and reply.status < 400:
             world.provider.note_unanswered()
         world.scheduler.sleep(world.draw.uniform(0.01, 0.3))
         if lost:

@@ -19,6 +19,7 @@ WORDS = {
     "fails": "failed",
     "vanishes": "completed",
     "ends odd": "archived",
+    "times out": "timed_out",
 }
 FIELDS = ("id", "customer", "created_at", "updated_at")
 FILES = {"json": "s1", "csv": "s1", "errors": "s2", "sanitized": "s3"}  # the kind of record that a file holds
@@ -49,6 +50,8 @@ class Packagex(Account):
         """Create a job, which is removed after a day."""
         job = super().create(body, owner)
         job.deleted = job.created + DAY
+        if owner != FOREIGN and self.is_too_long(*_bounds(body["options"])):
+            job.fate = "times out"
         return job
 
     def is_second(self, one: Job, other: Job) -> bool:

@@ -9,6 +9,7 @@ from tests.simulation.files import CHANGES
 from tests.simulation.world import Json, Trouble
 
 FATES = ("fails", "hangs", "vanishes", "ends odd", "is odd for a while", "is slow")
+LONGEST = "hours that an export covers at most"
 DOWNLOADS = ("is cut", "is a page", "is gone", "is one line of error", *CHANGES)
 KILLED_LOADER = "the loader is killed before it keeps anything of run"
 LISTS = {
@@ -81,8 +82,15 @@ def _of_others(chance: Draw, provider: str, runs: Sequence[int], config: Json) -
             yield Trouble("foreign", number, chance.choice((*FATES, *["completes"] * 6)))
 
 
+def _of_sizes(chance: Draw, block: Json) -> Iterator[Trouble]:
+    """Yield a limit of the provider, where windows may size themselves."""
+    if block["exports"][0].get("window_size"):
+        yield from [Trouble(LONGEST, 0, chance.choice((2, 12, 30)))] * 3  # drawn as often as others together
+
+
 def _exelensia(chance: Draw, runs: Sequence[int], config: Json) -> Iterator[Trouble]:
     yield from _of_others(chance, "exelensia", runs, config)
+    yield from _of_sizes(chance, config["exelensia"])
     if len(runs) > 1:
         change = chance.choice(({"schema_id": "s2"}, {"mode": "create"}, {"max_window_days": 2}))
         yield Trouble("settings", chance.choice(runs[1:]), change)
@@ -90,6 +98,7 @@ def _exelensia(chance: Draw, runs: Sequence[int], config: Json) -> Iterator[Trou
 
 def _packagex(chance: Draw, runs: Sequence[int], config: Json) -> Iterator[Trouble]:
     yield from _of_others(chance, "packagex", runs, config)
+    yield from _of_sizes(chance, config["packagex"])
     if len(runs) > 1:
         change = chance.choice(({"mode": "create"}, {"format": "csv"}))
         yield Trouble("settings", chance.choice(runs[1:]), change)

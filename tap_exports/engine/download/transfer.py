@@ -26,6 +26,7 @@ from tap_exports.engine.download.fetch import (
 from tap_exports.engine.download.part import Part
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError, SlowReplyError
 from tap_exports.engine.http.guard.origins import host_of
+from tap_exports.engine.http.quota import used_up
 from tap_exports.engine.http.retry import Attempts
 from tap_exports.engine.http.transport import Answer, HttpSettings, OpensUrls
 from tap_exports.engine.model import LocalFile, RemoteFile
@@ -34,6 +35,7 @@ from tap_exports.engine.unpacked import ArchiveLimits
 from tap_exports.errors import (
     BadContentError,
     FileGoneError,
+    QuotaError,
     StopError,
     TryAgainError,
     UrlExpiredError,
@@ -256,6 +258,9 @@ class _Transfer:
         self._url = self._renew().url
 
     def _wait(self, reason: str, hint: float | None, *, throttled: bool = False) -> None:
+        if hint and self._attempts.cannot_bear(hint):
+            kind = QuotaError if throttled else TryAgainError
+            raise kind(f"{self._where}: {reason}; {used_up(self._clock.now(), hint)}")
         seconds = self._attempts.next_wait(hint)
         self._activity.retried(host_of(self._url), seconds, throttled=throttled)
         LOGGER.warning("%s: %s; going on in %.1f s", self._where, reason, seconds)

@@ -6,11 +6,10 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from tap_exports.engine.activity import Activity
-from tap_exports.engine.clock import Clock, to_text
+from tap_exports.engine.clock import Clock
 from tap_exports.engine.http.body import read_body
 from tap_exports.engine.http.call import Call, address_of, checked_base, checked_headers, url_of
 from tap_exports.engine.http.connections import BrokenReplyError, NotConnectedError
@@ -18,7 +17,7 @@ from tap_exports.engine.http.credentials import Credentials
 from tap_exports.engine.http.guard.origins import host_of, origin_of, redirected
 from tap_exports.engine.http.outage import Outage
 from tap_exports.engine.http.pace import RateGate
-from tap_exports.engine.http.quota import LONGEST_QUOTA_SECONDS
+from tap_exports.engine.http.quota import SPARING, used_up
 from tap_exports.engine.http.refusals import Refusals
 from tap_exports.engine.http.reply import Reply, plain_error
 from tap_exports.engine.http.retry import Attempts, Fault
@@ -30,6 +29,8 @@ from tap_exports.errors import (
     ConfigError,
     LostReplyError,
     ProviderDownError,
+    QuotaError,
+    TapError,
     TryAgainError,
     UnreachableError,
     UnsafeUrlError,
@@ -98,6 +99,7 @@ class Client:
         self._in_flight = threading.BoundedSemaphore(settings.max_concurrent_requests)
         self._transport = Transport(settings)
         self._reached = False
+        self._used_up: dict[str, tuple[float, str]] = {}  # by method: until when, and what to say
         self._down: AuthError | UnreachableError | None = None
 
     def get(
@@ -133,6 +135,7 @@ class Client:
 
         Raises:
             TryAgainError, BadContentError: No success, or no JSON, after `max_attempts` (ProviderDownError: sooner).
+            QuotaError: 429, with a wait that no attempt would bear.
             LostReplyError: A request that is not idempotent may have taken effect.
             AuthError, GatewayError: 401 or 403 of the API itself; of a gateway or a proxy in its place.
             PaymentError, NotFoundError, RefusedError, ConfigError: 402; 404 or 410; any other 4xx; a host to avoid.
@@ -150,12 +153,18 @@ class Client:
         self._transport.close()
 
     def _unless_down(self, call: Call) -> Reply:
-        """Send a request, unless the key was refused or the host never answered: that is asked once, not per stream."""
+        """Send a request, unless the key was refused or the host never answered: that is asked once, not per stream.
+
+        The same holds for requests of one method once a quota is used up: one of creations leaves polls alone.
+        """
         if self._down is not None:
             raise type(self._down)(self._down.message)
+        until, message = self._used_up.get(call.method, (0.0, ""))
+        if self._clock.monotonic() < until:
+            raise QuotaError(message)
         try:
             reply = self._authorized(call)
-            reply = self._refusals.check(reply, call)
+            reply = self._refusals.check(reply, call, self._clock.now())
         except AuthError as error:
             self._down = error if error.status == _UNAUTHORIZED else None
             raise
@@ -206,7 +215,7 @@ class Client:
         where = f"{self._provider}: {call.label}"
         if fault.ambiguous and not call.idempotent:
             raise LostReplyError(f"{where}: {fault.text}; it is not known whether the request took effect")
-        if not attempts.failed():
+        if not attempts.failed() or attempts.cannot_bear(fault.hint):
             raise self._exhausted(call, attempts.count, fault, began)
         if (down := self._outage.message) and attempts.count >= ATTEMPTS_WHILE_DOWN and not fault.throttled:
             raise ProviderDownError(down, fault.hint)
@@ -216,17 +225,17 @@ class Client:
         if not attempts.wait(seconds):
             raise TryAgainError(f"{where}: {fault.text}; not tried again, the run is ending")
 
-    def _exhausted(self, call: Call, count: int, fault: Fault, began: float) -> TryAgainError:
-        message = self._last_words(call, count, fault) + self._until(fault)
+    def _exhausted(self, call: Call, count: int, fault: Fault, began: float) -> TapError:
+        message, hint = self._last_words(call, count, fault), fault.hint or 0.0
+        is_long = hint > self._settings.retry_after_cap_seconds
+        if is_long and fault.throttled:
+            message = f"{message}; {used_up(self._clock.now(), hint)}; {SPARING}"
+            self._used_up[call.method] = (self._clock.monotonic() + hint, message)
+            return QuotaError(message)
+        if is_long:
+            message = f"{message}; it asks to come back in {hint:.0f} s"
         self._outage.exhausted(began, message)
         return (UnreachableError if fault.unreachable else TryAgainError)(message, fault.hint)
-
-    def _until(self, fault: Fault) -> str:
-        """Return until when the provider refuses requests, where its quota is used up for longer than a run waits."""
-        if not fault.throttled or not fault.hint or fault.hint <= self._settings.retry_after_cap_seconds:
-            return ""
-        until = self._clock.now() + timedelta(seconds=min(fault.hint, LONGEST_QUOTA_SECONDS))
-        return f"; the quota is used up until {to_text(until)}, a run after that goes on"
 
     def _last_words(self, call: Call, count: int, fault: Fault) -> str:
         if fault.unreachable:

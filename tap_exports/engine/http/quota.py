@@ -9,16 +9,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.http.pace import Answered
-from tap_exports.engine.http.retry import retry_after
-from tap_exports.errors import StopError
+from tap_exports.engine.http.retry import LONGEST_QUOTA_SECONDS, retry_after
+from tap_exports.errors import QuotaError
 
 SCARCE = 0.2  # the share of a quota below which the rest is spread over the time until its reset
 LONGEST_WAIT_SECONDS = 300.0
-LONGEST_QUOTA_SECONDS = 366 * 86_400  # what is longer is no instant of a quota
+SPARING = "a larger poll_interval_seconds spends less of it"
 _UNIX_TIMES = 1_000_000_000
 _TOO_MANY_REQUESTS = 429
 
@@ -52,7 +52,7 @@ class Quota:
         """Wait for the next slot: none while the quota is ample, later ones as it runs low.
 
         Raises:
-            StopError: The wait would be longer than five minutes.
+            QuotaError: The wait would be longer than five minutes.
         """
         with self._lock:
             wait = self._take(self._clock.monotonic())
@@ -63,7 +63,7 @@ class Quota:
         """Learn from the headers of a reply.
 
         Raises:
-            StopError: The reply is a 429 that asks for more than five minutes.
+            QuotaError: The reply is a 429 that asks for more than five minutes.
         """
         window = self._told(reply.headers)
         with self._lock:
@@ -88,12 +88,10 @@ class Quota:
     def _refuse_long(self, seconds: float) -> None:
         if seconds > LONGEST_WAIT_SECONDS:
             window = self._window
-            until = self._clock.now() + timedelta(seconds=min(seconds, LONGEST_QUOTA_SECONDS))
             left = f", {max(window.left, 0)} of {window.limit} requests left" if window else ""
-            raise StopError(
-                f"{self._provider}: the key's quota asks for a wait of {seconds:.0f} s{left}, until {to_text(until)}; "
-                "a run after that goes on"
-            )
+            until = to_text(_end(self._clock.now(), seconds))
+            msg = f"{self._provider}: the key's quota asks for a wait of {seconds:.0f} s{left}, until {until}"
+            raise QuotaError(f"{msg}; a run after that goes on; {SPARING}")
 
     def _told(self, headers: Mapping[str, str]) -> _Window | None:
         limit, left, reset = (_number(headers, name) for name in ("Limit", "Remaining", "Reset"))
@@ -101,6 +99,15 @@ class Quota:
             return None
         seconds = reset - self._clock.now().timestamp() if reset >= _UNIX_TIMES else reset
         return _Window(limit, left, self._clock.monotonic() + max(0.0, seconds))
+
+
+def used_up(now: datetime, seconds: float) -> str:
+    """Return until when a quota is used up, for messages."""
+    return f"the quota is used up until {to_text(_end(now, seconds))}, a run after that goes on"
+
+
+def _end(now: datetime, seconds: float) -> datetime:
+    return now + timedelta(seconds=min(seconds, LONGEST_QUOTA_SECONDS))
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:

@@ -23,6 +23,7 @@ _NO_CONTENT, _FIRST_SERVER_FAULT = 204, 500
 _BUSY = frozenset({408, 425, 429})
 _NOT_PROCESSED = frozenset({425, 429})
 _THROTTLED = 429
+UNPAID = "the account's credits or plan do not cover it, a run after they do goes on"
 _PROXY_AUTHENTICATION = 407
 
 
@@ -45,19 +46,20 @@ class Refusals:
         self._parse_error = parse_error
         self._redactor = redactor
 
-    def check(self, reply: Reply, call: Call) -> Reply:
+    def check(self, reply: Reply, call: Call, now: datetime) -> Reply:
         """Return a successful reply as it is.
 
         Args:
             reply: The last one.
             call: What it answers; a deletion's success needs no body.
+            now: The current instant.
 
         Raises:
             BadContentError: It is not JSON.
             StopError: The subclass that belongs to the status.
         """
         if not reply.is_success:
-            raise self._error(reply)
+            raise self._error(reply, now)
         if call.method != "DELETE" and not reply.is_json:
             reply.json()
         return reply
@@ -92,17 +94,17 @@ class Refusals:
         status = f"{reply.status} {responses.get(reply.status, '')}".strip()
         return ": ".join(part for part in (status, *self._said(reply)) if part)
 
-    def _error(self, reply: Reply) -> StopError:
+    def _error(self, reply: Reply, now: datetime) -> StopError:
         text = f"{reply.source}: {self.describe(reply)}"
         if gateways.is_foreign(reply) and reply.status not in {404, 410}:
             return GatewayError(f"{text}; the key was not judged")
         if reply.status in {401, 403}:
             return self._auth_error(reply)
         if reply.status == 402:  # noqa: PLR2004 - a status is clearest as its number
-            return PaymentError(text)
+            return PaymentError(f"{text}; {UNPAID}")
         if reply.status in {404, 410}:
             return NotFoundError(text)
-        return RefusedError(text, reply.status, self._said(reply)[0])
+        return RefusedError(text, reply.status, self._said(reply)[0], retry_after(reply.headers, now))
 
     def _auth_error(self, reply: Reply) -> AuthError:
         forbidden = reply.status == 403  # noqa: PLR2004 - a status is clearest as its number

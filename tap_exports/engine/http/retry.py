@@ -16,6 +16,7 @@ from tap_exports.engine.http.reply import Reply
 from tap_exports.engine.http.transport import HttpSettings
 
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+LONGEST_QUOTA_SECONDS = 366 * 86_400  # what is longer is no instant of a quota
 _UNIX_TIMES = 1_000_000_000
 
 
@@ -92,6 +93,11 @@ class Attempts:
     def are_over(self, fault: Fault) -> bool:
         """Return whether the attempt that ended with a fault was the last one."""
         return self.count + 1 >= self._settings.max_attempts or (fault.brief and self.count > 0)
+
+    def cannot_bear(self, hint: float | None) -> bool:
+        """Return whether a server asks for more than all attempts that are left would wait: they would be in vain."""
+        left = max(1, self._settings.max_attempts - self.count)
+        return left * self._settings.retry_after_cap_seconds < (hint or 0.0) <= LONGEST_QUOTA_SECONDS
 
     def next_wait(self, hint: float | None) -> float:
         """Return the seconds to wait: the next of the growing ones, or the server's capped hint if that is longer."""

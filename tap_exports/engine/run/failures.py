@@ -14,6 +14,7 @@ from tap_exports.errors import (
     NotReadyError,
     PaymentError,
     ProviderDownError,
+    QuotaError,
     TapError,
     TryAgainError,
 )
@@ -27,6 +28,7 @@ STREAM_WIDE = (
     ConfigError,
     PaymentError,
     ProviderDownError,
+    QuotaError,
 )  # whatever part is asked for next would fail alike
 
 

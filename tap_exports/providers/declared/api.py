@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.http import Reply, fields, plain_error
+from tap_exports.engine.http.quota import used_up
 from tap_exports.engine.http.transport import Answer
 from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
@@ -149,7 +150,9 @@ class DeclaredApi:
             raise BusyError(error.message, case.get("wait", BUSY_SECONDS)) from error
         if case["means"] == "too_large":
             raise TooLargeError(f"{error.message}; nothing was created ({TOO_LARGE})") from error
-        raise QuotaError(f"{error.message}; nothing was created, a later run goes on") from error
+        seconds = error.retry_after if isinstance(error, RefusedError) else None
+        until = used_up(self.time.now(), seconds) if seconds else "a quota is used up, a later run goes on"
+        raise QuotaError(f"{error.message}; nothing was created; {until}") from error
 
     def poll(self, job: Job) -> Job:
         """Return the job as it stands.
