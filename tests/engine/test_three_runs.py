@@ -17,15 +17,18 @@ import pytest
 
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.jobs import JobSettings, Journal, Lifecycle, Statuses
-from tap_exports.engine.ledger import StreamState, places
+from tap_exports.engine.ledger import StreamState, check_state, places
 from tap_exports.engine.ledger.durable import DurableLedger
 from tap_exports.engine.ledger.places import LocalPlace
 from tap_exports.engine.model import Job, Page, RemoteFile, Request, Status, Window
+from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.pages import PageReader
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import Export, ExportRun
 from tap_exports.engine.run.followed import FollowRun
+from tap_exports.engine.run.guarded import GuardedRun
+from tap_exports.engine.run.listed import Listing, ListRun
 from tap_exports.engine.run.numbered import GivenRun
 from tap_exports.errors import (
     AuthError,
@@ -364,9 +367,64 @@ def test_three_runs_of_a_follower(tmp_path: Path, bad: Any, opens: Any, ends: En
     assert [value for log, *_ in played for value in values(log)] == ["1"]
 
 
+# Guards ---------------------------------------------------------------------------------------------------------------
+
+OLD = at("2026-06-01")
+
+
+@pytest.mark.parametrize(
+    ("guards", "says"),
+    [(Guards(min_rows=2), "1 rows, min_rows is 2"), (Guards(max_age_hours=24), "max_age_hours is 24")],
+)
+@pytest.mark.parametrize("kind", ["numbered", "collected", "paid", "list"])
+def test_three_runs_of_a_guard_that_cannot_heal(
+    tmp_path: Path, kind: str, guards: Guards, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P11: the first run says it, the second one reads all the same, or passes it; what is behind it is never held."""
+    state, jobs = dict[str, Any](), {"10": [job("10", created_at=OLD)], "j1": [job("j1", created_at=OLD)]}
+    theirs = [job("j1", created_at=OLD), job("j2", created_at=at("2026-07-02T23:00:00Z"))]
+
+    def run(clock: FakeClock, bookmark: dict[str, Any], settings: Mapping[str, Any]) -> Run:
+        ledger, files = StreamState.detached("s", bookmark), Files(tmp_path, {**FILES, "j2": b"a\n1\n2\n"})
+        if kind == "numbered":
+            read = GuardedReader(PageReader(pages_of, layout, Limits(), clock), guards, clock)
+            chased = lifecycle(ScriptedApi(polls=jobs), clock, **settings)
+            return GivenRun("s", "cension", [10], "operationId", "stop", None, chased, read, ledger, clock)
+        if kind == "list":
+            listing = Listing("s", lambda _: [lambda: iter([Page([{"a": "1"}], total=1)])])
+            return GuardedRun("s", ListRun(listing, layout, Limits(), ledger, clock), guards, ledger)
+        if kind == "collected":
+            due = [each for each in theirs if ledger.instant is None or (each.created_at or OLD) > ledger.instant]
+            api: ScriptedApi = CollectingApi(due)
+            read = GuardedReader(reader(api, files, clock), guards, clock)
+            return CollectRun(Export("e", "s", {}, "created_at", start=OLD), api, read, ledger, clock)  # type: ignore[arg-type] # collects
+        api = PaidApi([PENDING], jobs)
+        read = GuardedReader(reader(api, files, clock), guards, clock)
+        return ExportRun(Export("e", "s", {}), lifecycle(api, clock, **settings), read, ledger, clock)
+
+    clock, ends, read = FakeClock(at("2026-07-03")), list[str](), list[list[str]]()
+    for _ in range(2 if kind in {"paid", "list"} else 3):
+        log, error = play(run(clock, state, QUICK), state)
+        ends.append(str(error or ""))
+        read.append(values(log))
+        clock.advance(3600)
+    if kind == "list" and guards.max_age_hours:
+        assert ends == ["", ""]  # nothing has an age
+        return
+    assert says in ends[0]
+    assert ends[1:] == [""] * (len(ends) - 1)
+    whole = ["1", "2"] if kind == "collected" else []
+    assert {*read[0], *read[1]} == {*(whole or (["10"] if kind == "numbered" else ["1"]))}
+    assert says in caplog.text
+    check_state({"bookmarks": {"s": state}})
+
+
 # The durable ledger ---------------------------------------------------------------------------------------------------
 
-HOLD = "import fcntl, os, sys; fcntl.lockf(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX); print(1, flush=True); input()"
+HOLD = (
+    "import fcntl, os, sys; fcntl.lockf(os.open(sys.argv[1], os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX); "
+    "print(1, flush=True); input()"
+)
 
 
 def test_three_runs_of_a_ledger_that_stays_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,7 @@ def check_entries(ledger: Mapping[str, Any]) -> None:
         _whole(raw.get("stalls", 0))
         for file in raw.get("files", {}).values():
             _whole(file.get("rows", 0))
-    for job_id in [*delete, *_list(ledger.get("closed", []))]:
+    for job_id in [*delete, *_list(ledger.get("closed", [])), *_list(ledger.get("refused", []))]:
         text(job_id)
     if "closed_created_at" in ledger:
         from_text(ledger["closed_created_at"])

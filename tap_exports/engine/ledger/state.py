@@ -356,6 +356,17 @@ class StreamState:
         """Record the rows of a proven job."""
         self._ledger()["counts"] = [*([*each] for each in self.counts), [rows, seconds]][-COUNTS_KEPT:]
 
+    # What guards refused
+
+    @property
+    def refused(self) -> set[str]:
+        """Return the ids of jobs without an entry that a guard refused once."""
+        return set(self._bookmark.get("ledger", {}).get("refused", ()))
+
+    def keep_refused(self, ids: Iterable[str]) -> None:
+        """Record the ids of jobs without an entry that a guard refused."""
+        self._put("refused", sorted(ids)[-PROVEN_KEPT:])
+
     # Windows that size themselves
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -16,6 +17,7 @@ from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.tally import Tally
 from tap_exports.errors import ColumnsError, GuardError, TooFewRowsError, TooOldError
 
+LOGGER = logging.getLogger("tap-exports.run")
 SECONDS_PER_HOUR = 3600
 FEWEST_COUNTS = 3  # before a median says what is usual
 
@@ -59,36 +61,22 @@ class GuardedReader:
             TapError: As the wrapped reader.
         """
         where = describe(outcome.request.stream, outcome.job, outcome.request.window)
-        self._check_age(where, outcome)
+        self._check_age(where, outcome, tally)
         missing = set(self.guards.expect_columns)
         try:
             for event in self.reader.read(outcome, state, tally):
                 if isinstance(event, Rows):
-                    missing -= _names(event)
+                    missing -= names_of(event)
                     if missing and isinstance(event.data, pa.RecordBatch):
-                        raise _lacking(where, missing)
+                        raise lacking(where, missing)
                 yield event
         except ColumnsError as error:
-            raise _lacking(where, error.missing) from error
+            raise lacking(where, error.missing) from error
         if missing and tally.rows:
-            raise _lacking(where, missing)
+            raise lacking(where, missing)
         if self.guards.min_rows is not None and tally.rows < self.guards.min_rows:
-            raise TooFewRowsError(
-                f"{where}: {tally.rows} rows, min_rows is {self.guards.min_rows}; the window stays open"
-            )
-        if self.guards.min_rows_ratio is not None:
-            self._check_usual(where, outcome, state, tally.rows)
-
-    def _check_usual(self, where: str, outcome: Outcome, state: StreamState, rows: int) -> None:
-        """Hold the rows against those of the last proven jobs, then record them."""
-        seconds, ratio = length_of(outcome.request.window), self.guards.min_rows_ratio or 0
-        usual = usual_rows(state.counts, seconds)
-        if usual is not None and rows < ratio * usual:
-            raise GuardError(
-                f"{where}: {rows} rows where {usual:,.0f} are usual, min_rows_ratio is {ratio}; the window stays open; "
-                "to accept them, set min_rows_ratio to 0 for one run"
-            )
-        state.note_count(rows, seconds)
+            refuse(TooFewRowsError, f"{where}: {tally.rows} rows, min_rows is {self.guards.min_rows}", tally)
+        check_usual(where, self.guards, state, tally.rows, length_of(outcome.request.window))
 
     def run_ahead(self, outcome: Outcome) -> None:
         """Pass on to the wrapped reader, if it can run ahead."""
@@ -100,11 +88,39 @@ class GuardedReader:
         if isinstance(self.reader, RunsAhead):
             self.reader.release()
 
-    def _check_age(self, where: str, outcome: Outcome) -> None:
+    def _check_age(self, where: str, outcome: Outcome, tally: Tally) -> None:
         limit, created = self.guards.max_age_hours, outcome.job.created_at or outcome.requested_at
         hours = (self.clock.now() - created).total_seconds() / SECONDS_PER_HOUR
         if limit is not None and hours > limit:
-            raise TooOldError(f"{where}: {hours:.1f} hours old, max_age_hours is {limit}; the window stays open")
+            refuse(TooOldError, f"{where}: {hours:.1f} hours old, max_age_hours is {limit}", tally)
+
+
+def check_usual(where: str, guards: Guards, state: StreamState, rows: int, seconds: float | None) -> None:
+    """Hold rows against those of the last proven jobs (`min_rows_ratio`), then record them.
+
+    Raises:
+        GuardError: They are too few.
+    """
+    if (ratio := guards.min_rows_ratio) is None:
+        return
+    usual = usual_rows(state.counts, seconds)
+    if usual is not None and rows < ratio * usual:
+        raise GuardError(
+            f"{where}: {rows} rows where {usual:,.0f} are usual, min_rows_ratio is {ratio}; the window stays open; "
+            "to accept them, set min_rows_ratio to 0 for one run"
+        )
+    state.note_count(rows, seconds)
+
+
+def refuse(kind: type[GuardError], message: str, tally: Tally) -> None:
+    """Raise what a guard says of a job; log it where the same job was refused before and no other can be had.
+
+    Raises:
+        GuardError: It was not.
+    """
+    if kind not in tally.waives:
+        raise kind(f"{message}; the window stays open")
+    LOGGER.warning("%s; a second run finds the same, so it is read all the same", message)
 
 
 def usual_rows(counts: Sequence[tuple[int, float | None]], seconds: float | None) -> float | None:
@@ -126,12 +142,14 @@ def length_of(window: Window | None) -> float | None:
     return (window.end - window.start).total_seconds() if window and window.start else None
 
 
-def _names(rows: Rows) -> set[str]:
+def names_of(rows: Rows) -> set[str]:
+    """Return the columns of rows."""
     if isinstance(rows.data, pa.RecordBatch):
         return set(rows.data.schema.names)
     return set().union(*rows.data)
 
 
-def _lacking(where: str, missing: Collection[str]) -> GuardError:
+def lacking(where: str, missing: Collection[str]) -> GuardError:
+    """Return the error of columns that are expected and missing."""
     names = ", ".join(f'"{name}"' for name in sorted(missing))
     return GuardError(f"{where}: expect_columns: {names} missing from the rows; the window stays open")

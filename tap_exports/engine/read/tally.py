@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.model import Receipt, Reject, Status
-from tap_exports.errors import CountError, RejectLimitError
+from tap_exports.errors import CountError, GuardError, RejectLimitError
 
 LOGGER = logging.getLogger("tap-exports.run")
 
@@ -45,6 +45,7 @@ class Tally:
         ended: Whether the end of the rows is proven.
         file_rows: Rows of the current file, written or covered by STATE.
         file_rejects: Rows rejected of the current file.
+        waives: Errors of guards that are logged only, since the same job was refused before and no other can be had.
         last_reject: The most recent reject, for messages.
     """
 
@@ -58,6 +59,7 @@ class Tally:
     ended: bool = True
     file_rows: int = 0
     file_rejects: int = 0
+    waives: Collection[type[GuardError]] = ()
     last_reject: Reject | None = field(default=None, repr=False)
 
     def begin_file(self, rows_done: int = 0) -> None:

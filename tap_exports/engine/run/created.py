@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -28,6 +28,7 @@ from tap_exports.engine.run.sizes import Sizes, ended_for_size, is_for_size
 from tap_exports.errors import (
     BadContentError,
     FileGoneError,
+    GuardError,
     JobFailedError,
     JobLostError,
     NotReadyError,
@@ -244,7 +245,7 @@ class ExportRun:
 
     def _collect(self, outcome: Outcome) -> Iterator[Event]:
         """Read a completed job; raise for one that ended otherwise."""
-        tally, proof = Tally(), Proof()
+        tally, proof = Tally(waives=self._waived(outcome)), Proof()
         if outcome.job.status is not Status.COMPLETED:
             yield from self._close_failed(outcome)
         try:
@@ -257,6 +258,8 @@ class ExportRun:
         except (JobLostError, NotReadyError) as error:
             yield from self._ask_again(outcome, tally, error)
         except TooOldError as error:
+            if outcome.job.given or not self.lifecycle.may_replace:
+                yield from self._note_refusal(outcome, tally, error)
             yield from self._replace(outcome, tally, error, Status.FAILED.value)
         except TooFewRowsError as error:
             yield from self._bear_few_rows(outcome, tally, error)
@@ -325,16 +328,30 @@ class ExportRun:
         """
         entry = self.state.entry(outcome.request.fingerprint)
         if not outcome.resubmitted and not (entry and entry.bad_reads):
-            self.state.note_bad_read(outcome.request.fingerprint, READS_OF_ONE_JOB)
-            yield Checkpoint()
-            yield receipt(outcome, tally, Status.FAILED.value, error.message)
-            raise error
+            yield from self._note_refusal(outcome, tally, error)
         if not outcome.resubmitted and not creation_costs(self.lifecycle.api):
             yield from self._replace(outcome, tally, error, Status.FAILED.value)
             return
         LOGGER.warning("%s; a second read shows the same, so the window is taken for proven", error)
         self._left.discard(outcome.request.fingerprint)
         yield from self._prove(outcome, tally)
+
+    def _note_refusal(self, outcome: Outcome, tally: Tally, error: TapError) -> Iterator[Event]:
+        """Record that a guard refused a job, which stays in the ledger.
+
+        Raises:
+            TapError: The error.
+        """
+        self.state.note_bad_read(outcome.request.fingerprint, None)
+        yield Checkpoint()
+        yield receipt(outcome, tally, Status.FAILED.value, error.message)
+        raise error
+
+    def _waived(self, outcome: Outcome) -> Collection[type[GuardError]]:
+        """Return the guards that do not hold a job which an earlier run refused, since no other can be had."""
+        entry = self.state.entry(outcome.request.fingerprint)
+        is_kept = outcome.job.given or not self.lifecycle.may_replace
+        return (TooOldError,) if is_kept and entry and entry.bad_reads else ()
 
     def _check_capped(self, outcome: Outcome) -> None:
         """Refuse a window of which the provider left rows out, before any of it is read.

@@ -19,10 +19,20 @@ from tap_exports.engine.read.tally import Tally, discarded, receipt
 from tap_exports.engine.run.export import step_of
 from tap_exports.engine.run.failures import Failures
 from tap_exports.engine.run.records import NO_NUMBER_DUE, StatusRun
-from tap_exports.errors import JobFailedError, JobLostError, JobStalledError, RunEndingError, StateError, TapError
+from tap_exports.errors import (
+    JobFailedError,
+    JobLostError,
+    JobStalledError,
+    RunEndingError,
+    StateError,
+    TapError,
+    TooFewRowsError,
+    TooOldError,
+)
 
 __all__ = ["GivenRun", "PageReader", "Reads", "StatusRun"]
 
+CANNOT_HEAL = (TooFewRowsError, TooOldError)  # a completed run stays as it is
 LOGGER = logging.getLogger("tap-exports.run")
 
 
@@ -189,8 +199,8 @@ class GivenRun:
             self._running.append(self.lifecycle.start(self.begin, self.state))
 
     def _collect(self, outcome: Outcome) -> Iterator[Event]:
-        tally, proof, job = Tally(), Proof(), outcome.job
-        is_whole = False
+        proof, job = Proof(), outcome.job
+        tally, is_whole = Tally(waives=CANNOT_HEAL if job.id in self.state.refused else ()), False
         if job.status is Status.COMPLETED or self.on_failed == "pull":
             try:
                 read = proof.watched(self.reader.read(outcome, self.state, tally))
@@ -198,6 +208,9 @@ class GivenRun:
                 is_whole = proof.required(describe(self.stream, job, None))
             except TapError as error:
                 yield receipt(outcome, tally, Status.FAILED.value, error.message)
+                if isinstance(error, CANNOT_HEAL):
+                    self.state.keep_refused(self.state.refused | {job.id})
+                    yield Checkpoint()
                 raise
         elif self.on_failed == "stop":
             yield from self._close_failed(outcome)
@@ -215,6 +228,7 @@ class GivenRun:
         """Record a job as proven, then drop its entry; after a signal in between, the job is not begun again."""
         number = int(job.id)
         self._left.discard(number)
+        self.state.keep_refused(self.state.refused & set(map(str, self._left)))
         self._advance(self.state.proven_numbers | {number})
         for entry in self.state.entries:
             if entry.id == job.id:

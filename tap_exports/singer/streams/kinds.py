@@ -33,6 +33,7 @@ from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.prefetch import Prefetch
 from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import Export, ExportRun
+from tap_exports.engine.run.guarded import GuardedRun
 from tap_exports.engine.run.listed import Listing, ListRun, Pages
 from tap_exports.singer.columns import FILE_LINEAGE, LINEAGE, PLACE, WINDOW_LINEAGE, to_columns, to_property
 from tap_exports.singer.streams.services import Services
@@ -138,15 +139,19 @@ class EntryStream(EventStream):
         """Return the settings of the entry that decide which rows there are."""
         return {name: self.entry.get(name) or default for name, default in self.rows_by}
 
-    def guarded(self, reader: Reads) -> Reads:
-        """Return a reader that checks the rows against the guards of the entry, if it has any."""
-        guards = Guards(
+    @property
+    def guards(self) -> Guards:
+        """Return the guards of the entry."""
+        return Guards(
             tuple(self.entry.get("expect_columns", ())),
             self.entry.get("min_rows"),
             self.entry.get("max_age_hours"),
             self.entry.get("min_rows_ratio"),
         )
-        return reader if guards == Guards() else GuardedReader(reader, guards, self.tap.clock)
+
+    def guarded(self, reader: Reads) -> Reads:
+        """Return a reader that checks the rows against the guards of the entry, if it has any."""
+        return reader if self.guards == Guards() else GuardedReader(reader, self.guards, self.tap.clock)
 
     def columns_of_provider(self) -> dict[str, Column]:
         """Return the data columns that the provider defines or that its rows show; may make requests.
@@ -198,7 +203,8 @@ class PagedStream(EntryStream):
 
     def make_run(self) -> Run:
         """Return a run over all pages; without a configured key, whole rows tell whether they are all."""
-        return list_run(self, lambda window: [partial(self.pages, window)], self.data_keys)
+        run = list_run(self, lambda window: [partial(self.pages, window)], self.data_keys)
+        return run if self.guards == Guards() else GuardedRun(self.name, run, self.guards, self.ledger)
 
     def check_connection(self) -> None:
         """Read the first page."""
