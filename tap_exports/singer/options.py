@@ -101,7 +101,13 @@ WINDOW_SIZE = th.Property(
 LOOKBACK = th.Property(
     "lookback",
     th.NumberType(minimum=0, maximum=36_500),
-    description="Days before the bookmark that `create` requests again with new ones, for rows that appear late",
+    description="Days before the bookmark that are read again with new ones, for rows that appear late; with `create`",
+)
+LOOKBACK_ROWS = th.Property(
+    "lookback_rows",
+    th.IntegerType(minimum=0, maximum=100_000),
+    description="Rows of which STATE keeps a digest, so that `lookback` does not send them again unchanged, for "
+    "targets that only append; more than come in `lookback` and one run; default: 0, all come again",
 )
 GUARDS = (
     th.Property("expect_columns", th.ArrayType(WORD), description="Columns that the rows must hold"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,6 +95,7 @@ def check_entries(ledger: Mapping[str, Any]) -> None:
         float(seconds or 0)
     if "sized" in ledger:
         sized_of(ledger["sized"])
+    b64decode(text(ledger.get("sent", "")), validate=True)
     for cut in _list(ledger.get("cuts", [])):
         window_of(cut)
     for proven in _list(ledger.get("proven", [])):

@@ -6,6 +6,7 @@ method leaves it valid, and a caller that acts for a job must have STATE written
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
@@ -355,6 +356,17 @@ class StreamState:
     def note_count(self, rows: int, seconds: float | None) -> None:
         """Record the rows of a proven job."""
         self._ledger()["counts"] = [*([*each] for each in self.counts), [rows, seconds]][-COUNTS_KEPT:]
+
+    # Rows that were sent
+
+    @property
+    def sent(self) -> bytes:
+        """Return the digests of rows that were sent, oldest first."""
+        return b"" if self._reads_all else b64decode(self._bookmark.get("ledger", {}).get("sent", ""))
+
+    def keep_sent(self, digests: bytes) -> None:
+        """Record the digests of rows that were sent."""
+        self._put("sent", b64encode(digests).decode())
 
     # What guards refused
 

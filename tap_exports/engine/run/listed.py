@@ -54,6 +54,7 @@ class Listing:
         start: Start of the first window, or None for no lower bound.
         until: Upper bound (`end_date`), or None for now.
         settling_seconds: A window ends at now minus this.
+        lookback: How much before the bookmark is read again, for records that appear late.
     """
 
     stream: str
@@ -65,6 +66,7 @@ class Listing:
     until: datetime | None = None
     settling_seconds: float = 60
     ordered: bool = False
+    lookback: timedelta = timedelta()
 
 
 @dataclass(slots=True)
@@ -134,7 +136,12 @@ class ListRun:
 
     def _window(self) -> Window | None:
         of = self.listing
-        return windows.due_here(self.state.instant, of.start, of.until, self.clock.now(), of.settling_seconds)
+        bookmark = self.state.instant
+        span = windows.due_here(bookmark, of.start, of.until, self.clock.now(), of.settling_seconds)
+        if span is None or bookmark is None or not of.lookback:
+            return span
+        since = windows.floor_millisecond(bookmark - of.lookback)
+        return Window(max(since, min(bookmark, of.start)) if of.start else since, span.end)
 
     def _page(self, page: Page, window: Window | None) -> Iterator[Event]:
         layout = self.layout()

@@ -33,6 +33,7 @@ def reopen_window(state: StreamState, key: str, hole: Window, since: datetime | 
     if frontier:  # None: the range has an open beginning, of which only what is proven beyond it is known
         state.advance(key, to_text(frontier))
     state.keep_proven(beyond)
+    state.keep_sent(b"")
     return True
 
 
@@ -63,6 +64,7 @@ def reopen_since(state: StreamState, key: str, start: datetime) -> bool:
     if state.instant is None or state.instant < start:
         return False
     state.advance(key, to_text(windows.floor_millisecond(start) - MILLISECOND))
+    state.keep_sent(b"")
     return True
 
 

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from tap_exports.singer import typing as th
-from tap_exports.singer.options import CSV, GUARDS, NAME, PRIMARY_KEYS, SECRET, STATUSES, TYPES, WORD
+from tap_exports.singer.options import (
+    CSV,
+    GUARDS,
+    LOOKBACK,
+    LOOKBACK_ROWS,
+    NAME,
+    PRIMARY_KEYS,
+    SECRET,
+    STATUSES,
+    TYPES,
+    WORD,
+)
 
 NUMBER = th.IntegerType(minimum=1, maximum=2**63 - 1)
 NUMBERS = th.ArrayType(NUMBER)
@@ -69,6 +80,8 @@ SETTINGS = th.Property(
                     th.Property("name", NAME, description="Names the stream; default: the query's id"),
                     PRIMARY_KEYS,
                     th.Property("replication_key", WORD, description="Date-time column to follow; default: full"),
+                    LOOKBACK,
+                    LOOKBACK_ROWS,
                     TYPES,
                     additional_properties=False,
                 )

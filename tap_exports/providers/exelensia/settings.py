@@ -10,6 +10,7 @@ from tap_exports.singer.options import (
     ENCODING,
     GUARDS,
     LOOKBACK,
+    LOOKBACK_ROWS,
     MODE,
     NAME,
     PRIMARY_KEYS,
@@ -48,6 +49,7 @@ SETTINGS = th.Property(
                     ENCODING,
                     CSV,
                     LOOKBACK,
+                    LOOKBACK_ROWS,
                     *GUARDS,
                     additional_properties=False,
                 )

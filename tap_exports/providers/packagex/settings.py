@@ -9,6 +9,7 @@ from tap_exports.singer.options import (
     ENCODING,
     GUARDS,
     LOOKBACK,
+    LOOKBACK_ROWS,
     MODE,
     NAME,
     SECRET,
@@ -55,6 +56,7 @@ EXPORT = th.ObjectType(
     ENCODING,
     CSV,
     LOOKBACK,
+    LOOKBACK_ROWS,
     *GUARDS,
     additional_properties=False,
 )

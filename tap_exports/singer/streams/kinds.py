@@ -35,6 +35,7 @@ from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import Export, ExportRun
 from tap_exports.engine.run.guarded import GuardedRun
 from tap_exports.engine.run.listed import Listing, ListRun, Pages
+from tap_exports.engine.run.unchanged import UnchangedRun
 from tap_exports.singer.columns import FILE_LINEAGE, LINEAGE, PLACE, WINDOW_LINEAGE, to_columns, to_property
 from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream, Run
@@ -153,6 +154,16 @@ class EntryStream(EventStream):
         """Return a reader that checks the rows against the guards of the entry, if it has any."""
         return reader if self.guards == Guards() else GuardedReader(reader, self.guards, self.tap.clock)
 
+    @property
+    def lookback(self) -> timedelta:
+        """Return how much before the bookmark is read again."""
+        return timedelta(days=self.entry.get("lookback") or 0)
+
+    def without_unchanged(self, run: Run) -> Run:
+        """Return a run that leaves out what `lookback` would send again unchanged, if the entry says so."""
+        most = self.entry.get("lookback_rows")
+        return UnchangedRun(self.name, run, self.ledger, most) if most and self.lookback else run
+
     def columns_of_provider(self) -> dict[str, Column]:
         """Return the data columns that the provider defines or that its rows show; may make requests.
 
@@ -204,7 +215,9 @@ class PagedStream(EntryStream):
     def make_run(self) -> Run:
         """Return a run over all pages; without a configured key, whole rows tell whether they are all."""
         run = list_run(self, lambda window: [partial(self.pages, window)], self.data_keys)
-        return run if self.guards == Guards() else GuardedRun(self.name, run, self.guards, self.ledger)
+        run.listing = replace(run.listing, lookback=self.lookback)
+        guarded = run if self.guards == Guards() else GuardedRun(self.name, run, self.guards, self.ledger)
+        return self.without_unchanged(guarded)
 
     def check_connection(self) -> None:
         """Read the first page."""
@@ -281,7 +294,7 @@ class ExportStream(EntryStream):
             keeps_cuts=WINDOW_START in self.primary_keys,
             takes_capped=settings.limits(self.config, self.verify_counts).verify_counts != "fail",
             delete_after_load=self.entry.get("delete_after_load", False),
-            lookback=timedelta(days=self.entry.get("lookback") or 0),
+            lookback=self.lookback,
         )
 
     @property
@@ -339,11 +352,11 @@ class ExportStream(EntryStream):
             statuses = self.lifecycle.statuses
             grace = self.config["job_grace_seconds"]
             return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses, stall, grace)
-        if self.entry.get("lookback") and not {*PLACE}.isdisjoint(self.primary_keys):
+        if self.lookback and not self.entry.get("lookback_rows") and not {*PLACE}.isdisjoint(self.primary_keys):
             self.logger.warning(
                 "%s: lookback without primary_keys: rows that are requested again come under another key", self.name
             )
-        return ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time)
+        return self.without_unchanged(ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time))
 
     @property
     def file_transport(self) -> OpensUrls:
