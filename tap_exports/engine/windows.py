@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from typing import Protocol
 
 from tap_exports.engine.clock import MILLISECOND, to_text
 from tap_exports.engine.model import Window
@@ -84,6 +85,7 @@ def plan(
     proven: Iterable[Window] = (),
     *,
     follows: bool = False,
+    cell: timedelta | None = None,
 ) -> list[Window]:
     """Split a range into windows, keeping those of open jobs and leaving out what is proven.
 
@@ -93,27 +95,59 @@ def plan(
         taken: Windows of open jobs, which are kept unchanged; the rest of the range is split around them.
         proven: Windows beyond the bookmark that are proven; they do not overlap those of open jobs.
         follows: Whether the range touches a proven window: then it is cut as in the run before.
+        cell: Windows end where cells of that length end, instead of `max_days` after their beginning; see `cell_end`.
 
     Returns:
         Windows in ascending order that cover the range; each begins at the instant at which the one before it ends.
     """
     done = {window for window in proven if span is None or window.start is None or window.start < span.end}
-    return [window for window in _covering(span, max_days, [*taken, *done], follows=follows) if window not in done]
+
+    def cut(start: datetime | None, end: datetime, *, follows: bool) -> Iterator[Window]:
+        return cells(start, end, cell) if cell else _cut(start, end, max_days, follows=follows)
+
+    covering = _covering(span, [*taken, *done], cut, follows=follows)
+    return [window for window in covering if window not in done]
 
 
-def _covering(span: Window | None, max_days: float | None, taken: Sequence[Window], *, follows: bool) -> list[Window]:
+class _Cut(Protocol):
+    def __call__(self, start: datetime | None, end: datetime, *, follows: bool) -> Iterator[Window]: ...
+
+
+def _covering(span: Window | None, taken: Sequence[Window], cut: _Cut, *, follows: bool) -> list[Window]:
     if span is None:
         return sorted(taken, key=_order)
     windows: list[Window] = []
     start = span.start
     for window in sorted(taken, key=_order):
         if window.start is not None and (start is None or window.start > start):
-            windows += _cut(start, window.start, max_days, follows=follows)
+            windows += cut(start, window.start, follows=follows)
         windows.append(window)
         start, follows = window.end, True
     if not windows or windows[-1].end < span.end:
-        windows += _cut(start, span.end, max_days, follows=follows)
+        windows += cut(start, span.end, follows=follows)
     return windows
+
+
+def cell_end(instant: datetime, cell: timedelta) -> datetime:
+    """Return the last end of a cell that is not later than an instant: cells have one length and count from 1970.
+
+    A cell ends in the millisecond before the next one begins; its window begins with the end of the one before it.
+    """
+    return instant + MILLISECOND - (instant + MILLISECOND - EPOCH) % cell - MILLISECOND
+
+
+def cells(start: datetime | None, end: datetime, cell: timedelta) -> Iterator[Window]:
+    """Yield the windows of the cells that a range has, the first and last of them in part."""
+    while start is None or start < end:
+        last = cell_end(end, cell) if start is None else min(cell_end(start, cell) + cell, end)
+        yield Window(start, last)
+        start = last
+
+
+def in_cells(proven: Iterable[Window], cell: timedelta) -> list[Window]:
+    """Return what is proven of whole cells: one that is proven in part is read from its beginning again."""
+    whole = [Window(window.start, cell_end(window.end, cell)) for window in proven]
+    return [window for window in whole if window.start is None or window.start < window.end]
 
 
 def joined(frontier: datetime | None, proven: Iterable[Window]) -> tuple[datetime | None, list[Window]]:

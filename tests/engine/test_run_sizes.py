@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -91,9 +92,10 @@ def run(
     table: Table,
     bookmark: dict[str, Any],
     export: Export | None = None,
+    clock: FakeClock | None = None,
     **more: Any,  # noqa: ANN401 - of `JobSettings`
 ) -> tuple[Log, str]:
-    clock = FakeClock(at("2026-07-03"))
+    clock = clock or FakeClock(at("2026-07-03"))
     chased = lifecycle(table, clock, **{"max_concurrent_jobs": 1, **more})  # type: ignore[arg-type] # not scripted
     chased.settings = replace(chased.settings, **more)
     read = FileReader(table, table.download, layout, Limits(), clock)
@@ -270,3 +272,32 @@ def test_days_stay_whole(tmp_path: Path) -> None:
     log, error = run(table, {}, asked(unit=DAY))
     assert (sorted(values(log), key=int), error) == (numbers(124), "")
     assert all(f"{w.end:%H:%M:%S.%f}" == "23:59:59.999000" for w in table.asked)
+
+
+# Windows of a lookback, where their start is part of the key ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("lookback", "longest"), [(0.5, 31), (1, 31), (2.5, 31), (40, 31), (3, 0.25)])
+def test_rows_that_are_read_again_keep_the_start_of_their_window(
+    tmp_path: Path, lookback: float, longest: float
+) -> None:
+    """Whenever a run ends, and from whatever STATE it begins, also behind a gap."""
+    table = Table(tmp_path, every(5 * HOUR, 140), most=10_000, spoilt=(5,))
+    by_key = asked(
+        start=START + HOUR, until=None, lookback=timedelta(days=lookback), max_window_days=longest,
+        sizes_itself=False, keeps_cuts=True,
+    )  # fmt: skip
+    starts: dict[str, set[str]] = {}
+    bookmark: dict[str, Any] = {}
+    older = [copy.deepcopy(bookmark)]
+    for number in range(9):
+        clock = FakeClock(START + DAY + number * timedelta(hours=17, minutes=number))
+        state = copy.deepcopy(older[-3]) if number == 7 else bookmark  # an older STATE of another run
+        log, _ = run(table, state, by_key, clock=clock)
+        bookmark = state
+        older.append(copy.deepcopy(bookmark))
+        for row in (row for event in log if event[0] == "rows" for row in event[1]):
+            starts.setdefault(row["a"], set()).add(row["_sdc_window_start"])
+    assert {row for row, found in starts.items() if len(found) > 1} == set()
+    last = at(bookmark["replication_key_value"])
+    assert {*starts} == {str(n) for n, instant in enumerate(table.rows) if START + HOUR <= instant <= last}

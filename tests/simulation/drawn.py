@@ -43,8 +43,11 @@ def _keys(chance: random.Random, name: str) -> Json:
 
 
 def _size(chance: random.Random) -> Json:
-    """Return who says how long windows are."""
-    return {"window_size": "auto"} if chance.random() < 0.4 else {}
+    """Return who says how long windows are, and how much is read again."""
+    size = {"window_size": "auto"} if chance.random() < 0.4 else {}
+    late = {"lookback": chance.choice((0.02, 1, 3))} if chance.random() < 0.3 else {}
+    known = {"lookback_rows": chance.choice((3, 1000))} if late and chance.random() < 0.5 else {}
+    return {**size, **late, **known}
 
 
 def _exelensia(chance: random.Random, count: int) -> tuple[Json, Streams]:

@@ -57,6 +57,8 @@ APART = (
     "on_failed_run",
     "format",
     "window_size",
+    "lookback",
+    "lookback_rows",
 )
 
 

@@ -125,9 +125,13 @@ def test_a_catalog_decides_the_key(tmp_path: Path, sandbox: Boxes, key: list[str
     assert ("has the key of an older version" in again.stderr) == warns
 
 
-@pytest.mark.parametrize(("key", "warns"), [({}, True), ({"primary_keys": ["record_id"]}, False)])
-def test_lookback_wants_a_key(tmp_path: Path, sandbox: Boxes, key: Json, warns: bool) -> None:  # noqa: FBT001 - a parameter of pytest
-    """It cuts windows before the bookmark, so that rows without a key of their own come under another one."""
-    config = one_load(sandbox(rows=20))
-    config["exelensia"]["exports"][0] |= {"lookback": 1, **key}
-    assert ("lookback without primary_keys" in tap(tmp_path, config).succeeded().stderr) == warns
+@pytest.mark.parametrize("start", [{}, {"start_date": "2020-01-01T00:00:00Z"}])
+def test_rows_of_a_lookback_keep_their_key(tmp_path: Path, sandbox: Boxes, start: Json) -> None:
+    """Windows are cut by days then, so that rows that are read again have the key that they had."""
+    box = sandbox(rows=20)
+    config = {name: value for name, value in one_load(box).items() if name not in {"start_date", "end_date"}} | start
+    config["exelensia"]["exports"][0] |= {"lookback": 10_000, "max_window_days": 3000}
+    first = tap(tmp_path, {**config, "ledger": "none"}).succeeded()
+    again = tap(tmp_path, {**config, "ledger": "none"}, state=first.states[-1]).succeeded()
+    keys = [sorted(tuple(row[name] for name in KEY) for row in ran.records[LOAD]) for ran in (first, again)]
+    assert (len(keys[0]), keys[0]) == (20, keys[1])

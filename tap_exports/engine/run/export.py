@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from tap_exports.engine import windows
@@ -70,17 +71,39 @@ class Export:
         begin = frontier.bookmark
         span = windows.due(begin, self.start, self.until, now, self.settling_seconds)
         span = windows.whole_units(span, self.unit)
-        taken = windows.apart(self._fixed_windows(state), frontier.beyond)
+        beyond = windows.in_cells(frontier.beyond, self.cell) if self.cell else frontier.beyond
+        taken = windows.apart(self._fixed_windows(state), beyond)
         since = self._since(begin) if begin else None
         if span and since:
             span = Window(since, span.end)
         usable = windows.usable(taken, since or self.start, self.until)
-        planned = windows.plan(span, self.max_window_days, usable, frontier.beyond, follows=begin is not None)
+        if span and self.cell:
+            span = Window(span.start, self._before_part_of_cell(usable, span.end, self.cell))
+        follows = begin is not None
+        planned = windows.plan(span, self.max_window_days, usable, beyond, follows=follows, cell=self.cell)
         return [self.request(window) for window in planned]
+
+    @property
+    def cell(self) -> timedelta | None:
+        """Return the cells by which windows are cut whatever STATE says; None: they are cut from the bookmark on.
+
+        That is where the start of a window is part of the key and windows are read again: a row has the same key then
+        in each of them. A cell is as long as `lookback`, in whole days, and no longer than a window may be.
+        """
+        if not (self.keeps_cuts and self.lookback):
+            return None
+        days = timedelta(days=ceil(self.lookback / timedelta(days=1)))
+        return min(days, self.longest)
+
+    @staticmethod
+    def _before_part_of_cell(taken: Iterable[Window], end: datetime, cell: timedelta) -> datetime:
+        """Return the end of an open job's window within a cell: the next run reads that cell from its beginning."""
+        return min((w.end for w in taken if w.end != windows.cell_end(w.end, cell)), default=end)
 
     def _since(self, bookmark: datetime) -> datetime:
         """Return where the first window begins: `lookback` before the bookmark, but not before `start`."""
         since = windows.floor_millisecond(bookmark - self.lookback)
+        since = windows.cell_end(since, self.cell) if self.cell else since
         return max(since, min(bookmark, windows.floor_millisecond(self.start))) if self.start else since
 
     @property

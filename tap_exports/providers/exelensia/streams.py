@@ -184,7 +184,8 @@ class ExportRows(ExportStream):
     def export(self) -> Export:
         """Begin where the schema begins, when no start_date is set: no result is older."""
         export = super().export()
-        if export.start is None and self.ledger.value is None and self.definition.get("createdAt"):
+        begins = self.ledger.value is None or export.cell  # which keeps the first window's start in each run
+        if export.start is None and begins and self.definition.get("createdAt"):
             return replace(export, start=floor_millisecond(from_text(self.definition["createdAt"])))
         return export
 

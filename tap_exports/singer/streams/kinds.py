@@ -304,8 +304,9 @@ class ExportStream(EntryStream):
 
     @property
     def sizes_itself(self) -> bool:
-        """Return whether windows size themselves."""
-        return (self.entry.get("window_size") or ("auto" if self.leaves_rows_out else "fixed")) == "auto"
+        """Return whether windows size themselves; not where `lookback` reads them again, keyed by their start."""
+        size = self.entry.get("window_size") or ("auto" if self.leaves_rows_out else "fixed")
+        return size == "auto" and not (self.lookback and WINDOW_START in self.primary_keys)
 
     @property
     def windows_may_grow(self) -> bool:
@@ -348,15 +349,21 @@ class ExportStream(EntryStream):
         """Return a run that creates jobs, or with `mode: collect` one that reads completed jobs of others."""
         reader = self.guarded(self.reader())
         if self.collects and isinstance(self.api, Collects):
+            if JOB_ID in self.primary_keys:
+                msg = "%s: mode: collect without primary_keys: a row that stands in two exports of others comes twice"
+                self.logger.warning(msg, self.name)
             stall = self.config["job_stall_timeout_seconds"]
             statuses = self.lifecycle.statuses
             grace = self.config["job_grace_seconds"]
             return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses, stall, grace)
-        if self.lookback and not self.entry.get("lookback_rows") and not {*PLACE}.isdisjoint(self.primary_keys):
+        export = self.export()
+        if export.cell and export.start is None:
             self.logger.warning(
-                "%s: lookback without primary_keys: rows that are requested again come under another key", self.name
+                "%s: lookback without primary_keys and start_date: rows of the first window may come again under "
+                "another key",
+                self.name,
             )
-        return self.without_unchanged(ExportRun(self.export(), self.lifecycle, reader, self.ledger, self.time))
+        return self.without_unchanged(ExportRun(export, self.lifecycle, reader, self.ledger, self.time))
 
     @property
     def file_transport(self) -> OpensUrls:
