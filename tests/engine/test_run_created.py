@@ -37,6 +37,7 @@ from tap_exports.errors import (
     JobLostError,
     LostReplyError,
     NotReadyError,
+    QuotaError,
     RefusedError,
     TryAgainError,
 )
@@ -658,6 +659,17 @@ def test_a_refused_deletion_stops_no_data(tmp_path: Path, refusal: Exception, ca
     assert stage.play(bookmark, asked) == ([], "")
     assert stage.play(bookmark, asked)[1] == ""
     assert (bookmark["ledger"]["delete"], api.calls.count("delete j2")) == ([], 1)
+
+
+def test_a_quota_ends_what_is_not_created_and_nothing_else(tmp_path: Path) -> None:
+    """What is under way is read; no further job is asked for, and the next run goes on."""
+    api = FindingApi([job("j1", Status.PENDING), QuotaError("429; until 18:00"), job("j3", Status.PENDING)])
+    stage, bookmark = Stage(tmp_path, api, {"j1": ROWS, "j3": b"a\n4\n"}), dict[str, Any]()
+    log, error = stage.play(bookmark, days(start=at("2026-06-20")), max_concurrent_jobs=1)
+    assert (values(log), error) == (["1", "2", "3", "4"], "QuotaError: 429; until 18:00")
+    assert bookmark["replication_key_value"] == "2026-06-20T23:59:59.999Z"
+    assert (len(bookmark["ledger"]["proven"]), bookmark["ledger"]["jobs"]) == (1, [])
+    assert api.calls.count("submit") == 3  # of 13 windows
 
 
 # Guards that cannot heal ----------------------------------------------------------------------------------------------
