@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tap_exports.engine import windows
 from tap_exports.engine.activity import window_text
@@ -22,14 +22,14 @@ from tap_exports.engine.read.tally import Tally, discarded, receipt
 from tap_exports.engine.run.export import Export, step_of
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
 from tap_exports.engine.run.frontier import Frontier
-from tap_exports.engine.run.growth import LAG, Growth
+from tap_exports.engine.run.growth import LAG
+from tap_exports.engine.run.lengths import Lengths, check_capped, ended_badly, lengths_of
 from tap_exports.engine.run.recall import recall
-from tap_exports.engine.run.sizes import Sizes, ended_for_size, is_for_size
+from tap_exports.engine.run.sizes import Sizes, is_for_size
 from tap_exports.errors import (
     BadContentError,
     FileGoneError,
     GuardError,
-    JobFailedError,
     JobLostError,
     NotReadyError,
     RunEndingError,
@@ -43,25 +43,6 @@ LOGGER = logging.getLogger("tap-exports.run")
 NO_LONGER_REQUESTED = "no longer requested"
 
 __all__ = ["Export", "ExportRun"]
-
-
-class Lengths(Protocol):
-    """Says how long the next window is, by those that ended before it."""
-
-    def next(self, waiting: deque[Request]) -> Request:
-        """Take the next request from those that wait; it may be a part of one, or several."""
-
-    def halves(self, request: Request) -> list[Request]:
-        """Return the halves of a request that is too large, none where it cannot be halved."""
-
-    def advice(self, request: Request) -> str:
-        """Return what makes the window of a request smaller, for messages."""
-
-    def halved(self, halves: list[Request]) -> None:
-        """Record that a window was halved; its parts end in its place."""
-
-    def ended(self, request: Request, rows: int | None) -> None:
-        """Record that a window or part ended, in the order of the plan; None for the rows of one that failed."""
 
 
 class Running(NamedTuple):
@@ -101,16 +82,8 @@ class ExportRun:
         """Read how far the stream is proven; nothing in the state is changed."""
         export = self.export
         self._failures = Failures(export.stream)
-        self._lengths = self._made_lengths()
+        self._lengths = lengths_of(export, self.state, self.lifecycle, self._is_fixed)
         self._frontier = Frontier(self.state, export.replication_key, export.start) if export.replication_key else None
-
-    def _made_lengths(self) -> Lengths:
-        """Return what says how long windows are; another job of one that costs money is no way to find that out."""
-        export = self.export
-        if export.sizes_itself and not creation_costs(self.lifecycle.api):
-            in_order = not self.lifecycle.settings.detach
-            return Sizes(self.state, export.longest, export.unit, self._is_fixed, in_order)
-        return Growth(export.grows and not self.lifecycle.settings.detach, self._is_fixed)
 
     def _is_fixed(self, request: Request) -> bool:
         return self.state.entry(request.fingerprint) is not None or request.window in self.state.kept_cuts
@@ -247,10 +220,11 @@ class ExportRun:
         """Read a completed job; raise for one that ended otherwise."""
         tally, proof = Tally(waives=self._waived(outcome)), Proof()
         if outcome.job.status is not Status.COMPLETED:
-            yield from self._close_failed(outcome)
+            error = ended_badly(self.export, self._lengths, outcome)
+            yield from self._close(outcome, tally, error, status=outcome.job.status.value)
         try:
             self._check_echo(outcome)
-            self._check_capped(outcome)
+            check_capped(self.export, self._lengths, outcome)
             yield from self._keep_cut(outcome.request.window)
             read = proof.watched(self.reader.read(outcome, self.state, tally))
             yield from self.lifecycle.journal.along(read)
@@ -353,40 +327,12 @@ class ExportRun:
         is_kept = outcome.job.given or not self.lifecycle.may_replace
         return (TooOldError,) if is_kept and entry and entry.bad_reads else ()
 
-    def _check_capped(self, outcome: Outcome) -> None:
-        """Refuse a window of which the provider left rows out, before any of it is read.
-
-        Raises:
-            TooLargeError: It did, and the window can be smaller, or its rows are not to be lost.
-        """
-        request, job = outcome.request, outcome.job
-        if not job.is_capped or request.window is None or job.given:
-            return
-        where = describe(self.export.stream, job, request.window)
-        if not self.export.takes_capped or self._lengths.halves(request):
-            msg = f"{where}: the provider left rows out of it; {self._lengths.advice(request)}"
-            raise TooLargeError(f"{msg}; verify_counts: warn takes what came of windows that cannot be smaller")
-        LOGGER.warning("%s: the provider left rows out of it, which are lost (verify_counts)", where)
-
     def _keep_cut(self, window: Window | None) -> Iterator[Checkpoint]:
         """Record that rows of a window are about to be written whose key holds its start: it is not cut otherwise."""
         export, cuts = self.export, self.state.kept_cuts
         if window and export.sizes_itself and export.keeps_cuts and window not in cuts:
             self.state.keep_cuts([*cuts, window])
             yield Checkpoint()
-
-    def _close_failed(self, outcome: Outcome) -> Iterator[Event]:
-        job = outcome.job
-        window = outcome.request.window
-        kind = TooLargeError if window and ended_for_size(job) else JobFailedError
-        where = describe(self.export.stream, job, window)
-        reason = f": {job.reason}" if job.reason else ""
-        has_advice = window and (kind is TooLargeError or not self.export.sizes_itself)
-        smaller = f", {self._lengths.advice(outcome.request)}" if has_advice else ""
-        halves = self._lengths.halves(outcome.request) if kind is TooLargeError else []
-        then = "" if halves else f"; the window stays open, the next run asks again{smaller}"
-        error = kind(f'{where}: ended as "{job.raw_status}"{reason}{then}')
-        yield from self._close(outcome, Tally(), error, status=job.status.value)
 
     def _close(self, outcome: Outcome, tally: Tally, error: TapError, status: str = "") -> Iterator[Event]:
         """Drop a job of which nothing can be used, with a receipt.
