@@ -305,7 +305,7 @@ def test_a_failed_window_keeps_the_bookmark_before_it(tmp_path: Path) -> None:
     assert error == (
         "JobFailedError: s 2026-07-01T23:59:59.999Z…2026-07-02T23:59:59.999Z, job j2: "
         'ended as "failed": out of paper; the window stays open, the next run asks again, '
-        "max_window_days makes windows smaller, window_size: auto by itself"
+        "`max_window_days` makes windows smaller, `window_size: auto` by itself"
     )
     assert bookmarks(log) == ["2026-07-01T23:59:59.999Z"]
     assert receipts(log) == [
@@ -329,7 +329,7 @@ def test_a_job_that_ends_badly_leaves_the_ledger(tmp_path: Path, end: Status) ->
     assert log == [("receipt", "j1", end.value, 0), ("state", left())]
     assert error.partition(": ")[2] == (
         f's 2026-07-01T00:00:00.000Z…2026-07-01T23:59:59.999Z, job j1: ended as "{end.value}"; the window stays '
-        "open, the next run asks again, max_window_days makes windows smaller, window_size: auto by itself"
+        "open, the next run asks again, `max_window_days` makes windows smaller, `window_size: auto` by itself"
     )
 
 

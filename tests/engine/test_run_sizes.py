@@ -301,3 +301,12 @@ def test_rows_that_are_read_again_keep_the_start_of_their_window(
     assert {row for row, found in starts.items() if len(found) > 1} == set()
     last = at(bookmark["replication_key_value"])
     assert {*starts} == {str(n) for n, instant in enumerate(table.rows) if START + HOUR <= instant <= last}
+
+
+def test_a_refusal_says_what_makes_windows_smaller(tmp_path: Path) -> None:
+    """P11: also where windows have a fixed size, and where `lookback` keeps them as they are."""
+    for keeps, says in ((False, "`window_size: auto` by itself"), (True, "with `primary_keys`")):
+        fixed = asked(sizes_itself=False, keeps_cuts=keeps, lookback=DAY)
+        error = run(Table(tmp_path, every(HOUR, 744)), {}, fixed)[1]
+        assert error.startswith("413 Content Too Large; `max_window_days` makes windows smaller")
+        assert says in error

@@ -177,7 +177,7 @@ def test_a_job_that_fails_leaves_its_window_open(tmp_path: Path) -> None:
         second = tap(tmp_path, config(box), state=failed.states[-1]).succeeded()
         assert box.spend()["exelensia"] == {"jobs_created": 2}
     message = f'{ROWS} {START}…{END}, job {OURS}: ended as "FAILED"; the window stays open, the next run asks again, '
-    assert failed.errors[0] == f"{message}max_window_days makes windows smaller, window_size: auto by itself"
+    assert failed.errors[0] == f"{message}`max_window_days` makes windows smaller, `window_size: auto` by itself"
     assert (failed.code, receipts(failed), failed.records[ROWS]) == (1, [(OURS, "failed", 0)], [])
     assert "replication_key_value" not in bookmark(failed)
     assert len(second.records[ROWS]) == 40

@@ -199,7 +199,7 @@ class Account:
     def _hold_against(self, job: Job) -> None:
         ours = [j for j in self.jobs if j.owner == job.owner]
         same = [j for j in ours if self.asks_same(j.body, job.body) and j.fate == "completes" and not j.is_spoilt]
-        if same and self.is_second(same[-1], job):
+        if same and self.is_second(same[-1], job) and not (self._reads_again() and same[-1].run != job.run):
             self.twice.append(f"{same[-1].id} of run {same[-1].run} and {job.id} of run {job.run}")
         known = [j for j in ours if not j.is_unanswered]
         still_open = [j for j in known if j.fate == "completes" and j.is_open(self.world.now)]
@@ -209,6 +209,11 @@ class Account:
         """Return whether an export of so much is more than the provider takes; that stays when the world is calm."""
         most = self.world.standing("hours that an export covers at most")
         return most is not None and end - start > most.value * 3_600 + 1
+
+    def _reads_again(self) -> bool:
+        """Return whether each run asks again for windows that are proven."""
+        blocks = [block for block in self.world.ran.config.values() if isinstance(block, dict)]
+        return any(entry.get("lookback") for block in blocks for entry in block.get("exports", ()))
 
     def job(self, job_id: str) -> Job:
         """Return the job of an id, which a model gave out."""

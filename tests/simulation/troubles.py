@@ -82,15 +82,16 @@ def _of_others(chance: Draw, provider: str, runs: Sequence[int], config: Json) -
             yield Trouble("foreign", number, chance.choice((*FATES, *["completes"] * 6)))
 
 
-def _of_sizes(chance: Draw, block: Json) -> Iterator[Trouble]:
-    """Yield a limit of the provider, where windows may size themselves."""
-    if block["exports"][0].get("window_size"):
-        yield from [Trouble(LONGEST, 0, chance.choice((2, 12, 30)))] * 3  # drawn as often as others together
+def _of_sizes(chance: Draw, config: Json, provider: str) -> Iterator[Trouble]:
+    """Yield a limit of the provider, where windows may size themselves; detached runs take few windows each."""
+    if config[provider]["exports"][0].get("window_size"):
+        hours = 30 if config["job_wait"] == "detach" else chance.choice((2, 12, 30))
+        yield from [Trouble(LONGEST, 0, hours)] * 3  # as often as three others
 
 
 def _exelensia(chance: Draw, runs: Sequence[int], config: Json) -> Iterator[Trouble]:
     yield from _of_others(chance, "exelensia", runs, config)
-    yield from _of_sizes(chance, config["exelensia"])
+    yield from _of_sizes(chance, config, "exelensia")
     if len(runs) > 1:
         change = chance.choice(({"schema_id": "s2"}, {"mode": "create"}, {"max_window_days": 2}))
         yield Trouble("settings", chance.choice(runs[1:]), change)
@@ -98,7 +99,7 @@ def _exelensia(chance: Draw, runs: Sequence[int], config: Json) -> Iterator[Trou
 
 def _packagex(chance: Draw, runs: Sequence[int], config: Json) -> Iterator[Trouble]:
     yield from _of_others(chance, "packagex", runs, config)
-    yield from _of_sizes(chance, config["packagex"])
+    yield from _of_sizes(chance, config, "packagex")
     if len(runs) > 1:
         change = chance.choice(({"mode": "create"}, {"format": "csv"}))
         yield Trouble("settings", chance.choice(runs[1:]), change)

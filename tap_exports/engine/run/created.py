@@ -23,7 +23,7 @@ from tap_exports.engine.run.export import Export, step_of
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
 from tap_exports.engine.run.frontier import Frontier
 from tap_exports.engine.run.growth import LAG
-from tap_exports.engine.run.lengths import Lengths, check_capped, ended_badly, lengths_of
+from tap_exports.engine.run.lengths import Lengths, check_capped, ended_badly, explained, lengths_of
 from tap_exports.engine.run.recall import recall
 from tap_exports.engine.run.sizes import Sizes, is_for_size
 from tap_exports.errors import (
@@ -162,6 +162,7 @@ class ExportRun:
             if too_large and not self._is_shortest and (halves := self._lengths.halves(request)):
                 yield from self._halve(request, halves, error)
                 return
+            error = explained(self._lengths, request, error)
             self._lengths.ended(request, None)
             self._is_shortest = self._is_shortest or (too_large and request.window not in self.state.kept_cuts)
             if self._failures.add(error, more=bool(self._running or self._waiting)) or self._is_shortest:

@@ -19,10 +19,12 @@ class Growth:
     Attributes:
         enabled: Whether windows may be joined; False where the configuration sets their length.
         is_fixed: Whether a request must stay as it is, since it has a job or an intent.
+        advised: What makes windows smaller, for messages.
     """
 
     enabled: bool
     is_fixed: Callable[[Request], bool]
+    advised: str = "`max_window_days` makes windows smaller, `window_size: auto` by itself"
     _submitted: int = 0
     _empty: list[bool] = field(default_factory=list)
 
@@ -49,7 +51,7 @@ class Growth:
     def advice(self, request: Request) -> str:
         """Return what makes the window of a request smaller, for messages."""
         del request
-        return "max_window_days makes windows smaller, window_size: auto by itself"
+        return self.advised
 
     def halved(self, halves: list[Request]) -> None:
         """Do nothing: windows are not halved."""

@@ -13,8 +13,8 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Request
 from tap_exports.engine.run.export import Export
 from tap_exports.engine.run.growth import Growth
-from tap_exports.engine.run.sizes import Sizes, ended_for_size
-from tap_exports.errors import JobFailedError, TooLargeError
+from tap_exports.engine.run.sizes import Sizes, ended_for_size, is_for_size
+from tap_exports.errors import JobFailedError, RefusedError, TapError, TooLargeError
 
 LOGGER = logging.getLogger("tap-exports.run")
 
@@ -45,7 +45,17 @@ def lengths_of(
     in_order = not lifecycle.settings.detach
     if export.sizes_itself and not creation_costs(lifecycle.api):
         return Sizes(state, export.longest, export.unit, is_fixed, in_order)
+    if export.cell:
+        advised = "`max_window_days` makes windows smaller; with `primary_keys`, `window_size: auto` does so by itself"
+        return Growth(enabled=False, is_fixed=is_fixed, advised=advised)
     return Growth(export.grows and in_order, is_fixed)
+
+
+def explained(lengths: Lengths, request: Request, error: TapError) -> TapError:
+    """Return the error of a window that the provider refused for its size with what makes it smaller, others as are."""
+    if request.window is None or not isinstance(error, RefusedError) or not is_for_size(error):
+        return error
+    return TooLargeError(f"{error.message}; {lengths.advice(request)}")
 
 
 def check_capped(export: Export, lengths: Lengths, outcome: Outcome) -> None:

@@ -39,7 +39,7 @@ SAMPLES = 3
 BUSY_SECONDS = 30
 MATCHED_CHARACTERS = 240  # of a refusal's text; see `MOST_COST` of declarations
 Refusal = tuple[Mapping[str, Any], re.Match[str]]  # as declared, and where it fits
-TOO_LARGE = "max_window_days makes windows smaller, window_size: auto by itself"
+TOO_LARGE = "`max_window_days` makes windows smaller, `window_size: auto` by itself"
 NONE = "none-"  # ids of exports for which the provider made no job, since there is nothing to export
 UNITS = {"second": timedelta(seconds=1), "day": timedelta(days=1)}
 

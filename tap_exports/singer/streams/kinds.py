@@ -357,6 +357,8 @@ class ExportStream(EntryStream):
             grace = self.config["job_grace_seconds"]
             return CollectRun(self.export(), self.api, reader, self.ledger, self.time, statuses, stall, grace)
         export = self.export()
+        if export.cell and self.entry.get("window_size") == "auto":
+            self.logger.warning("%s: window_size: auto has no effect with lookback and without primary_keys", self.name)
         if export.cell and export.start is None:
             self.logger.warning(
                 "%s: lookback without primary_keys and start_date: rows of the first window may come again under "
