@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.ledger import StreamState, check_state
 from tap_exports.engine.model import Job, LocalFile, RemoteFile, Request, Status, Window
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.created import Export, ExportRun
-from tap_exports.errors import BadContentError, RefusedError, TooLargeError
+from tap_exports.errors import BadContentError, RefusedError, StateError, TooLargeError
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import Log, at, layout, lifecycle, play, receipts, sha256, states, values
 
@@ -310,3 +310,25 @@ def test_a_refusal_says_what_makes_windows_smaller(tmp_path: Path) -> None:
         error = run(Table(tmp_path, every(HOUR, 744)), {}, fixed)[1]
         assert error.startswith("413 Content Too Large; `max_window_days` makes windows smaller")
         assert says in error
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_lookback_that_takes_several_runs_comes_to_its_end(tmp_path: Path, keeps: bool) -> None:  # noqa: FBT001 - of pytest
+    """P11: with one job at a time, a run would begin again with the first window of the lookback, for ever."""
+    table, bookmark, read = Table(tmp_path, every(5 * HOUR, 100), most=1000), dict[str, Any](), list[str]()
+    export = asked(until=None, lookback=3 * DAY, max_window_days=1, sizes_itself=False, keeps_cuts=keeps)
+    for number in range(40):
+        clock = FakeClock(START + 4 * DAY + number * HOUR)
+        log, error = run(table, bookmark, export, clock=clock, detach=True, max_concurrent_jobs=1)
+        assert error == ""
+        read += values(log)
+    assert at(bookmark["replication_key_value"]) > START + 5 * DAY
+    assert min(read.count(number) for number in read if int(number) < 10) >= 2
+    check_state({"bookmarks": {"s": bookmark}})
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 1e999, "x", None])
+def test_a_length_in_state_that_is_none_is_refused(seconds: object) -> None:
+    """With a message, before anything is requested."""
+    with pytest.raises(StateError):
+        check_state({"bookmarks": {"s": {"ledger": {"version": 2, "sized": {"seconds": seconds}}}}})

@@ -84,8 +84,9 @@ def _of_others(chance: Draw, provider: str, runs: Sequence[int], config: Json) -
 
 def _of_sizes(chance: Draw, config: Json, provider: str) -> Iterator[Trouble]:
     """Yield a limit of the provider, where windows may size themselves; detached runs take few windows each."""
-    if config[provider]["exports"][0].get("window_size"):
-        hours = 30 if config["job_wait"] == "detach" else chance.choice((2, 12, 30))
+    entry, detaches = config[provider]["exports"][0], config["job_wait"] == "detach"
+    if entry.get("window_size") and not (detaches and entry.get("lookback")):
+        hours = 30 if detaches else chance.choice((2, 12, 30))
         yield from [Trouble(LONGEST, 0, hours)] * 3  # as often as three others
 
 

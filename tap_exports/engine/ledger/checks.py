@@ -93,13 +93,19 @@ def check_entries(ledger: Mapping[str, Any]) -> None:
     for rows, seconds in _list(ledger.get("counts", [])):
         _whole(rows)
         float(seconds or 0)
+    _check_windows(ledger)
+    for proven in _list(ledger.get("proven", [])):
+        window_of(proven) if isinstance(proven, list) else _whole(proven)
+
+
+def _check_windows(ledger: Mapping[str, Any]) -> None:
     if "sized" in ledger:
         sized_of(ledger["sized"])
     b64decode(text(ledger.get("sent", "")), validate=True)
+    if "again" in ledger:
+        window_of(_list(ledger["again"]))
     for cut in _list(ledger.get("cuts", [])):
         window_of(cut)
-    for proven in _list(ledger.get("proven", [])):
-        window_of(proven) if isinstance(proven, list) else _whole(proven)
 
 
 def _list(value: object) -> list[Any]:

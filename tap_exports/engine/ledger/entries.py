@@ -12,6 +12,7 @@ from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.model import Job, Request, Window
 
 VERSION = 2
+MOST_SECONDS = 36_500 * 86_400  # of a window
 CLOCK_SKEW = timedelta(minutes=5)  # by which clocks may differ
 FIRST_VERSION = 1  # has no `proven` and no `stalls`; everything else is the same, so it is read as it is
 
@@ -146,9 +147,15 @@ def raw_entry(request: Request, at: datetime) -> dict[str, Any]:
 
 
 def sized_of(raw: Mapping[str, Any]) -> Sized:
-    """Parse the length of windows."""
-    too_many = raw.get("too_many")
-    return Sized(timedelta(seconds=float(raw["seconds"])), int(raw.get("small", 0)), too_many and int(too_many))
+    """Parse the length of windows.
+
+    Raises:
+        ValueError: It is none.
+    """
+    seconds, small, too_many = float(raw["seconds"]), raw.get("small", 0), raw.get("too_many")
+    if not 0 < seconds <= MOST_SECONDS or not isinstance(small, int) or not isinstance(too_many, int | None):
+        raise ValueError
+    return Sized(timedelta(seconds=seconds), small, too_many)
 
 
 def raw_sized(sized: Sized) -> dict[str, Any]:

@@ -368,6 +368,18 @@ class StreamState:
         """Record the digests of rows that were sent."""
         self._put("sent", b64encode(digests).decode())
 
+    # What was read again before the bookmark
+
+    @property
+    def again(self) -> Window | None:
+        """Return the range before the bookmark that was read again since the bookmark moved, or None."""
+        raw = None if self._reads_all else self._bookmark.get("ledger", {}).get("again")
+        return window_of(raw) if raw else None
+
+    def keep_again(self, window: Window | None) -> None:
+        """Record the range before the bookmark that was read again."""
+        self._put("again", bounds_of(window) if window else None)
+
     # What guards refused
 
     @property

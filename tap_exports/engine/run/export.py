@@ -73,7 +73,7 @@ class Export:
         span = windows.whole_units(span, self.unit)
         beyond = windows.in_cells(frontier.beyond, self.cell) if self.cell else frontier.beyond
         taken = windows.apart(self._fixed_windows(state), beyond)
-        since = self._since(begin) if begin else None
+        since = self._since(begin, state) if begin else None
         if span and since:
             span = Window(since, span.end)
         usable = windows.usable(taken, since or self.start, self.until)
@@ -100,11 +100,17 @@ class Export:
         """Return the end of an open job's window within a cell: the next run reads that cell from its beginning."""
         return min((w.end for w in taken if w.end != windows.cell_end(w.end, cell)), default=end)
 
-    def _since(self, bookmark: datetime) -> datetime:
-        """Return where the first window begins: `lookback` before the bookmark, but not before `start`."""
+    def _since(self, bookmark: datetime, state: StreamState) -> datetime:
+        """Return where the first window begins: `lookback` before the bookmark, but not before `start`.
+
+        Where a run left a part of that to the next one, such as with `detach`, behind what was read again already.
+        """
         since = windows.floor_millisecond(bookmark - self.lookback)
         since = windows.cell_end(since, self.cell) if self.cell else since
-        return max(since, min(bookmark, windows.floor_millisecond(self.start))) if self.start else since
+        since = max(since, min(bookmark, windows.floor_millisecond(self.start))) if self.start else since
+        again = state.again
+        is_begun = again and again.start and again.start <= since <= again.end < bookmark
+        return again.end if again and is_begun else since
 
     @property
     def longest(self) -> timedelta:

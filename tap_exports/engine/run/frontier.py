@@ -51,6 +51,8 @@ class Frontier:
         """Record a window whose rows are all written; the bookmark jumps over what is proven if the gap is closed."""
         if cuts := self.state.kept_cuts:
             self.state.keep_cuts(windows.apart(cuts, [window]))
+        if self.at and window.end < self.at:
+            self.state.keep_again(_with(self.state.again, window))
         before = self.at
         self.at, self.beyond = windows.joined(self.at, [*self.beyond, window])
         self.has_moved = self.has_moved or self.at != before
@@ -62,4 +64,13 @@ class Frontier:
     def _write(self) -> None:
         if self.at:
             self.state.advance(self.key, to_text(self.at))
+        self.state.keep_again(None)
         self.state.keep_proven(self.beyond)
+
+
+def _with(known: Window | None, window: Window) -> Window:
+    """Return a range with a window that touches it; the window alone where it does not."""
+    if known is None or window.start is None or known.start is None:
+        return window
+    touches = window.start <= known.end and known.start <= window.end
+    return Window(min(known.start, window.start), max(known.end, window.end)) if touches else window
