@@ -15,6 +15,7 @@ from tap_exports.engine.model import Job, Request, Status, Window
 from tap_exports.errors import PaymentError, QuotaError, TapError
 from tap_exports.providers.declared.api import DeclaredApi
 from tap_exports.providers.declared.declaration import checked
+from tap_exports.providers.declared.exchange.calls import Calls
 from tap_exports.providers.declared.streams import source_of
 from tests.engine.fakes import FakeClock
 from tests.engine.servers import Server, reply
@@ -27,7 +28,7 @@ HOUR = 3600
 
 def of_declared(client: Client) -> dict[str, Callable[[], object]]:
     declaration = checked(source_of({"file": "exelensia_declared"}, "config"))
-    api = DeclaredApi(client, declaration, "http://127.0.0.1", {}, {})
+    api = DeclaredApi(Calls(client, declaration, "http://127.0.0.1", {}))
     window = Window(from_text("2026-06-01"), from_text("2026-06-02"))
     asked = Request("declared", "stream", {"schema_id": "s"}, window)
     job = Job("j1", Status.PENDING, data={"schema_id": "s"})
