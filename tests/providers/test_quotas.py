@@ -12,7 +12,7 @@ import pytest
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, HttpSettings
 from tap_exports.engine.model import Job, Request, Status, Window
-from tap_exports.errors import PaymentError, QuotaError, TapError
+from tap_exports.errors import PaymentError, QuotaError, TapError, TooLargeError
 from tap_exports.providers.declared.api import DeclaredApi
 from tap_exports.providers.declared.declaration import checked
 from tap_exports.providers.declared.exchange.calls import Calls
@@ -26,8 +26,10 @@ USED_UP, UNPAID, EMPTY = reply(429, {"message": "slow down"}, Retry_After="86400
 HOUR = 3600
 
 
-def of_declared(client: Client) -> dict[str, Callable[[], object]]:
-    declaration = checked(source_of({"file": "exelensia_declared"}, "config"))
+def of_declared(client: Client, *refusals: dict[str, str]) -> dict[str, Callable[[], object]]:
+    source = source_of({"file": "exelensia_declared"}, "config")
+    source.content["submit"]["refusals"] = list(refusals)
+    declaration = checked(source)
     api = DeclaredApi(Calls(client, declaration, "http://127.0.0.1", {}))
     window = Window(from_text("2026-06-01"), from_text("2026-06-02"))
     asked = Request("declared", "stream", {"schema_id": "s"}, window)
@@ -69,3 +71,21 @@ def test_credits_that_are_used_up_are_said(name: str) -> None:
             with pytest.raises(PaymentError, match="a run after they do goes on"):
                 verb()
         assert clock.sleeps == []
+
+
+@pytest.mark.parametrize(
+    ("means", "kind", "says"),
+    [
+        ("too_large", TooLargeError, "nothing was created (`max_window_days` makes windows smaller"),
+        ("quota", QuotaError, "nothing was created; the quota is used up until 2026-07-01T01:00:00.000Z"),
+    ],
+)
+def test_declared_refusals_say_what_follows(means: str, kind: type[TapError], says: str) -> None:
+    """What a refusal means stands in the declaration; a quota ends when `Retry-After` says so."""
+    refusal = reply(422, {"message": "limit of rows"}, Retry_After="3600")
+    clock, settings = FakeClock(), HttpSettings(allow_private_hosts=True, request_timeout_seconds=5)
+    with Server([refusal]) as server, closing(Client("declared", server.url, {}, settings, clock)) as client:
+        submit = of_declared(client, {"matches": "limit of rows", "means": means})["declared submit"]
+        with pytest.raises(kind) as error:
+            submit()
+    assert says in error.value.message
