@@ -178,8 +178,9 @@ class DeclaredApi:
         return self._replies.job(record, headers_of(reply), values, known=job.id)
 
     def _tells_status(self, reply: Reply) -> bool:
-        """Return whether the HTTP status of a reply is the status of the job."""
-        return self._spec["job"]["status"] == HEADER + STATUS and str(reply.status) in self.declaration.statuses
+        """Return whether the HTTP status of a reply is all that is due: a completed job has to tell more."""
+        told = self.declaration.statuses.get(str(reply.status), Status.COMPLETED)
+        return self._spec["job"]["status"] == HEADER + STATUS and told is not Status.COMPLETED
 
     def _ended(self, job: Job, error: RefusedError) -> Job:
         """Return a job that an HTTP status of failure is the status of.

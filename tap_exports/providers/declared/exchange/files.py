@@ -124,7 +124,10 @@ class Files:
         """Return as many files as the job counts, numbered in a parameter."""
         pages = self._spec["pages"]
         told = pick(job.data.get(RECORD), pages["count"])
-        count, first = len(told) if isinstance(told, list) else fields.number(told) or 0, pages.get("first", 1)
+        count, first = len(told) if isinstance(told, list) else fields.number(told), pages.get("first", 1)
+        if count is None:
+            place = pages["count"]
+            raise BadContentError(f'{self._calls.name}: job {job.id} is completed, but shows no files at "{place}"')
         if count > MOST_PAGES:
             raise LimitError(f"{self._calls.name}: job {job.id} has {count} files, {MOST_PAGES} are allowed")
         return [
