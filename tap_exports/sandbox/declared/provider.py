@@ -16,7 +16,7 @@ from tap_exports.sandbox.declared.backwards import Found, compose, holes, put, r
 from tap_exports.sandbox.declared.delivery import MEDIA, Delivery
 from tap_exports.sandbox.declared.orders import HEADER, STATUS, Order, Orders
 from tap_exports.sandbox.declared.rows import Table
-from tap_exports.sandbox.jobs import COMPLETED, VANISHED
+from tap_exports.sandbox.jobs import COMPLETED, FAILED, VANISHED
 from tap_exports.sandbox.lists import paged
 from tap_exports.sandbox.provider import Provider
 from tap_exports.sandbox.web import Refusal, Request, Response, json_response, route, truth
@@ -35,6 +35,7 @@ class Knobs:
     Attributes:
         rows: Rows at the source.
         count_error: Added to the counts that it shows.
+        repeated_rows: Last rows of each export that stand in it twice.
         digest_error: Whether the digests that it shows are wrong.
         truncated: Whether it says that rows were left out.
         page_rows: Rows of a page of a chain of files.
@@ -45,6 +46,7 @@ class Knobs:
 
     rows: int = 1000
     count_error: int = 0
+    repeated_rows: int = 0
     digest_error: bool = False
     truncated: bool = False
     page_rows: int = 300
@@ -142,6 +144,7 @@ class DeclaredProvider(Provider):
         self._read_call(submit, request, asked)
         place, places = self._item(asked)
         rows = self.table.within(asked, place, places)
+        rows += rows[len(rows) - min(len(rows), self.settings.repeated_rows) :]
         self._refuse(asked, rows)
         number = f"job{next(self.made):017d}"
         order = self.jobs[number] = Order(number, asked, rows, self.job())
@@ -196,7 +199,7 @@ class DeclaredProvider(Provider):
         """
         running, most = sum(not order.life.phase().ended for order in self.jobs.values()), self.settings.most_jobs
         for case in self.spec["submit"].get("refusals", ()):
-            same = next((order.id for order in self.jobs.values() if order.asked == asked), None)
+            same = next((order.id for order in self.jobs.values() if order.asked == asked and _stands(order)), None)
             due = {
                 "busy": running >= case.get("at_most", 1),
                 "quota": bool(most) and len(self.jobs) >= most,
@@ -271,6 +274,8 @@ class DeclaredProvider(Provider):
         if order.life.phase().name != COMPLETED:
             raise Refusal(next(iter(files.get("not_ready", [409]))), "not completed")
         shown = self.orders.record(order, self.address)[0] if path_of(self.spec["poll"]) == path_of(files) else None
+        if files.get("null_is_empty") and not order.rows:
+            return json_response(put(shown, files["url"], None))
         if not pages:
             return json_response(put(shown, files["url"], self.delivery.url(order, self.address)))
         number = self.delivery.number(dict(request.query).get(turns) if turns else found.get("next"))
@@ -318,6 +323,11 @@ class DeclaredProvider(Provider):
         if order is None or order.life.phase().name == VANISHED:
             raise Refusal(404, "no such job")
         return order
+
+
+def _stands(order: Order) -> bool:
+    """Return whether the provider takes an equal request for a repetition of this one."""
+    return order.life.phase().name not in {FAILED, VANISHED}
 
 
 def place_into(body: Any, headers: list[tuple[str, str]], where: str, value: object) -> Any:

@@ -24,7 +24,7 @@ class Form:
 
     Attributes:
         name: `csv`, `tsv`, `json` or `jsonl`.
-        rows_at: Keys of the list of rows in an object; empty: one object a line, as most write it.
+        rows_at: Keys of the list of rows in an object; empty: one object a line, and for `json` an empty list for none.
         arrays: Whether rows are arrays.
     """
 
@@ -94,6 +94,8 @@ class Table:
                 return json.dumps(put(outer, form.rows_at, plain)).encode()
             if form.arrays:
                 return json.dumps(plain).encode()
+            if form.name == "json" and not plain:
+                return b"[]"
             return b"".join(json.dumps(row).encode() + b"\n" for row in plain)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, self.names, delimiter="\t" if form.name == "tsv" else ",", lineterminator="\r\n")
