@@ -13,10 +13,11 @@ from pathlib import Path
 from tap_exports.errors import ConfigError
 from tap_exports.providers.declared.declaration import checked, read
 from tap_exports.proving.matrix import Case, cases
+from tap_exports.proving.reader import Reader
 from tap_exports.proving.rig import play
-from tap_exports.proving.verdict import Verdict, judge
+from tap_exports.proving.verdict import FAILINGS, Verdict, judge
 
-COLUMNS = ("case", "lost", "invented", "twice", "secrets", "runs", "proof", "said")
+COLUMNS = ("case", *FAILINGS, "runs", "proof", "said")
 
 
 def prove(file: Path, rows: int, at_once: int, form: str) -> int:
@@ -29,22 +30,37 @@ def prove(file: Path, rows: int, at_once: int, form: str) -> int:
         form: `text` or `json`.
 
     Returns:
-        0 if nothing was lost, invented, made twice or shown; 1 otherwise.
+        0 if all cases hold; 1 otherwise.
 
     Raises:
         ConfigError: The declaration has errors, or the tap fails without any fault.
     """
-    declaration = checked(read(file))
-    usual = play(file, Case("undisturbed"), rows)
-    if usual.held.codes[-1] != 0:
-        raise ConfigError(f"{file.name}: the tap fails without any fault: {usual.held.words}")
-    todo = list(cases(declaration.spec, usual.held.lines[0], usual.made if declaration.is_windowed else 1))
-    with ThreadPoolExecutor(at_once) as pool:
-        histories = list(pool.map(partial(play, file, rows=rows), todo))
-    windowed = declaration.is_windowed
-    verdicts = [judge(each, usual.made if windowed else len(each.held.codes)) for each in [usual, *histories]]
+    verdicts = verdicts_of(file, rows, at_once)
     sys.stdout.write(_table(verdicts) if form == "text" else json.dumps([asdict(v) for v in verdicts]) + "\n")
     return int(not all(verdict.holds for verdict in verdicts))
+
+
+def verdicts_of(file: Path, rows: int, at_once: int, reader: Reader | None = None) -> list[Verdict]:
+    """Return the verdicts on all cases, the first one on the undisturbed run.
+
+    Args:
+        file: The declaration.
+        rows: Rows at the source.
+        at_once: Cases at once.
+        reader: What reads them; default: this tap.
+
+    Raises:
+        ConfigError: The declaration has errors, or the reader fails without any fault.
+    """
+    declaration = checked(read(file))
+    usual = play(file, Case("undisturbed"), rows, reader)
+    if usual.held.codes[-1] != 0:
+        raise ConfigError(f"{file.name}: the tap fails without any fault: {usual.held.words}")
+    windowed = declaration.is_windowed
+    todo = list(cases(declaration.spec, usual.held.lines[0], usual.first))
+    with ThreadPoolExecutor(at_once) as pool:
+        histories = list(pool.map(partial(play, file, rows=rows, reader=reader), todo))
+    return [judge(each, usual.made if windowed else len(each.held.codes)) for each in [usual, *histories]]
 
 
 def _table(verdicts: Sequence[Verdict]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tap_exports.proving.rig import KEY, History
 
+FAILINGS = ("lost", "invented", "changed", "twice", "secrets", "stuck")
 SIGNATURES = ("token=", "X-Amz-Signature=")
 
 
@@ -15,11 +17,14 @@ class Verdict:
 
     Attributes:
         case: Its name.
-        lost: Rows that did not arrive, though the last run ended well.
-        invented: Rows that the source does not have, or has with other values.
+        lost: Rows that did not arrive, unless they are right to be refused by name.
+        invented: Rows that the source does not have.
+        changed: Rows that the source has with other values.
         twice: Jobs beyond one for each window, where another one was not right.
         secrets: Secrets in the output.
-        runs: Runs until everything was there.
+        stuck: 1 if the last run failed, though rows are not right to be refused.
+        runs: Runs, at least one of them undisturbed.
+        codes: Their exit codes.
         proof: The weakest proof of its receipts.
         said: What the last run said, where it did not end well.
     """
@@ -27,16 +32,19 @@ class Verdict:
     case: str
     lost: int
     invented: int
+    changed: int
     twice: int
     secrets: int
+    stuck: int
     runs: int
+    codes: tuple[int, ...]
     proof: str
     said: str
 
     @property
     def holds(self) -> bool:
-        """Return whether nothing was lost, invented, made twice or shown."""
-        return not (self.lost or self.invented or self.twice or self.secrets)
+        """Return whether nothing was lost, invented, changed, made twice or shown, and the runs came to an end."""
+        return not any(getattr(self, name) for name in FAILINGS)
 
 
 def judge(history: History, jobs: int) -> Verdict:
@@ -50,19 +58,22 @@ def judge(history: History, jobs: int) -> Verdict:
     shown = "".join(held.text)
     ended_well = held.codes[-1] == 0
     missing = len(history.truth.keys() - held.rows.keys())
-    wrong = sum(not _same(row, history.truth.get(key)) for key, row in held.rows.items())
+    known = {key: row for key, row in held.rows.items() if key in history.truth}
     stopped = not ended_well and bool(held.words)
     return Verdict(
         case=case.name,
         lost=0 if case.refused and stopped else missing,
-        invented=wrong,
+        invented=len(held.rows) - len(known),
+        changed=sum(not _same(row, history.truth[key]) for key, row in known.items()),
         twice=0 if case.again else max(0, history.made - jobs),
         secrets=sum(secret in shown for secret in (KEY, *SIGNATURES)),
+        stuck=int(not ended_well and not case.refused),
         runs=len(held.codes),
+        codes=tuple(held.codes),
         proof=max(held.proofs, default=""),
-        said=held.words.rpartition("|")[2].strip() if not ended_well else "",
+        said=held.words if not ended_well else "",
     )
 
 
-def _same(row: dict[str, object], source: dict[str, object] | None) -> bool:
-    return source is not None and all(str(row.get(column)) == str(value) for column, value in source.items())
+def _same(row: Mapping[str, object], source: Mapping[str, object]) -> bool:
+    return all(str(row.get(column)) == str(value) for column, value in source.items())
