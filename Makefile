@@ -11,6 +11,8 @@ STAMP := $(VENV)/.installed
 PINS := requirements/dev.txt
 FUZZ_SECONDS ?= 60
 BENCH ?=
+DUEL ?=
+PROVE ?=
 SEEDS ?= 0-999
 OPEN ?=
 ENVIRONMENT := $(SYSTEM_PYTHON) tools/environment.py
@@ -23,7 +25,7 @@ define CHECK_PYTHON
 	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash killed soak simulate bench nginx postgres demo fmt pins build clean
+.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash killed soak simulate prove duel bench nginx postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+( [a-z]+)*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z ]+):.*## /\1\t/' | expand -t 15
@@ -110,6 +112,17 @@ soak: setup ## Thousands of jobs with one request in twenty going wrong
 simulate: setup ## Drawn histories of a simulated world, SEEDS=0-999; OPEN=1 with what is known to be open
 	$(PYTHON) -m tests.simulation --seeds $(SEEDS) $(if $(OPEN),--open)
 
+prove: setup ## Faults and crashes for every shipped declaration, into docs/declare.md; PROVE="stripe zuora" for some
+	$(PYTHON) -m tools.prove $(PROVE)
+
+duel: setup ## The same cases for other tools, into docs/duel.md; DUEL="--only dlt" for one
+	@for part in bench-airbyte duel-dlt duel-singer; do \
+	  test .venv-$$part/.installed -nt requirements/$$part.txt && continue; \
+	  $(ENVIRONMENT) .venv-$$part requirements/$$part.txt; \
+	  touch .venv-$$part/.installed; \
+	done
+	$(PYTHON) -m bench.duel $(DUEL)
+
 bench: postgres nginx ## Figures against peers, into docs/performance.md; BENCH="--only records", BENCH=--quick
 	@for part in bench bench-airbyte bench-targets; do \
 	  test .venv-$$part/.installed -nt requirements/$$part.txt && continue; \
@@ -136,11 +149,13 @@ pins: ## Renew the pins from pyproject.toml
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade pyproject.toml --group bench --output-file requirements/bench.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group airbyte --output-file requirements/bench-airbyte.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group targets --output-file requirements/bench-targets.txt
+	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group duel-dlt --output-file requirements/duel-dlt.txt
+	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group duel-singer --constraint $(PINS) --output-file requirements/duel-singer.txt
 
 build: setup ## Wheel and sdist into dist/
 	rm -rf dist
 	$(PYTHON) -m hatchling build
 
 clean: ## Remove what these targets made
-	rm -rf $(VENV) $(VENV)-pins $(VENV)-lowest $(VENV)-newest .venv-bench .venv-bench-* .bench .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(VENV)-pins $(VENV)-lowest $(VENV)-newest .venv-bench .venv-bench-* .venv-duel-* .bench .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find bench tap_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

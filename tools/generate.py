@@ -16,7 +16,6 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from textwrap import indent
 from typing import Any
 
 from singer_sdk.about import AboutInfo
@@ -38,7 +37,7 @@ from tap_exports.tap import PROVIDERS, TapExports
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script, this file does not find its neighbours
 
 from tools import declaration_page, env_example, sandbox_page
-from tools.markdown import Cells, table
+from tools.markdown import Cells, table, with_part
 
 ROOT = Path(__file__).resolve().parent.parent
 YOURS = "your name"
@@ -297,21 +296,8 @@ def generated(path: Path) -> str:
     text = (ROOT / path).read_text(encoding="utf-8")
     for (owner, name), make in PARTS.items():
         if owner == path:
-            text = _with_part(text, path, name, make())
+            text = with_part(text, path, name, make())
     return text
-
-
-def _with_part(text: str, path: Path, name: str, body: str) -> str:
-    markdown = path.suffix == ".md"
-    begin, end = ("<!-- ", " -->") if markdown else ("# ", "")
-    first, last = f"{begin}{name}: generated{end}", f"{begin}{name}: end{end}"
-    marked = re.compile(rf"^( *){re.escape(first)}\n.*?^ *{re.escape(last)}$", re.DOTALL | re.MULTILINE)
-    inner = f"\n{body}\n\n" if markdown else f"{body}\n"
-    made, count = marked.subn(lambda m: indent(f"{first}\n{inner}{last}", m[1]), text)
-    if count != 1:
-        msg = f"{path}: the lines {first!r} and {last!r} are not there exactly once"
-        raise ValueError(msg)
-    return made
 
 
 def main() -> int:

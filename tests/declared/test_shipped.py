@@ -12,6 +12,7 @@ from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.declared import provider_of
 from tap_exports.sandbox.declared.access import KEY
 from tests.tap.harness import Json, Ran, tap
+from tools.markdown import part
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 SPECS = {name: yaml.safe_load((SHIPPED / f"{name}.yaml").read_text(encoding="utf-8")) for name in NAMES}
@@ -69,3 +70,16 @@ def test_the_page_names_what_is_shipped() -> None:
     named = [cell.strip("`") for cell in cells if cell != "–"]
     own = {"exelensia_declared", "packagex_declared"}
     assert (len(cells), len(named), sorted(named)) == (24, 20, sorted(set(NAMES) - own))
+
+
+def test_the_page_shows_a_proof_of_each() -> None:
+    """Of all its cases, as `make prove` writes it: names, cases held, and nothing but zeros."""
+    page = (Path(__file__).parents[2] / "docs" / "declare.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in part(page, "proven").splitlines()]
+    head, *proven = [row for row in rows if row and row[0] != "---"]
+    assert [row[0] for row in proven] == NAMES
+    for row in proven:
+        told = dict(zip(head, row, strict=True))
+        held, _, cases = told["cases held"].partition(" of ")
+        assert held == cases
+        assert {told[name] for name in ("lost", "invented", "changed", "jobs twice", "secrets", "stuck")} == {"0"}
