@@ -1,0 +1,1 @@
+"""One declaration, `shipped/stripe.yaml`, written in the way of each other tool."""
