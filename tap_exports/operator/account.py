@@ -15,7 +15,8 @@ from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Job, Status, Window
 from tap_exports.errors import TapError
 from tap_exports.operator.loading import block_of, provider_of, streams_of
-from tap_exports.operator.report import window_cells, window_json
+from tap_exports.operator.origins import ACCOUNT, LEDGER, STATE, Origins, shown
+from tap_exports.operator.report import window_cell, window_json
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import explain
 from tap_exports.tap import TapExports
@@ -32,7 +33,7 @@ class Found:
     Attributes:
         provider: Whose job it is.
         id: Its id; None for a creation that got no reply.
-        ours: Whether STATE knows it: as open, to be deleted, or a full export that was read.
+        known_from: `state` and `ledger`: who knows it as open, to be deleted, or read; `account`: only the provider.
         status: The provider's word; where it was not asked or does not know the job, why.
         streams: The streams whose ledger holds it.
         window: The window that it covers, as far as the ledger knows.
@@ -47,7 +48,7 @@ class Found:
 
     provider: str
     id: str | None
-    ours: bool
+    known_from: tuple[str, ...]
     status: str
     streams: tuple[str, ...] = ()
     window: Window | None = None
@@ -59,12 +60,18 @@ class Found:
     stalls: int = 0
     job: Job | None = None
 
+    @property
+    def ours(self) -> bool:
+        """Return whether the tap created or adopted it, as far as STATE and its own ledger know."""
+        return self.known_from != (ACCOUNT,)
+
     def as_json(self) -> dict[str, Any]:
         """Return the JSON form."""
         return {
             "provider": self.provider,
             "job": self.id,
             "ours": self.ours,
+            "known_from": list(self.known_from),
             "status": self.status,
             "state": (self.job.status if self.job else Status.UNKNOWN).value,
             "streams": list(self.streams),
@@ -79,13 +86,13 @@ class Found:
 
     def cells(self) -> tuple[str, ...]:
         """Return the row of a table, in the order of its columns."""
-        first, last = window_cells(self.window)
         age = age_text(self.age) if self.age else ""
         progress = self.progress or (f"{self.rows} rows" if self.rows is not None else "")
         cost = "" if self.credits is None else str(self.credits)
-        ours = "yes" if self.ours else "no"
+        ours = f"yes ({shown(self.known_from)})" if self.ours else "no"
         where = ", ".join(self.streams)
-        return self.provider, self.id or "?", ours, self.status, age, progress, where, first, last, cost
+        covers = window_cell(self.window)
+        return self.provider, self.id or "?", ours, self.status, age, progress, where, covers, cost
 
 
 def age_text(age: timedelta) -> str:
@@ -93,11 +100,12 @@ def age_text(age: timedelta) -> str:
     return f"{age.days} days" if age.days else str(timedelta(seconds=round(age.total_seconds())))
 
 
-def ledger_jobs(tap: TapExports, *, poll: bool = True) -> list[Found]:
-    """Return the jobs of the ledger in STATE, those of streams that are no longer configured too.
+def ledger_jobs(tap: TapExports, origins: Origins, *, poll: bool = True) -> list[Found]:
+    """Return the jobs of STATE and durable ledger, those of streams that are no longer configured too.
 
     Args:
-        tap: The tap with its STATE.
+        tap: The tap with its STATE, into which the durable ledger was taken over.
+        origins: Where the jobs are known from.
         poll: Whether each is asked for at its provider.
     """
     known = {stream.name: stream for _, stream in streams_of(tap)}
@@ -108,9 +116,10 @@ def ledger_jobs(tap: TapExports, *, poll: bool = True) -> list[Found]:
             continue
         state = StreamState.detached(name, bookmark)
         for entry in state.entries:
-            _add(jobs, _of_entry(tap, provider, name, entry, known.get(name) if poll else None), entry.fingerprint)
+            found = _of_entry(tap, provider, name, entry, origins.of(name, entry))
+            _add(jobs, _polled(tap, found, known.get(name)) if poll else found, entry.fingerprint)
         for job_id in state.deletions:
-            _add(jobs, Found(provider, job_id, ours=True, status=TO_DELETE, streams=(name,)), "")
+            _add(jobs, Found(provider, job_id, (STATE,), TO_DELETE, streams=(name,)), "")
     return list(jobs.values())
 
 
@@ -118,14 +127,18 @@ def _add(jobs: dict[tuple[str, str | None, str], Found], found: Found, fingerpri
     """Add a job once, however many streams read it; creations without a reply have no id and stay apart."""
     key = (found.provider, found.id, "" if found.id else fingerprint)
     before = jobs.get(key)
-    jobs[key] = replace(before, streams=before.streams + found.streams) if before else found
+    if before:
+        known_from = tuple(dict.fromkeys(before.known_from + found.known_from))
+        jobs[key] = replace(before, streams=before.streams + found.streams, known_from=known_from)
+    else:
+        jobs[key] = found
 
 
-def _of_entry(tap: TapExports, provider: str, name: str, entry: Entry, stream: EventStream | None) -> Found:
-    found = Found(
+def _of_entry(tap: TapExports, provider: str, name: str, entry: Entry, known_from: tuple[str, ...]) -> Found:
+    return Found(
         provider,
         entry.id,
-        ours=True,
+        known_from,
         status=NOT_CONFIGURED if entry.id else LOST_REPLY,
         streams=(name,),
         window=entry.window,
@@ -134,11 +147,14 @@ def _of_entry(tap: TapExports, provider: str, name: str, entry: Entry, stream: E
         credits=entry.credits,
         stalls=entry.stalls,
     )
-    if entry.id is None or stream is None:
+
+
+def _polled(tap: TapExports, found: Found, stream: EventStream | None) -> Found:
+    if found.id is None or stream is None:
         return found
     try:
-        job = Job(entry.id, Status.PENDING, created_at=entry.requested_at)
-        return seen(found, polled(tap, provider, stream.asked, job))
+        job = Job(found.id, Status.PENDING, created_at=found.since)
+        return seen(found, polled(tap, found.provider, stream.asked, job))
     except TapError as error:
         return replace(found, status=error.message)
 
@@ -174,17 +190,17 @@ def progress_text(job: Job) -> str:
 
 
 def account_jobs(
-    tap: TapExports, own: Sequence[Found], provider: str | None, limit: int
+    tap: TapExports, origins: Origins, own: Sequence[Found], provider: str | None, limit: int
 ) -> tuple[list[Found], dict[str, str]]:
     """Return the newest jobs that providers list and the ledger does not hold, and why one could not be asked."""
     found: list[Found] = []
     complaints: dict[str, str] = {}
-    ours, closed = {(each.provider, each.id) for each in own}, closed_jobs(tap)
+    ours, read = {(each.provider, each.id) for each in own}, read_jobs(tap, origins)
     for name, api in listing_apis(tap):
         if provider not in {None, name}:
             continue
         try:
-            found += [_of_account(tap, name, job, closed.get(job.id)) for job in _others(tap, name, api, ours, limit)]
+            found += [_of_account(tap, name, job, read.get(job.id)) for job in _others(tap, name, api, ours, limit)]
         except Exception as error:  # noqa: BLE001 - whatever it is, the other providers are listed
             complaints[name] = explain(error)
     return found, complaints
@@ -205,15 +221,22 @@ def _others(tap: TapExports, name: str, api: ListsJobs, ours: set[tuple[str, str
     return (job for job in listed if (name, job.id) not in ours)
 
 
-def _of_account(tap: TapExports, provider: str, job: Job, stream: str | None) -> Found:
+def _of_account(tap: TapExports, provider: str, job: Job, own: Found | None) -> Found:
     age = tap.clock.now() - job.created_at if job.created_at else None
-    streams = (stream,) if stream else ()
-    return seen(
-        Found(provider, job.id, ours=bool(stream), status="", streams=streams, since=job.created_at, age=age), job
-    )
+    known = own or Found(provider, job.id, (ACCOUNT,), "")
+    return seen(replace(known, since=job.created_at, age=age), job)
 
 
-def closed_jobs(tap: TapExports) -> dict[str, str]:
-    """Return the streams of the full exports that earlier runs have read or discarded, by id."""
-    states = {name: StreamState.detached(name, each) for name, each in tap.state.get("bookmarks", {}).items()}
-    return {job_id: name for name, state in states.items() for job_id in state.closed.ids}
+def read_jobs(tap: TapExports, origins: Origins) -> dict[str, Found]:
+    """Return jobs that earlier runs have read, by id: full exports of STATE, and those that the ledger still holds."""
+    found = {
+        entry.id: Found(provider_of(name) or "", entry.id, (LEDGER,), "", (name,), entry.window)
+        for name, entries in origins.ledger.items()
+        for entry in entries
+        if entry.id
+    }
+    for name, bookmark in tap.state.get("bookmarks", {}).items():
+        for job_id in StreamState.detached(name, bookmark).closed.ids:
+            also = found[job_id].known_from if job_id in found else ()
+            found[job_id] = Found(provider_of(name) or "", job_id, (STATE, *also), "", (name,))
+    return found

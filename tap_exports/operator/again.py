@@ -17,7 +17,7 @@ from tap_exports.engine.run.reopened import reopen_runs, reopen_since, reopen_si
 from tap_exports.errors import ConfigError, StateError
 from tap_exports.operator import ranges
 from tap_exports.operator.changed import drop_from_own_ledger, hand_over, output_options, stream_state
-from tap_exports.operator.loading import config_option, load, read_state, state_options
+from tap_exports.operator.loading import catalog_option, config_option, load, read_state, state_options
 from tap_exports.operator.report import window_cells
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import TapExports
@@ -31,6 +31,7 @@ class Range:
     first: str
     last: str
     config: tuple[str, ...]
+    catalog: str | None
     state: str | None
     state_id: str | None
     output: str | None
@@ -47,7 +48,7 @@ def range_options(function: Callable[[Range], int]) -> Callable[..., int]:
     stream = click.argument("stream")
     first = click.option("--from", "first", required=True, metavar="START", help="Date, date-time, or run number")
     last = click.option("--to", "last", required=True, metavar="END", help="The same; a date means its whole day")
-    return stream(first(last(config_option(state_options(output_options(called))))))
+    return stream(first(last(config_option(catalog_option(state_options(output_options(called)))))))
 
 
 def reopen(asked: Range, *, before_start: bool) -> int:
@@ -62,7 +63,7 @@ def reopen(asked: Range, *, before_start: bool) -> int:
         ConfigError: The range is not one of the stream's kind, or each run reads everything anyway.
     """
     given = read_state(asked.state, asked.state_id, required=not before_start)
-    tap = load(asked.config, given)
+    tap = load(asked.config, given, asked.catalog)
     stream = tap.streams.get(asked.stream)
     if not isinstance(stream, EventStream):
         raise ConfigError(f"{asked.stream} is not a stream of the configuration; plan lists them")

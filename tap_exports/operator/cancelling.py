@@ -6,20 +6,22 @@ from tap_exports.engine.api import Cancels
 from tap_exports.errors import ConfigError
 from tap_exports.operator.account import ledger_jobs
 from tap_exports.operator.loading import streams_of
+from tap_exports.operator.origins import take_over_ledger
 from tap_exports.operator.report import Report
 from tap_exports.tap import TapExports
 
 
 def cancel(tap: TapExports, job_id: str) -> Report:
-    """Cancel a job that the ledger holds.
+    """Cancel a job that STATE or the durable ledger holds.
 
     Raises:
-        ConfigError: It is not in the ledger, or its provider cannot cancel; nothing was sent.
+        ConfigError: It is in neither, or its provider cannot cancel; nothing was sent.
         TapError: The provider refused.
     """
-    found = next((each for each in ledger_jobs(tap, poll=False) if each.id == job_id), None)
+    found = next((job for job in ledger_jobs(tap, take_over_ledger(tap), poll=False) if job.id == job_id), None)
     if found is None:
-        raise ConfigError(f"job {job_id} is not in the ledger of the STATE: only jobs of its own are cancelled")
+        places = "open neither in the STATE nor in the tap's own ledger"
+        raise ConfigError(f"job {job_id} is {places}: only jobs of the tap's own are cancelled")
     api = next((stream.asked for _, stream in streams_of(tap) if stream.name in found.streams), None)
     if not isinstance(api, Cancels):
         raise ConfigError(f"{found.provider} documents no way to cancel a job; `forget` drops it from STATE")

@@ -23,6 +23,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 ENVELOPE = "singer_state"
 
 
+class NothingError(StateError):
+    """STATE does not hold what was named."""
+
+
 def output_options(function: F) -> F:
     """Add `--output` and `--meltano`."""
     wrap = "Write STATE as `meltano state set` takes it; default where it came so"
@@ -47,12 +51,13 @@ def require_stream(given: Given, stream: str) -> None:
     """Refuse a stream that is not in a STATE.
 
     Raises:
-        StateError: It is not there, which names those that are; or the STATE is malformed.
+        NothingError: It is not there; the message names those that are.
+        StateError: The STATE is malformed.
     """
     check_state(given.state)
     known = sorted(bookmarks(given.state))
     if stream not in known:
-        raise StateError(f"{stream} is not in the STATE; it has {', '.join(known) or 'no stream'}")
+        raise NothingError(f"{stream} is not in the STATE; it has {', '.join(known) or 'no stream'}")
 
 
 def drop_from_own_ledger(tap: TapExports, stream: str, chosen: Callable[[Entry], bool]) -> list[str]:
@@ -62,7 +67,7 @@ def drop_from_own_ledger(tap: TapExports, stream: str, chosen: Callable[[Entry],
         LedgerError: A run has it, or it cannot be written; STATE was not written either.
     """
     dropped = drop_from_ledger(tap, selected(tap), tap.config_jsonschema, stream, chosen)
-    return [f"{dropped} entries dropped from the tap's own ledger"] if dropped else []
+    return [f"{dropped} {'entry' if dropped == 1 else 'entries'} dropped from the tap's own ledger"] if dropped else []
 
 
 def hand_over(state: dict[str, Any], given: Given, output: str | None, told: Sequence[str], *, meltano: bool) -> int:

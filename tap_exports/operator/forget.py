@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.errors import StateError
-from tap_exports.operator.changed import drop_from_own_ledger, hand_over, output_options, require_stream, stream_state
-from tap_exports.operator.loading import config_option, load, read_state, state_options
+from tap_exports.operator.changed import (
+    NothingError,
+    drop_from_own_ledger,
+    hand_over,
+    output_options,
+    require_stream,
+    stream_state,
+)
+from tap_exports.operator.loading import Given, catalog_option, config_option, load, read_state, state_options
 from tap_exports.operator.ranges import overlapping, window_of
 
 NO_LEDGER = "without --config the tap's own ledger stays: the next run may take the job over from it"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options ask for; without any of `job`, `window` and `lost` the whole stream."""
+
+    stream: str
+    job: str | None
+    window: str | None
+    lost: bool
+    config: tuple[str, ...]
+    catalog: str | None
+    state: str | None
+    state_id: str | None
+    output: str | None
+    meltano: bool
+
+    @property
+    def named(self) -> int:
+        """Return how many of the three were given."""
+        return sum(map(bool, (self.job, self.window, self.lost)))
 
 
 @click.command("forget")
@@ -21,47 +51,65 @@ NO_LEDGER = "without --config the tap's own ledger stays: the next run may take 
 @click.option("--window", metavar="START/END", help="Only jobs and lost replies of windows that overlap this one")
 @click.option("--lost-reply", "lost", is_flag=True, help="Only creations that got no reply: no job was created")
 @config_option
+@catalog_option
 @state_options
 @output_options
-def command(  # noqa: PLR0913, PLR0917 - the options
-    stream: str,
-    job: str | None,
-    window: str | None,
-    lost: bool,  # noqa: FBT001 - a flag
-    config: tuple[str, ...],
-    state: str | None,
-    state_id: str | None,
-    output: str | None,
-    meltano: bool,  # noqa: FBT001 - a flag
-) -> int:
+def command(**options: Any) -> int:  # noqa: ANN401 - what the options hold
     """Write a STATE that has forgotten a job, a window, a lost reply, or the whole STREAM.
 
     Without an option all of the stream is dropped: the next run begins at start_date. Jobs at the provider stay.
+    With --config the same is dropped from the tap's own ledger; what only that holds needs no STATE.
     """
-    if sum(map(bool, (job, window, lost))) > 1:
+    asked = Asked(**options)
+    if asked.named > 1:
         raise click.UsageError("give one of --job, --window and --lost-reply")
-    given = read_state(state, state_id, required=True)
-    require_stream(given, stream)
-    changed, own = stream_state(given, stream)
-    chosen = choice(job, window, lost=lost)
-    if job:
-        told = forget_job(own, job)
-    elif window or lost:
-        told = forget_entries(own, chosen)
-    else:
-        del changed["bookmarks"][stream]
-        told = ["dropped whole: the next run begins at start_date"]
-    told += drop_from_own_ledger(load(config, given), stream, chosen) if config else [NO_LEDGER]
-    return hand_over(changed, given, output, [f"{stream}: {line}" for line in told], meltano=meltano)
+    given = read_state(asked.state, asked.state_id, required=not asked.config)
+    tap = load(asked.config, given, asked.catalog) if asked.config else None
+    changed, told = forgotten(given, asked, alone=tap is None)
+    told += drop_from_own_ledger(tap, asked.stream, choice(asked)) if tap else [NO_LEDGER]
+    if not told:
+        raise StateError(f"neither the STATE nor the tap's own ledger holds that of {asked.stream}; nothing is changed")
+    told = [f"{asked.stream}: {line}" for line in told]
+    if asked.state or asked.state_id:
+        return hand_over(changed, given, asked.output, told, meltano=asked.meltano)
+    for line in told:
+        click.echo(line, err=True)
+    return 0
 
 
-def choice(job: str | None, window: str | None, *, lost: bool) -> Callable[[Entry], bool]:
+def forgotten(given: Given, asked: Asked, *, alone: bool) -> tuple[dict[str, Any], list[str]]:
+    """Return STATE without what was asked for, and what was done.
+
+    Args:
+        given: The STATE.
+        asked: The options.
+        alone: Whether the ledger stays, so that it is an error if STATE holds nothing of the kind.
+
+    Raises:
+        StateError: As `alone` says; or STATE is malformed.
+    """
+    try:
+        require_stream(given, asked.stream)
+        changed, own = stream_state(given, asked.stream)
+        if asked.job:
+            return changed, forget_job(own, asked.job)
+        if asked.named:
+            return changed, forget_entries(own, choice(asked))
+    except NothingError:
+        if alone:
+            raise
+        return given.state, []
+    del changed["bookmarks"][asked.stream]
+    return changed, ["dropped whole: the next run begins at start_date"]
+
+
+def choice(asked: Asked) -> Callable[[Entry], bool]:
     """Return what tells the entries that options name; all of them without any option."""
-    if job:
-        return lambda entry: entry.id == job
-    if window:
-        return overlapping(window_of(window))
-    return is_lost if lost else lambda _: True
+    if asked.job:
+        return lambda entry: entry.id == asked.job
+    if asked.window:
+        return overlapping(window_of(asked.window))
+    return is_lost if asked.lost else lambda _: True
 
 
 def is_lost(entry: Entry) -> bool:
@@ -73,7 +121,7 @@ def forget_job(state: StreamState, job_id: str) -> list[str]:
     """Drop a job from the ledger and from the scheduled deletions; return what was done.
 
     Raises:
-        StateError: It is in neither.
+        NothingError: It is in neither.
     """
     told = []
     if job_id in state.deletions:
@@ -83,7 +131,7 @@ def forget_job(state: StreamState, job_id: str) -> list[str]:
         return told + forget_entries(state, lambda entry: entry.id == job_id)
     if not told:
         open_ids = ", ".join(str(entry.id) for entry in state.entries if entry.id) or "none"
-        raise StateError(f"job {job_id} is not in the ledger of the stream; its open jobs: {open_ids}")
+        raise NothingError(f"job {job_id} is not in the ledger of the stream; its open jobs: {open_ids}")
     return told
 
 
@@ -91,11 +139,11 @@ def forget_entries(state: StreamState, chosen: Callable[[Entry], bool]) -> list[
     """Drop entries of the ledger; return what was done.
 
     Raises:
-        StateError: There are none.
+        NothingError: There are none.
     """
     found = [entry for entry in state.entries if chosen(entry)]
     if not found:
-        raise StateError("the ledger of the stream holds nothing of that kind; nothing is changed")
+        raise NothingError("the ledger of the stream holds nothing of that kind; nothing is changed")
     for entry in found:
         state.forget(entry.fingerprint)
     return [

@@ -6,18 +6,20 @@ import click
 
 from tap_exports.operator.account import Found, account_jobs, ledger_jobs
 from tap_exports.operator.cancelling import cancel
-from tap_exports.operator.loading import config_option, format_option, load, read_state, state_options, take_over_ledger
+from tap_exports.operator.loading import catalog_option, config_option, format_option, load, read_state, state_options
+from tap_exports.operator.origins import take_over_ledger
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table
 from tap_exports.operator.watching import watch
 from tap_exports.tap import TapExports
 
-COLUMNS = ("provider", "job", "ours", "status", "age", "progress", "stream", "from", "to", "credits")
+COLUMNS = ("provider", "job", "ours", "status", "age", "progress", "stream", "window", "credits")
 LISTED = 100
 
 
 @click.group("jobs", invoke_without_command=True)
 @config_option
+@catalog_option
 @state_options
 @format_option
 @click.option("--provider", help="Only this provider")
@@ -26,27 +28,28 @@ LISTED = 100
 def command(  # noqa: PLR0913, PLR0917 - the options
     ctx: click.Context,
     config: tuple[str, ...],
+    catalog: str | None,
     state: str | None,
     state_id: str | None,
     form: str | None,
     provider: str | None,
     limit: int,
 ) -> int | None:
-    """List jobs: those of the ledger in STATE, and those that the provider lists for the account. Reads only."""
+    """List jobs: of STATE and of the tap's own ledger, and those that the provider lists. Reads only."""
     if ctx.invoked_subcommand:
-        if any((config, state, state_id, form, provider)):
+        if any((config, catalog, state, state_id, form, provider)):
             raise click.UsageError(f"options stand behind `{ctx.invoked_subcommand}`")
         return None
-    tap = load(config, read_state(state, state_id))
-    take_over_ledger(tap)
+    tap = load(config, read_state(state, state_id), catalog)
     found, complaints = every_job(tap, provider, limit)
     return show(report(found, complaints), form)
 
 
 def every_job(tap: TapExports, provider: str | None, limit: int) -> tuple[list[Found], dict[str, str]]:
-    """Return the jobs of ledger and accounts, and why some providers could not be asked."""
-    own = [found for found in ledger_jobs(tap) if provider in {None, found.provider}]
-    others, complaints = account_jobs(tap, own, provider, limit)
+    """Return the jobs of STATE, ledger and accounts, and why some providers could not be asked."""
+    origins = take_over_ledger(tap)
+    own = [found for found in ledger_jobs(tap, origins) if provider in {None, found.provider}]
+    others, complaints = account_jobs(tap, origins, own, provider, limit)
     return [*own, *others], complaints
 
 
@@ -67,6 +70,7 @@ def report(found: list[Found], complaints: dict[str, str]) -> Report:
 @command.command("watch")
 @click.argument("job")
 @config_option
+@catalog_option
 @state_options
 @format_option
 @click.option("--provider", help="Whose job it is; default: found out")
@@ -74,6 +78,7 @@ def report(found: list[Found], complaints: dict[str, str]) -> Report:
 def watch_command(  # noqa: PLR0913, PLR0917 - the options
     job: str,
     config: tuple[str, ...],
+    catalog: str | None,
     state: str | None,
     state_id: str | None,
     form: str | None,
@@ -81,16 +86,24 @@ def watch_command(  # noqa: PLR0913, PLR0917 - the options
     seconds: float | None,
 ) -> int:
     """Poll JOB until it ends, and show each change. Reads only."""
-    tap = load(config, read_state(state, state_id))
+    tap = load(config, read_state(state, state_id), catalog)
     return watch(tap, job, provider, seconds, form)
 
 
 @command.command("cancel")
 @click.argument("job")
 @config_option
+@catalog_option
 @state_options
 @format_option
-def cancel_command(job: str, config: tuple[str, ...], state: str | None, state_id: str | None, form: str | None) -> int:
-    """Cancel JOB at the provider: one that the ledger in STATE holds, where the provider can."""
-    tap = load(config, read_state(state, state_id, required=True))
+def cancel_command(
+    job: str,
+    config: tuple[str, ...],
+    catalog: str | None,
+    state: str | None,
+    state_id: str | None,
+    form: str | None,
+) -> int:
+    """Cancel JOB at the provider: one that STATE or the tap's own ledger holds, where the provider can."""
+    tap = load(config, read_state(state, state_id), catalog)
     return show(cancel(tap, job), form)

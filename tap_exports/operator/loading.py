@@ -15,7 +15,6 @@ import click
 from tap_exports.errors import ConfigError, StateError
 from tap_exports.settings import slug
 from tap_exports.singer import inputs
-from tap_exports.singer.streams.durable import look_into_ledger
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import LAST
 from tap_exports.tap import TapExports
@@ -45,6 +44,12 @@ def config_option(function: F) -> F:
     """Add `--config`."""
     about = "Configuration file; repeatable, merged. ENV: the environment. MELTANO: what Meltano wrote for the plugin"
     return click.option("--config", "config", multiple=True, metavar="FILE|ENV|MELTANO", help=about)(function)
+
+
+def catalog_option(function: F) -> F:
+    """Add `--catalog`."""
+    about = "Catalog of the runs: its selection names the streams, and so the default ledger; default: all streams"
+    return click.option("--catalog", metavar="FILE", help=about)(function)
 
 
 def state_options(function: F) -> F:
@@ -162,15 +167,6 @@ def streams_of(tap: TapExports) -> Iterator[tuple[str, EventStream]]:
 def selected(tap: TapExports) -> list[EventStream]:
     """Return the streams that a run reads, but those about the run."""
     return [stream for _, stream in streams_of(tap) if is_selected(tap, stream)]
-
-
-def take_over_ledger(tap: TapExports) -> None:
-    """Take over into the STATE of this process what only the tap's own durable ledger holds, as a run does.
-
-    Raises:
-        LedgerError: It cannot be read.
-    """
-    look_into_ledger(tap, lambda: tap.state.setdefault("bookmarks", {}), selected(tap), tap.config_jsonschema)
 
 
 def is_selected(tap: TapExports, stream: EventStream) -> bool:

@@ -21,10 +21,10 @@ from tap_exports.operator.loading import (
     selected,
     state_options,
     streams_of,
-    take_over_ledger,
 )
+from tap_exports.operator.origins import Origins, take_over_ledger
 from tap_exports.operator.render import show
-from tap_exports.operator.report import Report, Table, short, window_cells, window_json
+from tap_exports.operator.report import Report, Table, short, window_cell, window_json
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import explain
 from tap_exports.tap import PROVIDERS, TapExports
@@ -39,6 +39,7 @@ LEAST_REQUESTS = {
     Action.DELETE: 1,
 }
 BUYS = frozenset({Action.CREATE, Action.FIND})
+LATER = "a later run: job_wait is detach"
 STEPS_SHOWN = 12  # of a stream, in text
 
 
@@ -104,8 +105,8 @@ def planned(tap: TapExports) -> list[Planned]:
             stream.settle_state()
         except Exception as error:  # noqa: BLE001, PERF203 - whatever it is, it fails this stream, at its turn
             stream.failed_start = error
-    take_over_ledger(tap)
-    return [_plan(tap, stream) for stream in selected(tap)]
+    origins = take_over_ledger(tap)
+    return [_plan(tap, stream, origins) for stream in selected(tap)]
 
 
 def unplanned(tap: TapExports) -> list[tuple[str, str]]:
@@ -121,17 +122,17 @@ def unplanned(tap: TapExports) -> list[tuple[str, str]]:
     return idle + [(name, "in STATE, but not in the configuration; its bookmark is kept") for name in gone]
 
 
-def _plan(tap: TapExports, stream: EventStream) -> Planned:
+def _plan(tap: TapExports, stream: EventStream, origins: Origins) -> Planned:
     provider = stream.provider_name
     bookmark = tap.state.get("bookmarks", {}).get(stream.name, {}).get("replication_key_value")
     try:
-        steps = list(_with_notes(tap, stream))
+        steps = list(_with_notes(tap, stream, origins))
         return Planned(stream.name, provider, bookmark, steps, _credits(stream, steps))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's alone
         return Planned(stream.name, provider, bookmark, error=explain(error))
 
 
-def _with_notes(tap: TapExports, stream: EventStream) -> Iterator[Step]:
+def _with_notes(tap: TapExports, stream: EventStream, origins: Origins) -> Iterator[Step]:
     """Yield the steps of a run; those that are more than jobs may be open wait for a later run."""
     most, created = tap.config["max_concurrent_jobs"], 0
     detaches = tap.config["job_wait"] == "detach" and stream.remembers is Progress.WINDOWS
@@ -140,7 +141,8 @@ def _with_notes(tap: TapExports, stream: EventStream) -> Iterator[Step]:
     for step in stream.make_run().plan():
         created += step.action is Action.CREATE
         late = detaches and step.action is Action.CREATE and created > most
-        yield Step(step.action, step.window, step.job, "a later run: job_wait is detach") if late else step
+        note = LATER if late else "; ".join(filter(None, (step.note, origins.note(stream.name, step))))
+        yield Step(step.action, step.window, step.job, note)
 
 
 def _credits(stream: EventStream, steps: Sequence[Step]) -> int | None:
@@ -162,7 +164,7 @@ def report(streams: Sequence[Planned], idle: Sequence[tuple[str, str]]) -> Repor
     }
     tables = [Table(("stream", "bookmark", "does", "requests", "credits"), [_row(s) for s in streams], "Next run")]
     steps = [row for stream in streams for row in _step_rows(stream)]
-    tables += [Table(("stream", "step", "from", "to", "job", "note"), steps, "Steps")] if steps else []
+    tables += [Table(("stream", "step", "window", "job", "note"), steps, "Steps")] if steps else []
     notes = [f"{stream.stream}: cannot be planned: {stream.error}" for stream in streams if stream.error]
     notes += _idle_notes(idle)
     return Report(data, tables, notes, not any(stream.error for stream in streams))
@@ -187,10 +189,9 @@ def _row(stream: Planned) -> tuple[str, ...]:
 def _step_rows(stream: Planned) -> Iterator[tuple[str, ...]]:
     told = [step for step in stream.steps if step.action is not Action.LIST]
     for step in told[:STEPS_SHOWN]:
-        first, last = window_cells(step.window)
-        yield stream.stream, step.action.value, first, last, step.job or "", step.note
+        yield stream.stream, step.action.value, window_cell(step.window), step.job or "", step.note
     if len(told) > STEPS_SHOWN:
-        yield stream.stream, "…", "", "", "", f"{len(told) - STEPS_SHOWN} more; --format json shows all"
+        yield stream.stream, "…", "", "", f"{len(told) - STEPS_SHOWN} more; --format json shows all"
 
 
 def _step_json(step: Step) -> dict[str, Any]:

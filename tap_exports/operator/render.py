@@ -68,7 +68,9 @@ def _table(table: Table) -> RenderableType:
     title = Text(table.title) if table.title else None
     made = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for index, column in enumerate(table.columns):
-        made.add_column(column, no_wrap=not any(" " in row[index] for row in table.rows), overflow="fold")
+        cells = [column, *(row[index] for row in table.rows)]
+        longest = max((len(word) for cell in cells for word in _clean(cell).split()), default=0)  # stays whole
+        made.add_column(column, no_wrap=not any(" " in cell for cell in cells[1:]), overflow="fold", min_width=longest)
     for row in table.rows:
         made.add_row(*(Text(_clean(cell)) for cell in row))
     return made

@@ -43,7 +43,7 @@ class Report:
 
 
 def window_cells(window: Window | None) -> tuple[str, str]:
-    """Return the bounds of a window as tables show them."""
+    """Return the bounds of a window as people read them."""
     if window is None:
         return "", ""
     return short(to_text(window.start)) if window.start else "the beginning", short(to_text(window.end))
@@ -54,6 +54,11 @@ def short(instant: str) -> str:
     return (
         instant.removesuffix("T00:00:00.000Z") if instant.endswith("T00:00:00.000Z") else instant.replace(".000Z", "Z")
     )
+
+
+def window_cell(window: Window | None) -> str:
+    """Return a window as tables show it; lines may be broken between its bounds, dates and times."""
+    return " to ".join(filter(None, window_cells(window))).replace("T", " ")
 
 
 def window_json(window: Window | None) -> list[str | None] | None:

@@ -12,6 +12,7 @@ from tap_exports.engine.model import Job, Status
 from tap_exports.errors import ConfigError, TapError
 from tap_exports.operator.account import ledger_jobs, polled, progress_text
 from tap_exports.operator.loading import streams_of
+from tap_exports.operator.origins import take_over_ledger
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report
 from tap_exports.tap import TapExports
@@ -75,15 +76,18 @@ def _place(tap: TapExports, job_id: str, provider: str | None) -> Place:
     for name, api, job in _candidates(tap, job_id, provider):
         try:
             return name, api, polled(tap, name, api, job)
-        except (TapError, ValueError) as error:  # noqa: PERF203 - a number of Cension is no id of others; try the next
-            reasons.setdefault(name, str(error))
+        except TapError as error:  # noqa: PERF203 - it is not this one's; try the next
+            reasons.setdefault(name, error.message.removeprefix(f"{name}: "))
+        except ValueError:  # a job of Cension is a number
+            reasons.setdefault(name, "its ids look different")
     asked = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "none can be asked"
     raise ConfigError(f"job {job_id} is not known to any provider of the configuration ({asked})")
 
 
 def _candidates(tap: TapExports, job_id: str, provider: str | None) -> Iterator[Place]:
     """Yield what may answer for a job: the streams whose ledger holds it first."""
-    holders = {name for found in ledger_jobs(tap, poll=False) if found.id == job_id for name in found.streams}
+    own = ledger_jobs(tap, take_over_ledger(tap), poll=False)
+    holders = {name for found in own if found.id == job_id for name in found.streams}
     streams = sorted(streams_of(tap), key=lambda each: each[1].name not in holders)
     asked: set[int] = set()
     for name, stream in streams:

@@ -174,7 +174,7 @@ def test_a_job_of_others_is_never_cancelled(call: Caller) -> None:
     with sandbox() as box:
         done = call("jobs", "cancel", "4840", config=config(box, "cension"), state=begun("4836"))
         assert (done.code, box.requests()) == (1, [])
-    assert "only jobs of its own are cancelled" in done.err
+    assert "only jobs of the tap's own are cancelled" in done.err
 
 
 def test_a_provider_that_cannot_cancel_says_so(call: Caller, tmp_path: Path) -> None:

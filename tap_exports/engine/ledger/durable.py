@@ -93,6 +93,11 @@ class DurableLedger:
             raise LedgerError(f"the ledger {place.name} cannot be read: {error.strerror or error}") from error
         self._sections = _sections(data, place.name) if data else {}
 
+    def held(self, key: str) -> list[Entry]:
+        """Return what a section holds; call it before `merge`, which takes it over."""
+        section = self._sections.get(key, {})
+        return [entry_of(raw) for raw in (*section.get("jobs", ()), *section.get("intents", ()))]
+
     def drop(self, stream: str, chosen: Callable[[Entry], bool]) -> int:
         """Drop entries of a stream, of any request; return how many. Call it between `open` and `close`."""
         dropped = 0

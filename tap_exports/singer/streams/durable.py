@@ -44,7 +44,7 @@ def open_ledger(
 
 def look_into_ledger(
     tap: Services, bookmarks: Callable[[], Raw], streams: Iterable[EventStream], schema: Mapping[str, Any]
-) -> None:
+) -> dict[str, list[Entry]]:
     """Take over into the live STATE what only the durable ledger holds; locks and writes nothing.
 
     Args:
@@ -53,14 +53,20 @@ def look_into_ledger(
         streams: The selected streams.
         schema: As for `open_ledger`.
 
+    Returns:
+        All that it holds, by stream: also what STATE holds as well, and jobs whose windows STATE proves.
+
     Raises:
         LedgerError: It cannot be read.
     """
     place, keys = _place(tap, _orders(streams), schema)
-    if not isinstance(place, Nowhere):
-        durable = DurableLedger(bookmarks, Changes())
-        durable.look(place, tap.clock.now)
-        _merge(tap, durable, keys)
+    if isinstance(place, Nowhere):
+        return {}
+    durable = DurableLedger(bookmarks, Changes())
+    durable.look(place, tap.clock.now)
+    held = {name: durable.held(key) for name, key in keys.items()}
+    _merge(tap, durable, keys)
+    return held
 
 
 def drop_from_ledger(
