@@ -15,7 +15,8 @@ from tap_exports.operator.checks.network import network
 from tap_exports.operator.checks.packages import packages
 from tap_exports.operator.checks.places import places
 from tap_exports.operator.checks.result import MACHINE, Check, Verdict
-from tap_exports.operator.facts.asking import Fact, Looks, answered, facts_about
+from tap_exports.operator.facts.asking import Fact, Looks, answered
+from tap_exports.operator.facts.sources import questions_of
 from tap_exports.operator.loading import config_option, format_option, load, read_state, state_options, streams_of
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table
@@ -65,10 +66,9 @@ def _provider(tap: TapExports, name: str, *, facts: bool) -> tuple[list[Check], 
 
 
 def _facts(tap: TapExports, name: str) -> Iterator[Fact]:
-    api = next((s.asked for provider, s in reversed(list(streams_of(tap))) if provider == name), None)
-    facts = facts_about(name)
-    if isinstance(api, Looks) and facts:
-        yield from answered(api, facts.questions(tap.config))
+    stream = next((s for provider, s in reversed(list(streams_of(tap))) if provider == name), None)
+    if stream and isinstance(stream.asked, Looks):
+        yield from answered(stream.asked, questions_of(stream, tap.config))
 
 
 def report(checks: Sequence[Check], facts: dict[str, list[Fact]]) -> Report:

@@ -15,12 +15,14 @@ import click
 from tap_exports.engine.api import Offers
 from tap_exports.engine.model import Offer
 from tap_exports.errors import ConfigError, TapError
+from tap_exports.operator import declaring, prompts
 from tap_exports.operator.loading import streams_of
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table
 from tap_exports.settings import slug
 from tap_exports.tap import PROVIDERS, TapExports
 
+CHOICES = (*PROVIDERS, *declaring.shipped())
 KEY_VARIABLE = "TAP_EXPORTS_KEY"
 KEYS = {"cornect": "api_token"}  # all others: api_key
 ALL = "all"
@@ -30,11 +32,12 @@ NUMBERED = {"cension": "export_id"}  # lists nothing: numbers are given, and rea
 
 
 @click.command("init")
-@click.option("--provider", type=click.Choice(PROVIDERS), help="Whose exports; asked for on a terminal")
+@click.option("--provider", type=click.Choice(CHOICES), help="Whose exports; asked for on a terminal")
 @click.option("--key-env", default=KEY_VARIABLE, show_default=True, help="Variable with the key; else asked for")
 @click.option("--api-url", help="Origin of the API, where it is not the provider's own")
 @click.option("--allow-private-hosts", is_flag=True, help="Allow a private or loopback address as --api-url")
 @click.option("--choose", multiple=True, metavar="NAME", help="What to export, by name, or all; else asked for")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="What a shipped declaration asks for")
 @click.option("--start-date", help="Start of the first window; default: first day of this month")
 @click.option("--list", "only_list", is_flag=True, help="Show what can be exported, and write nothing")
 @click.option("--output", default="config.json", show_default=True, help="The configuration to write, mode 0600")
@@ -47,6 +50,7 @@ def command(  # noqa: PLR0913, PLR0917 - the options
     api_url: str | None,
     allow_private_hosts: bool,  # noqa: FBT001 - a flag
     choose: tuple[str, ...],
+    given: tuple[str, ...],
     start_date: str | None,
     only_list: bool,  # noqa: FBT001 - a flag
     output: str,
@@ -58,35 +62,44 @@ def command(  # noqa: PLR0913, PLR0917 - the options
     path = Path(output)
     if path.exists() and not (force or meltano or only_list):
         raise ConfigError(f"{path} is there already; --force replaces it, --output names another one")
-    provider = provider or _asked("provider", "--provider", click.Choice(PROVIDERS))
-    key = os.environ.get(key_env) or _asked("key", f"the variable {key_env}", hidden=True)
-    shared: dict[str, Any] = {"start_date": start_date or f"{datetime.now(timezone.utc):%Y-%m}-01T00:00:00Z"}
-    shared |= {"allow_private_hosts": True} if allow_private_hosts else {}
-    block = {KEYS.get(provider, "api_key"): key, **({"api_url": api_url} if api_url else {})}
+    provider = provider or prompts.asked("provider", "--provider", click.Choice(CHOICES))
+    shared = _shared(start_date, allow_private_hosts=allow_private_hosts)
+    url = {"api_url": api_url} if api_url else {}
+    if provider not in PROVIDERS:
+        declaration = declaring.declaration_of(provider)
+        if only_list:
+            return show(declaring.listed(declaration, lambda name: declaring.variable(name, key_env)), form)
+        block = {**declaring.answered(declaration, choose, given, key_env), **url}
+        config = {**shared, "declared": [block]}
+        check(config)
+        return _handed_over(config, provider, path, force=force, meltano=meltano)
+    if given:
+        raise ConfigError(f"--set is for shipped declarations; {provider} is asked what it offers")
+    key = os.environ.get(key_env) or prompts.asked("key", f"the variable {key_env}", hidden=True)
+    block = {KEYS.get(provider, "api_key"): key, **url}
     offers = offered({**shared, provider: {**block, **UNCHOSEN.get(provider, {})}}, provider)
     if only_list:
         return show(listed(provider, offers), form)
     chosen = _chosen(provider, offers, choose)
     config = {**shared, provider: {**block, **block_of(provider, chosen)}}
     check(config)
+    return _handed_over(config, provider, path, force=force, meltano=meltano)
+
+
+def _shared(start_date: str | None, *, allow_private_hosts: bool) -> dict[str, Any]:
+    """Return what stands beside the block."""
+    start = start_date or f"{datetime.now(timezone.utc):%Y-%m}-01T00:00:00Z"
+    return {"start_date": start, **({"allow_private_hosts": True} if allow_private_hosts else {})}
+
+
+def _handed_over(config: Mapping[str, Any], provider: str, path: Path, *, force: bool, meltano: bool) -> int:
+    """Print the block for Meltano, or write the file; return the exit code."""
     if meltano:
         sys.stdout.write(meltano_block(config, provider))
     else:
         write(path, config, replace=force)
         click.echo(f"{path} is written, mode 0600; next: tap-exports plan --config {path}", err=True)
     return 0
-
-
-def _asked(what: str, instead: str, kind: click.Choice[str] | None = None, *, hidden: bool = False) -> str:
-    """Return what a person types; a key is not shown.
-
-    Raises:
-        ConfigError: There is no terminal to ask at.
-    """
-    if not sys.stdin.isatty():
-        raise ConfigError(f"no {what}: set {instead}, or call init on a terminal")
-    answer: str = click.prompt(what, type=kind, hide_input=hidden, err=True)
-    return answer
 
 
 def offered(config: Mapping[str, Any], provider: str) -> list[Offer]:
@@ -121,7 +134,8 @@ def _chosen(provider: str, offers: Sequence[Offer], names: Sequence[str]) -> lis
     if not names:
         for number, offer in enumerate(offers, 1):
             click.echo(f"{number:>4}  {offer.name}", err=True)
-        names = [name.strip() for name in _asked("what (numbers or names, by commas; or all)", "--choose").split(",")]
+        answer = prompts.asked("what (numbers or names, by commas; or all)", "--choose")
+        names = [name.strip() for name in answer.split(",")]
     if ALL in names and offers:
         return list(offers)
     return [_named(provider, offers, name) for name in dict.fromkeys(filter(None, names))]
@@ -187,9 +201,14 @@ def meltano_block(config: Mapping[str, Any], provider: str) -> str:
     import yaml  # noqa: PLC0415 - only here
 
     key = KEYS.get(provider, "api_key")
-    shared = {name: value for name, value in config.items() if name != provider}
-    own = {f"{provider}.{name}": value for name, value in config[provider].items()}
-    own[f"{provider}.{key}"] = f"${provider.upper()}_{key.upper()}"
+    shared = {name: value for name, value in config.items() if name not in {provider, "declared"}}
+    if provider in config:
+        own = {f"{provider}.{name}": value for name, value in config[provider].items()}
+        own[f"{provider}.{key}"] = f"${provider.upper()}_{key.upper()}"
+    else:
+        (block,) = config["declared"]
+        held = {name: f"${provider.upper()}_{name.upper()}" for name in block.get("credentials", {})}
+        own = {"declared": [{**block, "credentials": held}]}
     extractor = {"name": f"tap-exports-{provider}", "inherit_from": "tap-exports", "config": {**shared, **own}}
     made: str = yaml.safe_dump({"plugins": {"extractors": [extractor]}}, sort_keys=False, allow_unicode=True)
     return made

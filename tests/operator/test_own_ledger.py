@@ -98,16 +98,15 @@ def test_looking_leaves_no_trace(call: Caller, tmp_path: Path) -> None:
     """No lock, no other byte; and where no run kept a ledger there is none afterwards either."""
     with Sandbox(SandboxOptions(job_seconds=3600)) as box:
         given = config(box)
-        for arguments in (("plan",), ("jobs",), ("jobs", "watch", "nobody")):
-            call(*arguments, config=given, state=NOTHING)
+        for words in ("plan", "jobs", "jobs watch nobody"):
+            call(*words.split(), config=given, state=NOTHING)
         assert not state_folder().exists()
         job = tap(tmp_path, {**given, "job_wait": "detach"}).succeeded().states[-1]["bookmarks"][INVOICES]
         for path in state_folder().glob("*.lock"):
             path.unlink()
         before, job_id = left_behind(), job["ledger"]["jobs"][0]["id"]
-        watch = ("jobs", "watch", job_id, "--timeout", "0.1")
-        for arguments in (("plan",), ("jobs",), watch, ("jobs", "cancel", job_id)):
-            call(*arguments, config=given, state=NOTHING)
+        for words in ("plan", "jobs", f"jobs watch {job_id} --timeout 0.1", f"jobs cancel {job_id}"):
+            call(*words.split(), config=given, state=NOTHING)
         assert len(before) == 1
         assert left_behind() == before
 

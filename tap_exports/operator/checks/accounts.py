@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tap_exports.engine.activity import counted
 from tap_exports.engine.api import Prices, TellsTime
 from tap_exports.errors import AuthError, GatewayError, TapError, UnreachableError
 from tap_exports.operator.checks.result import Check, Verdict
-from tap_exports.operator.facts.asking import Looks, facts_about, limits_of
+from tap_exports.operator.facts.asking import Looks, limits_of
+from tap_exports.operator.facts.sources import glance_of
 from tap_exports.operator.loading import block_of, streams_of
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import TapExports
@@ -24,8 +26,12 @@ def account(tap: TapExports, provider: str) -> Iterator[Check]:
     yield from refused[:1]
     if refused:
         return
+    if not any(stream.has_free_call for stream in streams):
+        detail = "not tried: the declaration describes no call that is free"
+        yield Check(provider, "key", Verdict.SKIP, detail, "the first job shows whether it is taken")
+        return
     role = _role(streams)
-    yield Check(provider, "key", Verdict.OK, f"accepted by {len(streams)} streams{role}")
+    yield Check(provider, "key", Verdict.OK, f"accepted by {counted(len(streams), 'stream')}{role}")
     yield _clock(provider, streams)
     yield _quota(provider, streams, tap.config)
     yield from _credits(provider, streams, block_of(tap, provider))
@@ -69,12 +75,12 @@ def _clock(provider: str, streams: list[EventStream]) -> Check:
 
 
 def _quota(provider: str, streams: list[EventStream], config: Mapping[str, Any]) -> Check:
-    api = next((stream.asked for stream in reversed(streams) if isinstance(stream.asked, Looks)), None)
-    facts = facts_about(provider)
-    path = facts.glance(config) if api and facts else None
-    told = limits_of(api, path) if api and path else {}
+    stream = next((stream for stream in reversed(streams) if isinstance(stream.asked, Looks)), None)
+    glance = glance_of(stream, config) if stream else None
+    told = limits_of(stream.asked, *glance) if stream and glance and isinstance(stream.asked, Looks) else {}
     if not told:
-        return Check(provider, "quota", Verdict.SKIP, "its replies tell of none")
+        seen = "its replies tell of none" if glance else "no free request shows one"
+        return Check(provider, "quota", Verdict.SKIP, seen)
     detail = ", ".join(f"{name} {value}" for name, value in told.items())
     if "0" in {told.get("RateLimit-Remaining"), told.get("X-RateLimit-Remaining")}:
         return Check(provider, "quota", Verdict.WARN, detail, "wait for the reset, or lower max_concurrent_requests")

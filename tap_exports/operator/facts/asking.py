@@ -83,27 +83,27 @@ def yes(*, is_so: bool) -> str:
     return "yes" if is_so else "no"
 
 
-def limits_of(api: Looks, path: str) -> dict[str, str]:
+def limits_of(api: Looks, path: str, params: Mapping[str, Any] | None = None) -> dict[str, str]:
     """Return what the headers of a reply tell of the rate limit."""
-    headers = api.look(path).headers
+    headers = api.look(path, params).headers
     return {name: headers[name] for name in LIMITS if name in headers}
 
 
-def rate_limits(path: str) -> Question:
+def rate_limits(path: str, params: Mapping[str, Any] | None = None) -> Question:
     """Return the question whether replies tell of a rate limit."""
 
     def answer(api: Looks) -> str:
-        return ", ".join(f"{name} {value}" for name, value in limits_of(api, path).items()) or "none"
+        return ", ".join(f"{name} {value}" for name, value in limits_of(api, path, params).items()) or "none"
 
     return Question("UNKNOWN", "Which headers tell of the rate limit?", answer)
 
 
-def refusal(path: str, what: str) -> Question:
+def refusal(path: str, what: str, params: Mapping[str, Any] | None = None) -> Question:
     """Return the question how a request for something that is not there is refused."""
 
     def answer(api: Looks) -> str:
         try:
-            api.look(path)
+            api.look(path, params)
         except TapError as error:
             return error.message
         return "it is answered with success"

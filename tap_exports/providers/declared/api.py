@@ -228,6 +228,10 @@ class DeclaredApi:
         if "list" in self._spec:
             next(self._list.once(self._variables), None)
 
+    def look(self, path: str, params: Mapping[str, Any] | None = None) -> Reply:
+        """Return the reply to a free GET, to see what the documents leave open."""
+        return self.calls.send({"get": path.replace("{", "{{"), "params": params or {}}, {})
+
     # Where the declaration has `list` and `find`
 
     def _jobs(self) -> Iterator[Job]:

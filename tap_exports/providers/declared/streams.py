@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,11 +16,12 @@ from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.decode import CsvDialect, Layout
 from tap_exports.engine.http.credentials import Credentials, KeyedTransport
 from tap_exports.engine.http.pace import Pace
-from tap_exports.errors import ConfigError
+from tap_exports.errors import ConfigError, NotFoundError, RefusedError
 from tap_exports.providers.declared.api import UNITS, DeclaredApi
 from tap_exports.providers.declared.auth import DEFAULT, FixedCredentials, TokenCredentials, fixed_headers
 from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration, checked
 from tap_exports.providers.declared.declaration.items import entries_of
+from tap_exports.providers.declared.declaration.looks import nobody_look
 from tap_exports.providers.declared.declaration.source import Source, read
 from tap_exports.providers.declared.declaration.templates import Values, fill, holes
 from tap_exports.providers.declared.exchange.calls import Calls
@@ -133,9 +135,23 @@ class DeclaredRows(SampledStream):
         """Return whether an executor may convert the files: not where they need the credentials, or a function."""
         return self._transport is None and self.api.row is None
 
+    @property
+    def values(self) -> Values:
+        """Return what the configuration says for holes of calls."""
+        return {**(self._block.get("variables") or {}), **self.params()}
+
+    @property
+    def has_free_call(self) -> bool:
+        """Return whether a call that needs the credentials creates nothing."""
+        return "list" in self.declaration.spec or nobody_look(self.declaration, self.values) is not None
+
     def check_connection(self) -> None:
-        """Make a free call."""
+        """Read the list, else look at a job that is not there: how that is refused shows whether the key is taken."""
+        look = None if "list" in self.declaration.spec else nobody_look(self.declaration, self.values)
         self.api.check()
+        if look:
+            with contextlib.suppress(NotFoundError, RefusedError):
+                self.api.look(look.path, look.params)
 
 
 def discover(tap: Services, blocks: list[Entry]) -> Iterator[EventStream]:

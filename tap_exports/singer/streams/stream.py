@@ -87,6 +87,11 @@ class EventStream(CatalogStream):
         """Return how the stream remembers what it has read."""
         return Progress.INSTANT if self.replication_key else Progress.NONE
 
+    @property
+    def has_free_call(self) -> bool:
+        """Return whether `check_connection` asks for anything."""
+        return True
+
     def check_connection(self) -> None:
         """Make one request for `--test` that is free of charge and creates nothing."""
 
