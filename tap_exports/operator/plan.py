@@ -11,6 +11,7 @@ import click
 
 from tap_exports.engine.api import Prices, creation_costs
 from tap_exports.engine.model import Action, Progress, Step
+from tap_exports.engine.run.growth import LAG
 from tap_exports.operator.loading import (
     config_option,
     format_option,
@@ -25,6 +26,7 @@ from tap_exports.operator.loading import (
 from tap_exports.operator.origins import Origins, take_over_ledger
 from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table, short, window_cell, window_json
+from tap_exports.singer.streams.kinds import ExportStream
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import explain
 from tap_exports.tap import PROVIDERS, TapExports
@@ -39,7 +41,8 @@ LEAST_REQUESTS = {
     Action.DELETE: 1,
 }
 BUYS = frozenset({Action.CREATE, Action.FIND})
-LATER = "a later run: job_wait is detach"
+VARIES = "the run joins windows while nothing comes, or halves those that are too large: fewer or more jobs than shown"
+LATER = "a later run, unless jobs before it end in this one (job_wait: detach)"
 STEPS_SHOWN = 12  # of a stream, in text
 
 
@@ -54,6 +57,7 @@ class Planned:
         steps: What would be done, in order.
         credits: The most that it may cost; None: nobody tells.
         error: Why it cannot be planned, or None.
+        varies: Whether the run may cut windows otherwise, by what comes of those before.
     """
 
     stream: str
@@ -62,6 +66,7 @@ class Planned:
     steps: Sequence[Step] = ()
     credits: int | None = 0
     error: str | None = None
+    varies: bool = False
 
     @property
     def requests(self) -> int:
@@ -77,6 +82,7 @@ class Planned:
             "steps": [_step_json(step) for step in self.steps],
             "requests_min": self.requests,
             "credits_max": self.credits,
+            "windows_vary": self.varies,
             "error": self.error,
         }
 
@@ -127,9 +133,17 @@ def _plan(tap: TapExports, stream: EventStream, origins: Origins) -> Planned:
     bookmark = tap.state.get("bookmarks", {}).get(stream.name, {}).get("replication_key_value")
     try:
         steps = list(_with_notes(tap, stream, origins))
-        return Planned(stream.name, provider, bookmark, steps, _credits(stream, steps))
+        return Planned(stream.name, provider, bookmark, steps, _credits(stream, steps), varies=_varies(stream, steps))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's alone
         return Planned(stream.name, provider, bookmark, error=explain(error))
+
+
+def _varies(stream: EventStream, steps: Sequence[Step]) -> bool:
+    """Return whether the windows of jobs to be created depend on what comes of those before."""
+    export = stream.export() if isinstance(stream, ExportStream) else None
+    created = sum(step.action is Action.CREATE for step in steps)
+    may_join = export is not None and export.grows and created > LAG
+    return may_join or (bool(created) and getattr(export, "sizes_itself", False))
 
 
 def _with_notes(tap: TapExports, stream: EventStream, origins: Origins) -> Iterator[Step]:
@@ -166,6 +180,8 @@ def report(streams: Sequence[Planned], idle: Sequence[tuple[str, str]]) -> Repor
     steps = [row for stream in streams for row in _step_rows(stream)]
     tables += [Table(("stream", "step", "window", "job", "note"), steps, "Steps")] if steps else []
     notes = [f"{stream.stream}: cannot be planned: {stream.error}" for stream in streams if stream.error]
+    varying = [stream.stream for stream in streams if stream.varies]
+    notes += [f"{', '.join(varying)}: {VARIES}"] if varying else []
     notes += _idle_notes(idle)
     return Report(data, tables, notes, not any(stream.error for stream in streams))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tap_exports.operator.plan import LATER
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tests.operator.calling import Caller, Json, planned, sent, steps
 from tests.tap.harness import only, tap
@@ -170,7 +171,7 @@ def test_detached_runs_keep_to_the_open_jobs(call: Caller) -> None:
         given = config(box, "exelensia", job_wait="detach", max_concurrent_jobs=1)
         notes = [step["note"] for step in planned(call("plan", config=given).data, INVOICES)["steps"]]
     assert notes[0] == ""
-    assert set(notes[1:]) == {"a later run: job_wait is detach"}
+    assert set(notes[1:]) == {LATER}
 
 
 def test_text(call: Caller) -> None:
