@@ -39,7 +39,7 @@ class Origins:
         if step.action not in {Action.ATTACH, Action.FIND} or _holds(self.state, stream, step):
             return ""
         if _holds(self.ledger, stream, step):
-            return "known from the tap's own ledger only"
+            return "known from the ledger only"
         return "found at the provider: of the same request (job_reuse_seconds)" if step.job else ""
 
 

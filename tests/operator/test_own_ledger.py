@@ -35,7 +35,7 @@ def test_what_state_lacks_is_shown_and_planned(call: Caller, tmp_path: Path) -> 
         without = call("plan", config={**given, "ledger": "none"}, state=NOTHING).data
     assert [(each["job"], each["known_from"]) for each in jobs if each["ours"]] == [(job["id"], ["ledger"])]
     assert {tuple(each["known_from"]) for each in jobs if not each["ours"]} == {("account",)}
-    assert planned(plan, INVOICES)["steps"][0]["note"] == "known from the tap's own ledger only"
+    assert planned(plan, INVOICES)["steps"][0]["note"] == "known from the ledger only"
     assert steps(plan, INVOICES) == [("attach", job["id"])]
     assert steps(without, INVOICES) == [("create", None)]
 
