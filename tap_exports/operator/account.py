@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from tap_exports.engine.activity import counted
 from tap_exports.engine.api import ListsJobs, Polls
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.jobs import Lifecycle, Statuses
@@ -91,8 +92,9 @@ class Found:
         cost = "" if self.credits is None else str(self.credits)
         ours = f"yes ({shown(self.known_from)})" if self.ours else "no"
         where = ", ".join(self.streams)
+        status = f"{self.status}, stalled in {counted(self.stalls, 'run')}" if self.stalls else self.status
         covers = window_cell(self.window)
-        return self.provider, self.id or "?", ours, self.status, age, progress, where, covers, cost
+        return self.provider, self.id or "?", ours, status, age, progress, where, covers, cost
 
 
 def age_text(age: timedelta) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from tap_exports.engine.activity import counted
 from tap_exports.engine.api import Prices, creation_costs
 from tap_exports.engine.model import Action, Progress, Step
 from tap_exports.engine.run.growth import LAG
@@ -152,11 +153,21 @@ def _with_notes(tap: TapExports, stream: EventStream, origins: Origins) -> Itera
     detaches = tap.config["job_wait"] == "detach" and stream.remembers is Progress.WINDOWS
     if stream.failed_start:
         raise stream.failed_start
+    stalls = {entry.id: entry.stalls for entry in stream.make_ledger().entries if entry.stalls}
     for step in stream.make_run().plan():
         created += step.action is Action.CREATE
         late = detaches and step.action is Action.CREATE and created > most
-        note = LATER if late else "; ".join(filter(None, (step.note, origins.note(stream.name, step))))
+        stalled = _stalled(stalls.get(step.job, 0), tap.config["job_stalls_max"]) if step.job else ""
+        note = LATER if late else "; ".join(filter(None, (step.note, origins.note(stream.name, step), stalled)))
         yield Step(step.action, step.window, step.job, note)
+
+
+def _stalled(stalls: int, most: int) -> str:
+    """Return how often a job was stalled, and what becomes of it if it does not move in this run either."""
+    if not stalls:
+        return ""
+    then = "discarded if it still hangs" if stalls + 1 >= most else "waited for"
+    return f"stalled in {counted(stalls, 'run')}: {then} (job_stalls_max)"
 
 
 def _credits(stream: EventStream, steps: Sequence[Step]) -> int | None:

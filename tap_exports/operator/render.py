@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tap_exports.operator.report import Report, Table
 from tap_exports.tap import TapExports
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 PIPE_WIDTH = 160
 ANY_WIDTH = 10_000
@@ -38,19 +39,44 @@ def _clean(text: str) -> str:
 
 def _print(report: Report) -> None:
     from rich.console import Console  # noqa: PLC0415 - JSON does without it
-    from rich.measure import Measurement  # noqa: PLC0415 - JSON does without it
 
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     console = Console(width=width, color_system=None, highlight=False, markup=False, emoji=False)
     for table in report.tables:
-        made = _table(_filled(table))
-        least = Measurement.get(console, console.options.update(width=ANY_WIDTH), made).minimum
-        if least > console.width:
+        filled = _filled(table)
+        least = [_longest(word for cell in cells for word in cell.split()) for cells in _columns(filled)]
+        spare = console.width - _wide(console, _table(filled, least))
+        if spare < 0:
             console.print(_blocks(table), soft_wrap=True)
         else:
-            console.print(made)
+            console.print(_table(filled, _widths(filled, least, spare)))
     for note in report.notes:
         console.print(_clean(note), soft_wrap=True)
+
+
+def _wide(console: Console, table: RenderableType) -> int:
+    from rich.measure import Measurement  # noqa: PLC0415 - JSON does without it
+
+    return Measurement.get(console, console.options.update(width=ANY_WIDTH), table).maximum
+
+
+def _columns(table: Table) -> list[list[str]]:
+    """Return the cells of each column, its title first."""
+    return [[_clean(cell) for cell in column] for column in zip(table.columns, *table.rows, strict=True)]
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max(map(len, texts), default=0)
+
+
+def _widths(table: Table, least: Sequence[int], spare: int) -> list[int]:
+    """Return the widths of columns: words stay whole, and those that need least for cells of one line get it."""
+    wanted = [_longest(cells) - width for cells, width in zip(_columns(table), least, strict=True)]
+    widths = list(least)
+    for left, index in zip(range(len(wanted), 0, -1), sorted(range(len(wanted)), key=wanted.__getitem__), strict=True):
+        given = min(wanted[index], spare // left)
+        widths[index], spare = widths[index] + given, spare - given
+    return widths
 
 
 def _filled(table: Table) -> Table:
@@ -60,17 +86,15 @@ def _filled(table: Table) -> Table:
     return Table([table.columns[index] for index in kept], rows, table.title)
 
 
-def _table(table: Table) -> RenderableType:
+def _table(table: Table, widths: Sequence[int]) -> RenderableType:
     from rich import box  # noqa: PLC0415 - JSON does without it
     from rich.table import Table as RichTable  # noqa: PLC0415 - JSON does without it
     from rich.text import Text  # noqa: PLC0415 - JSON does without it
 
     title = Text(table.title) if table.title else None
     made = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for index, column in enumerate(table.columns):
-        cells = [column, *(row[index] for row in table.rows)]
-        longest = max((len(word) for cell in cells for word in _clean(cell).split()), default=0)  # stays whole
-        made.add_column(column, no_wrap=not any(" " in cell for cell in cells[1:]), overflow="fold", min_width=longest)
+    for column, width in zip(table.columns, widths, strict=True):
+        made.add_column(column, width=width, overflow="fold")
     for row in table.rows:
         made.add_row(*(Text(_clean(cell)) for cell in row))
     return made
