@@ -9,7 +9,7 @@ import gc
 import sys
 from typing import NoReturn
 
-from tap_exports.operator import SUBCOMMANDS
+from tap_exports.subcommands import SUBCOMMANDS
 
 
 def main() -> NoReturn:

@@ -20,18 +20,19 @@ from typing import Any
 
 from singer_sdk.about import AboutInfo
 
-from tap_exports.operator import SUBCOMMANDS
 from tap_exports.sandbox import Sandbox
 from tap_exports.singer.definition import (
     Schema,
     Setting,
     as_yaml,
     capabilities,
+    commands,
     definition,
     meltano_setting,
     settings,
 )
 from tap_exports.singer.streams.stream import EventStream
+from tap_exports.subcommands import SUBCOMMANDS
 from tap_exports.tap import PROVIDERS, TapExports
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script, this file does not find its neighbours
@@ -105,14 +106,8 @@ def _source() -> str:
 
 
 def meltano_commands() -> str:
-    """Return the subcommands as Meltano's commands of the plugin, with the configuration that Meltano wrote."""
-    made = {name: {"args": f"{name} --config MELTANO", "description": about} for name, about in SUBCOMMANDS.items()}
-    for name in ("init", "prove"):  # they take no configuration: one makes it, the other a declaration
-        del made[name]
-    for verb in ("watch", "cancel"):
-        about = f"{verb} one job: its id follows"
-        made[f"jobs-{verb}"] = {"args": f"jobs {verb} --config MELTANO", "description": about}
-    return as_yaml(made)
+    """Return the subcommands as Meltano's commands of the plugin."""
+    return as_yaml(commands())
 
 
 def meltano_extractors() -> str:

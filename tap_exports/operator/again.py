@@ -62,7 +62,7 @@ def reopen(asked: Range, *, before_start: bool) -> int:
         StateError: There is nothing to read again.
         ConfigError: The range is not one of the stream's kind, or each run reads everything anyway.
     """
-    given = read_state(asked.state, asked.state_id, required=not before_start)
+    given = read_state(asked.state, asked.state_id, asked.config, required=not before_start)
     tap = load(asked.config, given, asked.catalog)
     stream = tap.streams.get(asked.stream)
     if not isinstance(stream, EventStream):

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-from tap_exports.operator import SUBCOMMANDS
+from tap_exports.subcommands import SUBCOMMANDS
 
 
 class Subcommands(click.Group):

@@ -63,14 +63,14 @@ def command(**options: Any) -> int:  # noqa: ANN401 - what the options hold
     asked = Asked(**options)
     if asked.named > 1:
         raise click.UsageError("give one of --job, --window and --lost-reply")
-    given = read_state(asked.state, asked.state_id, required=not asked.config)
+    given = read_state(asked.state, asked.state_id, asked.config, required=not asked.config)
     tap = load(asked.config, given, asked.catalog) if asked.config else None
     changed, told = forgotten(given, asked, alone=tap is None)
     told += drop_from_own_ledger(tap, asked.stream, choice(asked)) if tap else [NO_LEDGER]
     if not told:
         raise StateError(f"neither the STATE nor the tap's own ledger holds that of {asked.stream}; nothing is changed")
     told = [f"{asked.stream}: {line}" for line in told]
-    if asked.state or asked.state_id:
+    if asked.state or given.state_id:
         return hand_over(changed, given, asked.output, told, meltano=asked.meltano)
     for line in told:
         click.echo(line, err=True)

@@ -40,7 +40,7 @@ def command(  # noqa: PLR0913, PLR0917 - the options
         if any((config, catalog, state, state_id, form, provider)):
             raise click.UsageError(f"options stand behind `{ctx.invoked_subcommand}`")
         return None
-    tap = load(config, read_state(state, state_id), catalog)
+    tap = load(config, read_state(state, state_id, config), catalog)
     found, complaints = every_job(tap, provider, limit)
     return show(report(found, complaints), form)
 
@@ -86,7 +86,7 @@ def watch_command(  # noqa: PLR0913, PLR0917 - the options
     seconds: float | None,
 ) -> int:
     """Poll JOB until it ends, and show each change. Reads only."""
-    tap = load(config, read_state(state, state_id), catalog)
+    tap = load(config, read_state(state, state_id, config), catalog)
     return watch(tap, job, provider, seconds, form)
 
 
@@ -105,5 +105,5 @@ def cancel_command(
     form: str | None,
 ) -> int:
     """Cancel JOB at the provider: one that STATE or the tap's own ledger holds, where the provider can."""
-    tap = load(config, read_state(state, state_id), catalog)
+    tap = load(config, read_state(state, state_id, config), catalog)
     return show(cancel(tap, job), form)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,16 +11,15 @@ from typing import Any, TypeVar
 import click
 
 from tap_exports.errors import ConfigError, StateError
+from tap_exports.operator import meltano
 from tap_exports.settings import slug
 from tap_exports.singer import inputs
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import LAST
+from tap_exports.subcommands import MELTANO
 from tap_exports.tap import TapExports
 
 F = TypeVar("F", bound=Callable[..., Any])
-MELTANO = "MELTANO"  # as `--config`: the file that Meltano wrote for this plugin
-MELTANO_LOGS = "SINGER_SDK_LOG_CONFIG"  # Meltano sets it to a file beside that one
-MELTANO_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +70,10 @@ def load(config: tuple[str, ...], given: Given | None = None, catalog: str | Non
         StateError: The STATE is malformed.
     """
     if catalog is None and MELTANO in config:
-        catalog = _meltano_catalog()
+        catalog = meltano.catalog_path()
     if not config:
         raise ConfigError("no configuration: give --config FILE, or --config ENV for the environment")
-    paths = tuple(_meltano_config() if path == MELTANO else path for path in config)
+    paths = tuple(meltano.config_path() if path == MELTANO else path for path in config)
     option = click.Option(["--config"])
     settings = TapExports.cb_config(click.Context(click.Command("tap-exports")), option, paths)
     return TapExports(
@@ -88,29 +85,14 @@ def load(config: tuple[str, ...], given: Given | None = None, catalog: str | Non
     )
 
 
-def _meltano_config() -> str:
-    """Return the path of the configuration that Meltano wrote for the plugin that it invokes.
+def read_state(state: str | None, state_id: str | None, config: Sequence[str] = (), *, required: bool = False) -> Given:
+    """Return the STATE that options name, or the one that Meltano keeps of the plugin that it invokes.
 
-    Raises:
-        ConfigError: Meltano did not start this process, or left no file.
-    """
-    logs = os.environ.get(MELTANO_LOGS)
-    if not logs:
-        raise ConfigError("--config MELTANO: Meltano did not start this command; give --config FILE")
-    written = sorted(Path(logs).parent.glob("tap.*.config.json"), key=lambda path: path.stat().st_mtime)
-    if not written:
-        raise ConfigError("--config MELTANO: Meltano left no configuration; give --config FILE")
-    return str(written[-1])
-
-
-def _meltano_catalog() -> str | None:
-    """Return the path of the catalog of the last run that Meltano left, which holds its selection; None without one."""
-    path = Path(os.environ.get(MELTANO_LOGS, "")).parent / "tap.properties.json"
-    return str(path) if os.environ.get(MELTANO_LOGS) and path.is_file() else None
-
-
-def read_state(state: str | None, state_id: str | None, *, required: bool = False) -> Given:
-    """Return the STATE that options name.
+    Args:
+        state: A file, or `-`.
+        state_id: An id of Meltano's.
+        config: The options `--config`: with `MELTANO` among them and no other option Meltano is asked for the id.
+        required: Whether there has to be one.
 
     Raises:
         StateError: It cannot be read, or is missing.
@@ -118,8 +100,10 @@ def read_state(state: str | None, state_id: str | None, *, required: bool = Fals
     """
     if state and state_id:
         raise ConfigError("--state and --state-id: give one of them")
+    if not state and not state_id and MELTANO in config:
+        state_id = _state_id(required=required)
     if state_id:
-        raw, source = _meltano_state(state_id), f"the STATE {state_id} of Meltano"
+        raw, source = meltano.state(state_id), f"the STATE {state_id} of Meltano"
     elif state:
         raw, source = _bytes(state), "standard input" if state == "-" else state
     elif required:
@@ -129,32 +113,30 @@ def read_state(state: str | None, state_id: str | None, *, required: bool = Fals
     return Given(inputs.read_state(raw, source), inputs.is_wrapped(raw), state_id)
 
 
+def _state_id(*, required: bool) -> str | None:
+    """Return the id of the STATE of the plugin that Meltano invokes, and say which, or that it is not known.
+
+    Raises:
+        StateError: There are several; or Meltano cannot be asked, and there has to be one.
+    """
+    try:
+        found = meltano.state_id()
+    except meltano.NoMeltanoError as error:
+        if required:
+            raise
+        click.echo(f"without STATE: {error.message}", err=True)
+        return None
+    if found:
+        click.echo(f"STATE: {found}, as Meltano keeps it", err=True)
+    return found
+
+
 def _bytes(path: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise StateError(f"--state: {path} cannot be read: {reason}") from None
-
-
-def _meltano_state(state_id: str) -> bytes:
-    """Return what Meltano keeps under an id.
-
-    Raises:
-        StateError: Meltano cannot be run, or has no such STATE.
-    """
-    command, home = (
-        ["meltano", "--log-level", "error", "state", "get", state_id],
-        os.environ.get("MELTANO_PROJECT_ROOT"),
-    )
-    try:
-        done = subprocess.run(command, check=True, capture_output=True, timeout=MELTANO_SECONDS, cwd=home)  # noqa: S603 - no shell
-    except FileNotFoundError:
-        raise StateError("--state-id: there is no command `meltano` on PATH; give --state FILE") from None
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        advice = "`meltano state list` shows the ids"
-        raise StateError(f"--state-id: `meltano state get {state_id}` failed; {advice}") from None
-    return done.stdout
 
 
 def streams_of(tap: TapExports) -> Iterator[tuple[str, EventStream]]:

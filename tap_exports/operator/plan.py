@@ -100,7 +100,7 @@ def command(
 
     Nothing is created. Providers are asked for their time, definitions and, with `mode: collect`, for lists of jobs.
     """
-    tap = load(config, read_state(state, state_id), catalog)
+    tap = load(config, read_state(state, state_id, config), catalog)
     plans = planned(tap)
     return show(report(plans, unplanned(tap)), form)
 

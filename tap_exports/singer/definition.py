@@ -8,6 +8,8 @@ from typing import Any
 
 from singer_sdk.about import AboutFormatter, AboutInfo
 
+from tap_exports.subcommands import MELTANO, OF_JOBS, SUBCOMMANDS, WITHOUT_CONFIG
+
 Schema = Mapping[str, Any]
 SINGLE_KINDS = {"integer": "integer", "number": "decimal", "boolean": "boolean", "array": "array", "object": "object"}
 NEEDED_IN_BLOCKS = frozenset({"api_key", "api_token"})
@@ -105,9 +107,20 @@ def definition(about: AboutInfo, pip_url: str) -> dict[str, Any]:
         "pip_url": pip_url,
         "executable": about.name,
         "capabilities": capabilities(about),
+        "commands": commands(),
         "settings_group_validation": group_validation(about.settings),
         "settings": [meltano_setting(setting) for setting in settings(about.settings)],
     }
+
+
+def commands() -> dict[str, dict[str, str]]:
+    """Return the subcommands as Meltano's commands of the plugin, with the configuration that Meltano wrote."""
+    named = {name: text for name, text in SUBCOMMANDS.items() if name not in WITHOUT_CONFIG}
+    made = {name: {"args": f"{name} --config {MELTANO}", "description": text} for name, text in named.items()}
+    for verb in OF_JOBS:
+        text = f"{verb} one job: its id follows"
+        made[f"jobs-{verb}"] = {"args": f"jobs {verb} --config {MELTANO}", "description": text}
+    return made
 
 
 def capabilities(about: AboutInfo) -> list[str]:

@@ -11,9 +11,9 @@ from typing import Any
 import click
 import pytest
 
-from tap_exports.operator import SUBCOMMANDS
 from tap_exports.operator.render import NOT_WELL
 from tap_exports.sandbox import Sandbox, SandboxOptions
+from tap_exports.subcommands import SUBCOMMANDS
 from tests.operator.calling import Caller
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")

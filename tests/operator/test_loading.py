@@ -31,6 +31,7 @@ def test_the_environment(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     assert planned(call, "--config", "ENV") == OPERATIONS
 
 
+@pytest.mark.process
 def test_the_file_that_meltano_wrote(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meltano names a file beside its configuration in the environment of what it invokes."""
     call.write("tap.0197.config.json", BLOCK)
@@ -68,7 +69,44 @@ def test_the_state_that_meltano_keeps(call: Caller, tmp_path: Path, monkeypatch:
     assert "`meltano state list` shows the ids" in call("forget", "x", "--state-id", "another").err
     script.unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "no command `meltano` on PATH" in call("forget", "x", "--state-id", "the-id").err
+    assert "no command `meltano` on PATH; add its folder to PATH" in call("forget", "x", "--state-id", "the-id").err
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(
+    ("listed", "code", "said"),
+    [
+        ("", (0, 1), "neither the STATE nor the tap's own ledger"),
+        ("dev:tap-x-to-a prod:tap-x-to-a", (0, 0), "STATE: prod:tap-x-to-a, as Meltano keeps it"),
+        ("prod:tap-x-to-a prod:tap-x-to-b", (1, 1), "several STATEs of tap-x: prod:tap-x-to-a, prod:tap-x-to-b"),
+    ],
+)
+def test_the_state_of_the_plugin_that_meltano_invokes(
+    call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: str, code: tuple[int, int], said: str
+) -> None:
+    """Without an option the one of its environment is taken; of several none is chosen."""
+    script, run = tmp_path / "meltano", tmp_path / "run" / "tap-x"
+    run.mkdir(parents=True)
+    (run / "tap.1.config.json").write_text(json.dumps(BLOCK))
+    script.write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        f"*'state list --pattern *tap-x-to-*') echo '{listed}';;\n"
+        f"*'state get prod:tap-x-to-a') echo '{json.dumps({'singer_state': STATE})}';;\n*) exit 1;;\nesac\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(run / "logging.json"))
+    monkeypatch.setenv("MELTANO_ENVIRONMENT", "prod")
+    done, forgotten = call("plan", "--config", "MELTANO"), call("forget", "cension_operations", "--config", "MELTANO")
+    assert (done.code, forgotten.code) == code
+    assert said in (done.err if listed else forgotten.err)
+    if code == (0, 0):
+        assert forgotten.data == {"singer_state": {"bookmarks": {}}}
+        assert "meltano state set --force --input-file FILE prod:tap-x-to-a" in forgotten.err
+    script.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    alone = call("plan", "--config", "MELTANO")
+    assert (alone.code, "without STATE: there is no command `meltano` on PATH" in alone.err) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +132,7 @@ def test_help(call: Caller, name: str) -> None:
     assert (done.code, done.out.startswith(f"Usage: tap-exports {name}")) == (0, True)
 
 
+@pytest.mark.process
 def test_the_selection_of_the_last_run_of_meltano(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meltano leaves the catalog beside the configuration: what it deselects is not planned."""
     schema: Json = {"type": "object", "properties": {"operationId": {"type": "integer"}}}

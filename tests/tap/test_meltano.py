@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from tap_exports.sandbox import Sandbox
+from tap_exports.subcommands import SUBCOMMANDS
 from tests.tap.harness import Json, Ran, tap
 
 Boxes = Callable[..., Sandbox]
@@ -30,6 +31,8 @@ def test_the_definition_is_that_of_the_file_in_the_wheel(tmp_path: Path) -> None
     told = json.loads(about(tmp_path, "json"))
     assert printed["capabilities"] == sorted(told["capabilities"])
     assert {"structured-logging", "test", "state"} <= set(printed["capabilities"])
+    assert printed["commands"].keys() == {"jobs-watch", "jobs-cancel", *SUBCOMMANDS.keys() - {"init", "prove"}}
+    assert {each["args"].partition(" --config ")[2] for each in printed["commands"].values()} == {"MELTANO"}
 
 
 def test_what_may_hold_a_secret_is_sensitive(tmp_path: Path) -> None:
