@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from tap_exports import settings
 from tap_exports.tap import PROVIDERS, TapExports
 
+KEPT = '{"bookmarks": {"kept": {}}}\n'
 README = Path(__file__).resolve().parents[2] / "README.md"
 EXAMPLES = [
     json.loads(text) for text in re.findall(r"```json\n(\{.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
@@ -35,3 +37,16 @@ def test_example_is_valid(example: dict[str, Any]) -> None:
     schema = TapExports.config_jsonschema
     assert list(settings.unknown_keys(example, schema)) == []
     assert [error.message for error in JSONSchemaValidator(schema).iter_errors(example)] == []
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("printed", "left"), [("", KEPT), ('{"a": 1}\n{"b": 2}\n', '{"b": 2}\n')])
+def test_a_target_that_prints_no_state_leaves_the_one_before(tmp_path: Path, printed: str, left: str) -> None:
+    """Each line of the page that takes over STATE is run as it stands: an empty file never replaces a STATE."""
+    lines = [line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("tail ")]
+    assert lines
+    for line in lines:
+        (tmp_path / "state.json").write_text(KEPT)
+        (tmp_path / "state.jsonl").write_text(printed)
+        subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, check=False, timeout=60)
+        assert (tmp_path / "state.json").read_text() == left

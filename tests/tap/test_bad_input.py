@@ -14,6 +14,8 @@ from tap_exports.errors import ConfigError
 from tap_exports.registry import BLOCKS
 from tap_exports.sandbox import Sandbox
 from tap_exports.tap import TapExports
+from tap_exports.singer.tap import explain
+from tap_exports.tap import BLOCKS, TapExports
 from tests.tap.harness import Json, Ran, only, tap
 
 Boxes = Callable[..., Sandbox]
@@ -157,6 +159,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     missing = str(tmp_path / "none.json")
     ran = tap(tmp_path, {}, "--config", missing)
     assert ran.errors == [f"--config: {missing} cannot be read: no such file or directory"]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file or directory"), FileNotFoundError("spool.csv")])
+def test_a_missing_file_without_a_name_is_not_called_none(error: FileNotFoundError) -> None:
+    assert explain(error) == f"no such file: {error}"
 
 
 def test_state_that_is_no_object(tmp_path: Path, sandbox: Boxes) -> None:

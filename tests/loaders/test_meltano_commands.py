@@ -1,0 +1,94 @@
+"""The plugin's commands under a real Meltano: its configuration, its STATE, and a changed one back to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.demo.environments import ROOT, Environments
+from tools.demo.project import QUIET, Project
+from tools.demo.source import sandbox
+
+PLUGIN = "tap-exports-exelensia"
+STATE_ID = f"local:{PLUGIN}-to-target-anything"
+INVOICES = "exelensia_export_invoices"
+TAP = Path(sys.executable).parent
+MAY = ("--from", "2024-05-01", "--to", "2024-05-31")
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Meltano:
+    """Calls Meltano in a project."""
+
+    project: Project
+    environment: Mapping[str, str]
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        programs = self.project.environments.programs("meltano")
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        whole = {**os.environ, **QUIET, **self.environment, "PATH": path}
+        command = [str(programs / "meltano"), *arguments]
+        return subprocess.run(
+            command, cwd=self.project.home, env=whole, capture_output=True, text=True, check=False, timeout=SECONDS
+        )
+
+    def invoke(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self("invoke", f"{PLUGIN}:{command}", *arguments)
+
+
+def actions(plan: str) -> list[str]:
+    """Return what a plan does for the invoices."""
+    streams: list[dict[str, Any]] = json.loads(plan)["streams"]
+    return [step["action"] for each in streams if each["stream"] == INVOICES for step in each["steps"]]
+
+
+@pytest.mark.timeout(900)
+def test_each_command_works_with_the_config_and_state_of_meltano(tmp_path: Path) -> None:
+    """All are called as docs/runbook.md says; the plugin's STATE is found, and `meltano state set` takes the output."""
+    environments = Environments(ROOT / ".demo")
+    environments.install("meltano")
+    project = Project(environments, TAP, "commands")
+    project.define()
+    with sandbox(TAP, tmp_path / "config.json", tmp_path / "sandbox.log", "exelensia") as source:
+        own = {"MELTANO_DATABASE_URI": f"sqlite:///{tmp_path}/meltano.db", "XDG_STATE_HOME": str(tmp_path)}
+        own["TAP_EXPORTS_EXELENSIA_END_DATE"] = "2024-06-30T00:00:00Z"
+        meltano = Meltano(project, {**source.environment(), **own})
+        lines = meltano("invoke", PLUGIN).stdout.splitlines()
+        states = [json.loads(line)["value"] for line in lines if line.startswith('{"type":"STATE"')]
+        (tmp_path / "state.json").write_text(json.dumps({"singer_state": states[-1]}))
+        set_state = ("state", "set", "--force", "--input-file")
+        assert meltano(*set_state, str(tmp_path / "state.json"), STATE_ID).returncode == 0
+        following = str(tmp_path / "next.json")
+        calls = [
+            ("plan",),
+            ("jobs", "--limit", "1"),
+            ("doctor", "--no-facts"),
+            ("forget", INVOICES, "--output", str(tmp_path / "forgotten.json")),
+            ("replay", INVOICES, *MAY, "--output", following),
+            ("backfill", INVOICES, "--from", "2019-05-01", "--to", "2019-05-31"),
+        ]
+        with ThreadPoolExecutor(2) as pool:
+            done = dict(
+                zip((call[0] for call in calls), pool.map(lambda call: meltano.invoke(*call), calls), strict=True)
+            )
+        assert {name: each.returncode for name, each in done.items()} == dict.fromkeys(done, 0), done
+        assert meltano(*set_state, following, STATE_ID).returncode == 0
+        again = meltano.invoke("plan")
+    assert f"STATE: {STATE_ID}, as Meltano keeps it" in done["plan"].stderr
+    assert actions(done["plan"].stdout) == ["skip"]
+    assert any(job["ours"] for job in json.loads(done["jobs"].stdout)["jobs"])
+    assert {check["verdict"] for check in json.loads(done["doctor"].stdout)["checks"]} <= {"ok", "warn", "skip"}
+    assert f"meltano state set --force --input-file {following} {STATE_ID}" in done["replay"].stderr
+    assert INVOICES not in json.loads((tmp_path / "forgotten.json").read_text())["singer_state"]["bookmarks"]
+    assert INVOICES in json.loads(done["backfill"].stdout)["singer_state"]["bookmarks"]
+    assert actions(again.stdout) == ["create"]
