@@ -25,7 +25,7 @@ define CHECK_PYTHON
 	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash killed soak simulate prove duel bench nginx postgres demo fmt pins build clean
+.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash killed meltano soak simulate prove duel bench nginx postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+( [a-z]+)*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z ]+):.*## /\1\t/' | expand -t 15
@@ -105,6 +105,9 @@ crash: setup ## Every crash point at every provider, in every way
 
 killed: setup postgres ## The tap killed together with real loaders, in a pipe and under Meltano
 	$(PYTHON) -m tools.killed
+
+meltano: setup ## All commands of the plugin under a real Meltano; the suite runs two of them
+	MELTANO_COMMANDS=all $(PYTHON) -m pytest tests/loaders/test_meltano_commands.py
 
 soak: setup ## Thousands of jobs with one request in twenty going wrong
 	$(PYTHON) -m tools.soak

@@ -20,5 +20,7 @@ def test_each_picture_is_shown() -> None:
 def test_pictures_are_those_of_the_commands() -> None:
     """The same bytes, whenever and wherever they are made; they load nothing."""
     for name, drawn in pictures():
-        assert (FOLDER / f"{name}.svg").read_text(encoding="utf-8") == drawn, f"{name}.svg is out of date: python -m tools.pictures"
+        assert (FOLDER / f"{name}.svg").read_text(encoding="utf-8") == drawn, (
+            f"{name}.svg is out of date: python -m tools.pictures"
+        )
         assert "url(http" not in drawn

@@ -14,16 +14,19 @@ from typing import Any
 
 import pytest
 
+from tests.tap.harness import only, tap
 from tools.demo.environments import ROOT, Environments
 from tools.demo.project import QUIET, Project
-from tools.demo.source import sandbox
+from tools.demo.source import START_DATE, sandbox
 
 PLUGIN = "tap-exports-exelensia"
 STATE_ID = f"local:{PLUGIN}-to-target-anything"
 INVOICES = "exelensia_export_invoices"
 TAP = Path(sys.executable).parent
 MAY = ("--from", "2024-05-01", "--to", "2024-05-31")
-SECONDS = 300
+END = "2024-06-30T00:00:00Z"
+SET = ("state", "set", "--force", "--input-file")
+SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -52,43 +55,47 @@ def actions(plan: str) -> list[str]:
     return [step["action"] for each in streams if each["stream"] == INVOICES for step in each["steps"]]
 
 
-@pytest.mark.timeout(900)
-def test_each_command_works_with_the_config_and_state_of_meltano(tmp_path: Path) -> None:
-    """All are called as docs/runbook.md says; the plugin's STATE is found, and `meltano state set` takes the output."""
+def calls(folder: Path) -> list[tuple[str, ...]]:
+    """Return the commands: what writes STATE and what reads it, of `make meltano` all of them."""
+    few = [("plan",), ("replay", INVOICES, *MAY, "--output", str(folder / "next.json"))]
+    more = [
+        ("jobs", "--limit", "1"),
+        ("doctor", "--no-facts"),
+        ("forget", INVOICES, "--output", str(folder / "forgotten.json")),
+        ("backfill", INVOICES, "--from", "2019-05-01", "--to", "2019-05-31"),
+    ]
+    return few + more if os.environ.get("MELTANO_COMMANDS") == "all" else few
+
+
+@pytest.mark.timeout(1800)
+def test_commands_work_with_the_config_and_state_of_meltano(tmp_path: Path) -> None:
+    """As docs/runbook.md says: the plugin's STATE is found, and `meltano state set` takes the output.
+
+    Slow, since each call starts Meltano two or three times: nothing else shows what Meltano leaves for a plugin.
+    """
     environments = Environments(ROOT / ".demo")
     environments.install("meltano")
     project = Project(environments, TAP, "commands")
     project.define()
     with sandbox(TAP, tmp_path / "config.json", tmp_path / "sandbox.log", "exelensia") as source:
         own = {"MELTANO_DATABASE_URI": f"sqlite:///{tmp_path}/meltano.db", "XDG_STATE_HOME": str(tmp_path)}
-        own["TAP_EXPORTS_EXELENSIA_END_DATE"] = "2024-06-30T00:00:00Z"
+        own |= {"TAP_EXPORTS_EXELENSIA_END_DATE": END}
         meltano = Meltano(project, {**source.environment(), **own})
-        lines = meltano("invoke", PLUGIN).stdout.splitlines()
-        states = [json.loads(line)["value"] for line in lines if line.startswith('{"type":"STATE"')]
-        (tmp_path / "state.json").write_text(json.dumps({"singer_state": states[-1]}))
-        set_state = ("state", "set", "--force", "--input-file")
-        assert meltano(*set_state, str(tmp_path / "state.json"), STATE_ID).returncode == 0
-        following = str(tmp_path / "next.json")
-        calls = [
-            ("plan",),
-            ("jobs", "--limit", "1"),
-            ("doctor", "--no-facts"),
-            ("forget", INVOICES, "--output", str(tmp_path / "forgotten.json")),
-            ("replay", INVOICES, *MAY, "--output", following),
-            ("backfill", INVOICES, "--from", "2019-05-01", "--to", "2019-05-31"),
-        ]
+        config = {**only(source.config, "exelensia"), "start_date": START_DATE, "end_date": END}
+        ran = tap(tmp_path, config, environment={"XDG_STATE_HOME": str(tmp_path)}).succeeded()
+        (tmp_path / "state.json").write_text(json.dumps({"singer_state": ran.states[-1]}))
+        assert meltano(*SET, str(tmp_path / "state.json"), STATE_ID).returncode == 0
         with ThreadPoolExecutor(2) as pool:
-            done = dict(
-                zip((call[0] for call in calls), pool.map(lambda call: meltano.invoke(*call), calls), strict=True)
-            )
+            ended = pool.map(lambda call: meltano.invoke(*call), calls(tmp_path))
+            done = {call[0]: each for call, each in zip(calls(tmp_path), ended, strict=True)}
         assert {name: each.returncode for name, each in done.items()} == dict.fromkeys(done, 0), done
-        assert meltano(*set_state, following, STATE_ID).returncode == 0
+        assert meltano(*SET, str(tmp_path / "next.json"), STATE_ID).returncode == 0
         again = meltano.invoke("plan")
     assert f"STATE: {STATE_ID}, as Meltano keeps it" in done["plan"].stderr
-    assert actions(done["plan"].stdout) == ["skip"]
-    assert any(job["ours"] for job in json.loads(done["jobs"].stdout)["jobs"])
-    assert {check["verdict"] for check in json.loads(done["doctor"].stdout)["checks"]} <= {"ok", "warn", "skip"}
-    assert f"meltano state set --force --input-file {following} {STATE_ID}" in done["replay"].stderr
-    assert INVOICES not in json.loads((tmp_path / "forgotten.json").read_text())["singer_state"]["bookmarks"]
-    assert INVOICES in json.loads(done["backfill"].stdout)["singer_state"]["bookmarks"]
-    assert actions(again.stdout) == ["create"]
+    assert (actions(done["plan"].stdout), actions(again.stdout)) == (["skip"], ["create"])
+    assert f"meltano state set --force --input-file {tmp_path / 'next.json'} {STATE_ID}" in done["replay"].stderr
+    if "jobs" in done:
+        assert any(job["known_from"] == ["ledger"] for job in json.loads(done["jobs"].stdout)["jobs"])
+        assert {check["verdict"] for check in json.loads(done["doctor"].stdout)["checks"]} <= {"ok", "warn", "skip"}
+        assert INVOICES not in json.loads((tmp_path / "forgotten.json").read_text())["singer_state"]["bookmarks"]
+        assert INVOICES in json.loads(done["backfill"].stdout)["singer_state"]["bookmarks"]
