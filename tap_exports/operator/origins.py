@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tap_exports.engine.ledger import Entry, StreamState
-from tap_exports.engine.model import Action, Step
+from tap_exports.engine.model import Action, Step, Window
 from tap_exports.operator.loading import bookmarks, selected
 from tap_exports.singer.streams.durable import look_into_ledger
 from tap_exports.tap import TapExports
@@ -30,24 +30,23 @@ class Origins:
 
     def of(self, stream: str, entry: Entry) -> tuple[str, ...]:
         """Return which of the two knew an entry of a stream before they were merged."""
-        alike = (entry.fingerprint, entry.id)
         found = ((STATE, self.state), (LEDGER, self.ledger))
-        return tuple(name for name, held in found if any((e.fingerprint, e.id) == alike for e in held.get(stream, ())))
+        return tuple(name for name, held in found if _holds(held, stream, entry.id, entry.window))
 
     def note(self, stream: str, step: Step) -> str:
         """Return where the job of a step is known from if STATE does not hold it, for people; else an empty text."""
-        if step.action not in {Action.ATTACH, Action.FIND} or _holds(self.state, stream, step):
+        if step.action not in {Action.ATTACH, Action.FIND} or _holds(self.state, stream, step.job, step.window):
             return ""
-        if _holds(self.ledger, stream, step):
+        if _holds(self.ledger, stream, step.job, step.window):
             return "known from the ledger only"
         return "found at the provider: of the same request (job_reuse_seconds)" if step.job else ""
 
 
-def _holds(held: Held, stream: str, step: Step) -> bool:
+def _holds(held: Held, stream: str, job_id: str | None, window: Window | None) -> bool:
     """Return whether a job is held for any stream, since streams share jobs; a lost reply has no id, only a window."""
-    if step.job:
-        return any(entry.id == step.job for entries in held.values() for entry in entries)
-    return any(entry.id is None and entry.window == step.window for entry in held.get(stream, ()))
+    if job_id:
+        return any(entry.id == job_id for entries in held.values() for entry in entries)
+    return any(entry.id is None and entry.window == window for entry in held.get(stream, ()))
 
 
 def take_over_ledger(tap: TapExports) -> Origins:

@@ -87,9 +87,12 @@ def test_a_job_that_two_streams_read_is_one(call: Caller, tmp_path: Path) -> Non
     with sandbox(job_seconds=3600) as box:
         given = config(box, "packagex")
         jobs = call("jobs", "--provider", "packagex", config=given, state=detached(tmp_path, given)).data["jobs"]
+        lost = call("jobs", "--provider", "packagex", config=given).data["jobs"]
     own = [job for job in jobs if job["ours"]]
     assert len(own) == len({job["job"] for job in own}) == 2
     assert [len(job["streams"]) for job in own] == [3, 3]
+    assert [job["known_from"] for job in own] == [["state", "ledger"]] * 2
+    assert [(job["known_from"], len(job["streams"])) for job in lost if job["ours"]] == [(["ledger"], 3)] * 2
 
 
 def test_full_exports_that_were_read_are_ours(call: Caller, tmp_path: Path) -> None:
