@@ -135,11 +135,11 @@ def test_a_shipped_declaration_is_chosen_by_name(call: Caller, tmp_path: Path, m
 
 
 def test_what_a_declaration_asks_for_is_listed(call: Caller) -> None:
-    done = call("init", "--provider", "zuora", "--list")
+    done = call("init", "--provider", "hubspot", "--list", "--key-env", "HUBSPOT_KEY")
     assert [(need["name"], need["from"], need["example"]) for need in done.data["needs"]] == [
-        ("client_id", "variable TAP_EXPORTS_CLIENT_ID", None),
-        ("client_secret", "variable TAP_EXPORTS_CLIENT_SECRET", None),
-        ("object", "--set object=VALUE", "account"),
+        ("key", "variable HUBSPOT_KEY", None),
+        ("object_type", "--set object_type=VALUE", "CONTACT"),
+        ("properties", "--set properties=VALUE", ["email", "firstname"]),
     ]
 
 
