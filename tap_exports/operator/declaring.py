@@ -57,7 +57,9 @@ def needs(declaration: Declaration) -> list[Need]:
     found += [Need(name, VARIABLES) for name in variables]
     known = {need.name for need in found} | also
     calls = [spec.get(call, {}) for call in CALLS]
-    return found + [Need(name, PARAMS, example.get(name)) for name in _names(calls) if name not in known]
+    each: Mapping[str, Any] = spec.get("each", {})  # a list of items, each of which fills a hole
+    asked = [each["of"] if name == each.get("as") else name for name in _names(calls) if name not in known]
+    return found + [Need(name, PARAMS, example.get(name)) for name in asked]
 
 
 def _names(template: object) -> list[str]:
