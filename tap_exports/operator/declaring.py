@@ -13,7 +13,8 @@ from tap_exports.operator import prompts
 from tap_exports.operator.report import Report, Table
 from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration, checked, read
 from tap_exports.providers.declared.declaration.templates import holes
-from tap_exports.providers.declared.streams import BUILT_IN, SHIPPED
+from tap_exports.providers.declared.streams import SHIPPED
+from tap_exports.tap import PROVIDERS
 
 CREDENTIALS, VARIABLES, PARAMS = "credentials", "variables", "params"
 CALLS = ("submit", "then", "poll", "files", "list", "find", "delete")
@@ -38,7 +39,7 @@ class Need:
 def shipped() -> list[str]:
     """Return the names of the shipped declarations, without those of built-in providers."""
     names = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
-    return [name for name in names if name.removesuffix("_declared") not in BUILT_IN]
+    return [name for name in names if name.removesuffix("_declared") not in PROVIDERS]
 
 
 def declaration_of(name: str) -> Declaration:
