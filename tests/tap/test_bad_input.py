@@ -14,7 +14,7 @@ from tap_exports.errors import ConfigError
 from tap_exports.registry import BLOCKS
 from tap_exports.sandbox import Sandbox
 from tap_exports.singer.tap import explain
-from tap_exports.tap import BLOCKS, TapExports
+from tap_exports.tap import TapExports
 from tests.tap.harness import Json, Ran, only, tap
 
 Boxes = Callable[..., Sandbox]
