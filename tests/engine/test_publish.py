@@ -8,16 +8,17 @@ import hashlib
 import uuid
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from tap_exports.engine.publish.jsonl import JsonLinesPart
-from tap_exports.engine.publish.parquet import GROUP_ROWS, ParquetPart
-from tap_exports.engine.publish.storage import Storage
+from tap_exports.engine.publish.parquet import GROUP_BYTES, GROUP_ROWS, ParquetPart
+from tap_exports.engine.publish.storage import Storage, Stored
 from tap_exports.errors import ConfigError, StopError
 
 LINES = b'{"a":1}\n{"a":2}\n'
@@ -207,3 +208,112 @@ def test_storage_that_refuses(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StopError, match="cannot write"):
         JsonLinesPart(Storage(str(tmp_path / "file" / "below")), "s")
+
+
+def rows_of_all_kinds(count: int) -> pa.RecordBatch:
+    texts = [None if n % 7 == 0 else hashlib.sha256(b"%d" % n).hexdigest() * 3 for n in range(count)]
+    lists = [None if n % 5 == 0 else [texts[n], None] * (n % 3) for n in range(count)]
+    arrays = [pa.array(texts), pa.array(range(count)), pa.array([str(n % 9) for n in range(count)])]
+    return pa.record_batch([*arrays, pa.array(lists, pa.list_(pa.string()))], names=["text", "number", "few", "list"])
+
+
+@pytest.mark.parametrize("form", ["jsonl.gz", "parquet"])
+def test_bytes_are_a_function_of_the_rows(tmp_path: Path, form: str) -> None:
+    """Whoever reads a file cuts it into batches of its own: the same rows get the same name all the same."""
+    rows = rows_of_all_kinds(200_000)
+    lines = [b'{"a":"%s"}\n' % hashlib.sha256(b"%d" % n).hexdigest().encode() for n in range(len(rows))]
+    made = set()
+    for size in (777, 10_000, 65_536, len(rows)):
+        part = JsonLinesPart(Storage(str(tmp_path)), "s") if form == "jsonl.gz" else None
+        whole = ParquetPart(Storage(str(tmp_path)), "s", rows.schema) if part is None else part
+        for start in range(0, len(rows), size):
+            if isinstance(whole, JsonLinesPart):
+                whole.add(b"".join(lines[start : start + size]), size)
+            else:
+                whole.add(rows[start : start + size])
+        made.add(whole.publish())
+    assert len(made) == len(names(tmp_path)) == 1
+
+
+def test_groups_of_heavy_rows_end_at_a_row(tmp_path: Path) -> None:
+    """Their size is bounded by what they hold, at the same rows however they come, and one row may exceed it alone."""
+    heavy = [b"x" * size for size in (GROUP_BYTES // 3, 10, GROUP_BYTES // 3, GROUP_BYTES // 3, 5, 2 * GROUP_BYTES, 1)]
+    schema = pa.schema([pa.field("a", pa.list_(pa.string()))])
+    groups = set()
+    for size in (1, 3, 7):
+        part = ParquetPart(Storage(str(tmp_path)), f"s{size}", schema)
+        rows = pa.record_batch([pa.array([[each.decode()] for each in heavy], pa.list_(pa.string()))], schema=schema)
+        for start in range(0, len(heavy), size):
+            part.add(rows[start : start + size])
+        found = pq.ParquetFile(part.publish().removeprefix("file://")).metadata
+        groups.add(tuple(found.row_group(number).num_rows for number in range(found.num_row_groups)))
+    assert groups == {(4, 2, 1)}
+
+
+def test_mask_without_nulls_changes_nothing(tmp_path: Path) -> None:
+    """A decoder may or may not make a mask of validity for values that are all there."""
+    plain = pa.array([f"v{n}" for n in range(5000)])
+    masked = pa.array([None, *plain.to_pylist()], pa.string())[1:]
+    assert [column.buffers()[0] is None for column in (plain, masked)] == [True, False]
+    schema = pa.schema([pa.field("a", pa.string())])
+    made = set()
+    for column in (plain, masked):
+        part = ParquetPart(Storage(str(tmp_path)), "s", schema)
+        part.add(pa.record_batch([column], schema=schema))
+        made.add(part.publish())
+    assert len(made) == 1
+
+
+class Remembering(LocalFileSystem):  # type: ignore[misc] # fsspec ships no types
+    """Remembers what it has listed, as the file systems of object storages do."""
+
+    protocol = "remembering"
+    cachable = False
+    remembered: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    def ls(self, path: str, detail: bool = False, **more: Any) -> Any:  # noqa: ANN401, FBT001, FBT002 - fsspec's
+        found = super().ls(path, detail=True, **more)
+        self.remembered.update({each["name"]: each for each in found})
+        return found if detail else [each["name"] for each in found]
+
+    def info(self, path: str, **more: Any) -> Any:  # noqa: ANN401 - fsspec's
+        return self.remembered.get(self._strip_protocol(path)) or super().info(path, **more)
+
+    def exists(self, path: str, **more: Any) -> bool:  # noqa: ANN401 - fsspec's
+        return self._strip_protocol(path) in self.remembered or bool(super().exists(path, **more))
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        for name in [name for name in self.remembered if path is None or name.startswith(path)]:
+            del self.remembered[name]
+
+
+def test_part_that_only_a_list_remembers_is_written_again(tmp_path: Path) -> None:
+    """A loader removed it since the folder was listed: BATCH would name an object that is not there."""
+    fsspec.register_implementation("remembering", Remembering, clobber=True)
+    storage = Storage(f"remembering://{tmp_path}", "p-")
+
+    def published() -> str:
+        part = JsonLinesPart(storage, "s")
+        part.add(LINES, 2)
+        return part.publish()
+
+    url = published()
+    path = Path(url.removeprefix("remembering://").removeprefix("file://"))
+    Remembering(skip_instance_cache=True).ls(str(tmp_path))
+    path.unlink()
+    assert published() == url
+    assert gzip.decompress(path.read_bytes()) == LINES
+    Remembering(skip_instance_cache=True).ls(str(tmp_path))
+    path.unlink()
+    assert storage.look(url) is None
+
+
+def test_look_shows_size_and_no_more_where_a_storage_has_no_digest(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    part = JsonLinesPart(storage, "s", "none")
+    part.add(LINES, 2)
+    url = part.publish()
+    assert storage.look(url) == Stored(len(LINES))
+    storage.remove(url)
+    storage.remove(url)
+    assert storage.look(url) is None

@@ -1,4 +1,4 @@
-"""Parts in Parquet."""
+"""Parts in Parquet: their bytes depend on the rows alone, not on the batches that the rows came in."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tap_exports.engine.publish.storage import Storage
+from tap_exports.engine.publish.weights import rows_within
 
 if TYPE_CHECKING:
     from io import IOBase
@@ -56,10 +57,11 @@ class ParquetPart:
         self.rows += batch.num_rows
         while batch.num_rows:
             taken = batch[: GROUP_ROWS - self._waiting_rows]
-            batch = batch[taken.num_rows :]
-            self._waiting.append(taken)
-            self._waiting_rows += taken.num_rows
-            self._waiting_bytes += taken.nbytes
+            count, weight = rows_within(taken, GROUP_BYTES - self._waiting_bytes)
+            self._waiting.append(taken[:count])
+            batch = batch[count:]
+            self._waiting_rows += count
+            self._waiting_bytes += weight
             if self._waiting_rows == GROUP_ROWS or self._waiting_bytes >= GROUP_BYTES:
                 self._settle()
                 self._hand_over()
@@ -67,14 +69,16 @@ class ParquetPart:
     def _hand_over(self) -> None:
         """Queue the collected batches as one row group for the thread."""
         if self._waiting:
-            table = pa.Table.from_batches(self._waiting)
+            waiting = self._waiting
             self._forget()
-            self._encoding.append(self._thread.submit(self._write_group, table))
+            self._encoding.append(self._thread.submit(self._write_group, waiting))
 
     def _forget(self) -> None:
         self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
 
-    def _write_group(self, table: pa.Table) -> None:
+    def _write_group(self, batches: list[pa.RecordBatch]) -> None:
+        table = pa.Table.from_batches(batches).combine_chunks()  # pages end with chunks, too
+        batches.clear()
         if self._writer is None:
             self._writer = self._begun(table)
         self._writer.write_table(table, row_group_size=table.num_rows)

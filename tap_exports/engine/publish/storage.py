@@ -12,9 +12,29 @@ from fsspec.utils import get_protocol
 
 from tap_exports.engine.appender import Appender
 from tap_exports.engine.publish.drafts import remove_stale, temporary_name
-from tap_exports.errors import ConfigError, StopError
+from tap_exports.errors import ConfigError, StopError, TapError
 
 _DIGEST_DIGITS = 16
+_DIGESTS = (
+    "ETag",
+    "md5Hash",
+    "crc32c",
+    "content_md5",
+    "etag",
+)  # of the objects of S3, Google, Azure, as fsspec names them
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as its storage shows it.
+
+    Attributes:
+        size: Its bytes.
+        digest: What tells its content from another one of that size, as the storage words it; None where it has none.
+    """
+
+    size: int
+    digest: str | None = None
 
 
 class Storage:
@@ -41,6 +61,21 @@ class Storage:
     def clear(self) -> None:
         """Remove the drafts that killed runs left behind."""
         remove_stale(self._fs, self._stem)
+
+    def look(self, url: str) -> Stored | None:
+        """Return the object of an URL as the storage itself shows it now, None where there is none.
+
+        Raises:
+            StopError: The storage cannot be read.
+        """
+        path = self._fs._strip_protocol(url)  # noqa: SLF001 - fsspec has no other name for it
+        with explained(self._fs, path, "read"):
+            return look(self._fs, path)
+
+    def remove(self, url: str) -> None:
+        """Remove an object; never fails."""
+        with contextlib.suppress(Exception):
+            self._fs.rm_file(self._fs._strip_protocol(url))  # noqa: SLF001 - as above
 
     def draft(self, name: str, extension: str) -> Draft:
         """Begin an object.
@@ -76,7 +111,7 @@ class Draft:
         self._fs = fs
         self._names = _Names(stem, extension, temporary_name(stem))
         self._discarded = False
-        with self._explained():
+        with explained(fs, stem):
             self._file = self._opened()
         self._content = Appender(self._file)
 
@@ -101,7 +136,7 @@ class Draft:
         """
         content = bytes(data)  # a codec reuses its buffer
         if not self._discarded:
-            with self._explained():
+            with explained(self._fs, self._names.stem):
                 self._content.append(content)
         return len(content)
 
@@ -121,16 +156,32 @@ class Draft:
         Raises:
             StopError: The storage cannot be written.
         """
-        with self._explained():
+        with explained(self._fs, self._names.stem):
             self._content.settle()
             self._content.release()
             final = f"{self._names.stem}-{self._content.sha256[:_DIGEST_DIGITS]}{self._names.extension}"
             self._file.close()
-            if self._fs.exists(final) and self._fs.size(final) == self._content.size:
+            if self._holds(final):
                 self._fs.rm_file(self._names.temporary)
             else:
                 self._fs.mv(self._names.temporary, final)
         return str(self._fs.unstrip_protocol(final))
+
+    def keep(self) -> str:
+        """Complete the object under its temporary name and return its URL.
+
+        Raises:
+            StopError: The storage cannot be written.
+        """
+        with explained(self._fs, self._names.stem):
+            self._content.settle()
+            self._content.release()
+            self._file.close()
+        return str(self._fs.unstrip_protocol(self._names.temporary))
+
+    def _holds(self, final: str) -> bool:
+        there = look(self._fs, final)
+        return there is not None and there.size == self._content.size
 
     def discard(self) -> None:
         """Remove the temporary object; never fails."""
@@ -141,11 +192,35 @@ class Draft:
         with contextlib.suppress(Exception):
             self._fs.rm_file(self._names.temporary)
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            where = self._fs.unstrip_protocol(self._names.stem)
-            msg = f"batch_config.storage: cannot write {where}: {error.strerror or type(error).__name__}"
-            raise StopError(f"{msg}; check its permissions and free space") from error
+
+def look(fs: Any, path: str) -> Stored | None:  # noqa: ANN401 - fsspec ships no types
+    """Return an object as the storage itself shows it now, None where there is none.
+
+    Lists of folders that the file system remembers are forgotten before: a loader may have removed what they name.
+    """
+    fs.invalidate_cache(fs._parent(path))  # noqa: SLF001 - fsspec has no other name for it
+    try:
+        found: Mapping[str, Any] = fs.info(path)
+    except FileNotFoundError:
+        return None
+    digest = next((str(found[name]).strip('"') for name in _DIGESTS if found.get(name)), None)
+    return Stored(int(found["size"]), digest)
+
+
+@contextlib.contextmanager
+def explained(fs: Any, path: str, verb: str = "write") -> Iterator[None]:  # noqa: ANN401 - as above
+    """Turn what a storage raises into a message.
+
+    Raises:
+        StopError: The storage failed.
+    """
+    try:
+        yield
+    except TapError:
+        raise
+    except Exception as error:
+        if type(error).__module__ == "builtins" and not isinstance(error, OSError):
+            raise  # a defect: what storages raise beside OSError is of their own packages
+        told = error.strerror if isinstance(error, OSError) else None
+        msg = f"batch_config.storage: cannot {verb} {fs.unstrip_protocol(path)}: {told or type(error).__name__}"
+        raise StopError(f"{msg}; check its credentials, permissions and free space") from error
