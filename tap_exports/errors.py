@@ -95,6 +95,10 @@ class LedgerError(StopError):
     """The durable ledger is another run's, or cannot be read or written: nothing may be created."""
 
 
+class ExecutorError(StopError):
+    """What should convert the files does not answer, has no worker, cannot do the work, or wrote it elsewhere."""
+
+
 class AuthError(StopError):
     """401 or 403: the message names the key and the scope.
 

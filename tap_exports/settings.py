@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tap_exports.engine.clock import MILLISECOND, from_text
+from tap_exports.engine.convert.bounds import Bounds
 from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.jobs import JobSettings
 from tap_exports.engine.read.tally import Limits
@@ -49,6 +50,15 @@ def job_settings(config: Mapping[str, Any]) -> JobSettings:
         max_concurrent_jobs=config["max_concurrent_jobs"],
         max_concurrent_requests=config["max_concurrent_requests"],
         detach=config["job_wait"] == "detach",
+    )
+
+
+def executor_bounds(config: Mapping[str, Any]) -> Bounds:
+    """Return the bounds of work elsewhere."""
+    return Bounds(
+        size=config.get("executor_size"),
+        connect_seconds=config["executor_connect_seconds"],
+        task_seconds=config["executor_task_seconds"],
     )
 
 

@@ -6,6 +6,7 @@ from tap_exports.singer import typing as th
 
 MOST = 1_000_000_000_000  # of counts: a typing error beyond it, not a wish
 MOST_MB = 100_000_000
+EXECUTOR = "threads:4"
 DAY_SECONDS, YEAR_SECONDS = 86_400, 31_536_000
 
 # What several settings take.
@@ -274,8 +275,26 @@ SHARED = (
     th.Property(
         "executor",
         th.StringType,
-        default="threads:4",
-        description="Who downloads and converts in batch mode: `threads:N`, `dask:ADDRESS` or `module:factory`",
+        default=EXECUTOR,
+        description="Who downloads and converts in batch mode: `threads:N`, `dask:ADDRESS` or `module:factory`, see "
+        "docs/cluster.md",
+    ),
+    th.Property(
+        "executor_size",
+        PARALLEL,
+        description="Files at once on an executor elsewhere; default: what it tells of itself as it grows, else 4",
+    ),
+    th.Property(
+        "executor_connect_seconds",
+        SECONDS,
+        default=60,
+        description="Longest wait for an executor elsewhere and for a worker of it, before a job is created",
+    ),
+    th.Property(
+        "executor_task_seconds",
+        SECONDS,
+        default=3600,
+        description="Longest time for one file on an executor elsewhere, waiting for a worker included",
     ),
     th.Property(
         "ledger",

@@ -22,6 +22,7 @@ from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Polls
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import SystemClock
+from tap_exports.engine.convert.executors import Executor, executor_of
 from tap_exports.engine.http import Client, Outage, Transport
 from tap_exports.engine.jobs import Journal, Lifecycle, Poller, Statuses
 from tap_exports.engine.ledger.durable import DurableLedger
@@ -33,6 +34,7 @@ from tap_exports.engine.workers import Workers
 from tap_exports.errors import (
     AuthError,
     ConfigError,
+    ExecutorError,
     LedgerError,
     ProviderDownError,
     StopError,
@@ -46,6 +48,7 @@ from tap_exports.singer.config import describe, plain
 from tap_exports.singer.given import GivenTap
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
+from tap_exports.singer.options import EXECUTOR
 from tap_exports.singer.streams.beginning import START, note_start
 from tap_exports.singer.streams.durable import open_ledger
 from tap_exports.singer.streams.kinds import EntryStream
@@ -61,7 +64,7 @@ LOGGER = logging.getLogger("tap-exports")
 LAST = ("export_jobs", "export_rejects")
 SETTLE_SECONDS = 3
 WHOLE_TEST = "all"  # the SDK's value of `--test` without one
-PROVIDER_WIDE = (AuthError, LedgerError, ProviderDownError, UnreachableError)
+PROVIDER_WIDE = (AuthError, ExecutorError, LedgerError, ProviderDownError, UnreachableError)
 
 
 class BaseTap(GivenTap):
@@ -218,6 +221,15 @@ class BaseTap(GivenTap):
         return Spool(self.config.get("spool_dir"), max_mb=self.config["spool_max_mb"])
 
     @cached_property
+    def executor(self) -> Executor:
+        """Return what converts files in batch mode; it connects to nothing before the first stream that needs it.
+
+        Raises:
+            ConfigError: The setting has no meaning, or names what is not installed.
+        """
+        return executor_of(self.config["executor"], settings.executor_bounds(self.config))
+
+    @cached_property
     def covered(self) -> Covered:
         """Return the copy of STATE that covers announced parts only; for batch mode."""
         return Covered(lambda: self.state.setdefault("bookmarks", {}), self.changes)
@@ -294,6 +306,8 @@ class BaseTap(GivenTap):
             self._refusal = error
             raise
         self._started = True
+        if self.config["executor"] != EXECUTOR and not self.config.get("batch_config"):
+            LOGGER.warning("executor: without batch_config it has no effect: the tap writes RECORD messages itself")
         note_start(self.date_range.start, self.whole_state, selected)
         self._start_all(selected, EventStream.run)
 
@@ -351,6 +365,8 @@ class BaseTap(GivenTap):
                 self.write_state()
         with contextlib.suppress(Terminated, LedgerError, OSError):
             self.durable.close()
+        if "executor" in self.__dict__:
+            self.executor.close()
         if "spool" in self.__dict__:
             self.spool.close()
 

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tap_exports.engine.convert.reader import Converter, ConvertingReader
+from tap_exports.engine.convert.reader import MAX_SIGNATURES, Converter, ConvertingReader
 from tap_exports.engine.convert.task import Host, Result, Task, layout_values
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.jobs import Journal, Outcome
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Column, Event, Kind, RemoteFile, Request
+from tap_exports.engine.model import Column, Event, Kind, LocalFile, RemoteFile, Request
 from tap_exports.engine.publish.form import Published
+from tap_exports.engine.publish.storage import Storage
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits, Tally
-from tap_exports.errors import BadContentError, CountError, JobLostError, RejectLimitError, StopError, TapError
+from tap_exports.errors import (
+    BadContentError,
+    CountError,
+    ExecutorError,
+    JobLostError,
+    RejectLimitError,
+    StopError,
+    TapError,
+)
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import COLUMNS, NOW, Files, ScriptedApi, job, reader, sha256, shown
 
@@ -33,11 +44,47 @@ def result(*counts: int, **changes: object) -> Result:
     """Return what the work answers for a file whose parts have these rows."""
     parts = [{"stream": "s", "url": f"part-{number}", "rows": rows} for number, rows in enumerate(counts, 1)]
     made: Result = {"parts": parts, "rejects": [], "new_columns": [], "rows": sum(counts), "last_row": sum(counts)}
-    return {**made, "bytes": 6, "sha256": sha256(BODY), "etag": None, "error": None, **changes}
+    return {**made, "skipped": 0, "bytes": 6, "sha256": sha256(BODY), "etag": None, "error": None, **changes}
 
 
 def reject(row: int) -> dict[str, Any]:
     return {"file": "export.csv", "row": row, "column": "a", "code": "type", "message": "no", "raw": "z"}
+
+
+class Scripted:
+    """Does what a script says.
+
+    Attributes:
+        takes: How many files at once.
+        checked: The URLs of the parts that were looked at.
+        refuses: The part that is not there.
+    """
+
+    label, is_here = "a script", True
+
+    def __init__(self, script: Callable[[Task, Host], Result], size: int) -> None:
+        self.most, self.takes, self._script, self.checked = 8, size, script, list[str]()
+        self.refuses: str | None = None
+
+    def open(self, place: Mapping[str, Any], storage: Storage) -> None:
+        raise AssertionError
+
+    def size(self) -> int:
+        return self.takes
+
+    def slot(self, ended: Callable[[], bool]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def work(self, task: Task, host: Host) -> Result:
+        return self._script(task, host)
+
+    def close(self) -> None:
+        raise AssertionError
+
+    def check(self, part: Mapping[str, Any]) -> None:
+        self.checked.append(part["url"])
+        if part["url"] == self.refuses:
+            raise ExecutorError(f"{part['url']} is not there")
 
 
 class Bench:
@@ -50,7 +97,8 @@ class Bench:
         self._answers = {name: list(each) for name, each in answers.items()}
         limits = more.pop("limits", Limits())
         self.plain = replace(reader(self.api, self.files, self.clock, limits), layout=self.layout, **more)
-        converter = Converter(self.work, size, HttpSettings(), {"folder": None, "max_mb": 1})
+        self.executor = Scripted(self.work, size)
+        converter = Converter(self.executor, HttpSettings(), {"folder": None, "max_mb": 1}, noted=self.noted)
         self.reader = ConvertingReader(self.plain, self.shape, converter, Journal(), self.clock)
         self.bookmark: dict[str, Any] = {}
         self.tally, self.proof = Tally(), Proof()
@@ -60,6 +108,9 @@ class Bench:
 
     def shape(self) -> dict[str, Any]:
         return {"layout": layout_values(self.layout()), "before": {}, "behind": {}, "part": {"stream": "s", "rows": 10}}
+
+    def noted(self, job_id: str) -> Mapping[str, Any]:
+        return StreamState.detached("s", self.bookmark).rows_noted(job_id)
 
     def work(self, task: Task, host: Host) -> Result:
         self.tasks.append(task)
@@ -162,26 +213,55 @@ def test_rejects_come_and_count(bench: Benches) -> None:
 
 
 def test_windows_run_ahead(bench: Benches) -> None:
-    """From the stream's turn on as many files as the executor takes are converted, and no more until one is read."""
-    ended = {name: threading.Event() for name in ("j2", "j3", "j4")}
+    """From the stream's turn on, as many files at once as the executor takes; one more when one of them is done."""
+    begun: queue.SimpleQueue[str] = queue.SimpleQueue()
+    going = {f"j{number}": threading.Event() for number in range(2, 8)}
 
     def noted(task: Task, host: Host) -> Result:
-        ended[task["part"]["scope"]].set()
+        begun.put(job_id := task["part"]["scope"])
+        assert going[job_id].wait(5)
         return result(1)
 
-    ran = bench({"j1": [result(1)], "j2": [noted], "j3": [noted], "j4": [noted]})
-    outcomes = [ran.outcome(f"j{number}") for number in (1, 2, 3, 4)]
+    ran = bench({"j1": [result(1)], **{name: [noted] for name in going}})
+    outcomes = [ran.outcome(f"j{number}") for number in range(1, 8)]
     for outcome in outcomes[1:]:
         ran.reader.run_ahead(outcome)
     assert ran.tasks == []
     ran.play(outcomes[0])
-    assert ended["j2"].wait(5)
-    assert ended["j3"].wait(5)
-    assert not ended["j4"].wait(0.2)
-    assert ran.play(outcomes[1]) == [("part", "part-1", 1)]
-    assert ended["j4"].wait(5)
-    assert [ran.play(outcome) for outcome in outcomes[2:]] == [[("part", "part-1", 1)]] * 2
-    assert sorted(task["part"]["scope"] for task in ran.tasks) == ["j1", "j2", "j3", "j4"]
+    assert sorted(begun.get(timeout=5) for _ in range(2)) == ["j2", "j3"]
+    with pytest.raises(queue.Empty):
+        begun.get(timeout=0.2)
+    going["j3"].set()
+    assert begun.get(timeout=5) == "j4"
+    ran.executor.takes = 3
+    going["j4"].set()
+    assert sorted(begun.get(timeout=5) for _ in range(2)) == ["j5", "j6"]
+    for each in going.values():
+        each.set()
+    assert [ran.play(outcome) for outcome in outcomes[1:]] == [[("part", "part-1", 1)]] * 6
+    assert sorted(task["part"]["scope"] for task in ran.tasks) == [f"j{number}" for number in range(1, 8)]
+
+
+def test_part_is_looked_at_before_it_is_announced(bench: Benches) -> None:
+    """What is not in the storage is never named, nor is what comes behind it; STATE covers what was."""
+    ran = bench({"j1": [result(10, 10, 3)]})
+    ran.executor.refuses = "part-2"
+    log: list[Any] = []
+    with pytest.raises(ExecutorError, match="part-2 is not there"):
+        log.extend(map(ran.told, ran.reader.read(ran.outcome(), StreamState.detached("s", ran.bookmark), ran.tally)))
+    assert ran.executor.checked == ["part-1", "part-2"]
+    assert done(ran.bookmark) == 10
+
+
+def test_job_of_an_earlier_run_goes_on_behind_what_state_covers(bench: Benches) -> None:
+    """The work gets what STATE says of the file; the rows that it skips count as read."""
+    ran = bench({"j1": [result(10, 3, skipped=10)]})
+    outcome = ran.outcome(attempts=0, rows=23)
+    local = LocalFile("export.csv", Path(), 6, sha256(BODY), None)
+    StreamState.detached("s", ran.bookmark).note_rows("j1", local, 10)
+    assert ran.play(outcome) == [("part", "part-1", 10), ("state", 20), ("part", "part-2", 3)]
+    assert (ran.tasks[0]["noted"]["sha256"], ran.tasks[0]["noted"]["rows"]) == (sha256(BODY), 10)
+    assert (ran.tally.rows, ran.tally.file_rows) == (23, 23)
 
 
 def test_new_columns_are_announced_and_handed_in_again(bench: Benches) -> None:
@@ -218,6 +298,27 @@ def test_rest_of_another_file(bench: Benches) -> None:
         ran.play(ran.outcome())
 
 
+def test_second_conversion_of_another_file(bench: Benches) -> None:
+    """A file that is handed in again behind its first rows must be the same one, or rows of two files are mixed."""
+    first = result(1, 1, rejects=[reject(2)], last_row=3, new_columns=LATE)
+    ran = bench({"j1": [first, result(5, sha256="other")]}, limits=Limits(rejects_max_count=1))
+    with pytest.raises(BadContentError, match="changed between two downloads"):
+        ran.play(ran.outcome())
+    assert [(t["layout"]["skip_rows"], t["part"]["first"]) for t in ran.tasks] == [(0, 1), (3, 3)]
+
+
+def test_url_that_came_late_to_a_worker_is_no_renewal(bench: Benches) -> None:
+    """It waited for a worker for longer than it lived: another one is asked for, as often as that happens."""
+    refused = result(error={"kind": "UrlExpiredError", "message": "refused"})
+    late = {**refused, "queued": 5.0}
+    ran = bench({"j1": [late, late, refused, late, late, refused, refused, result(1)]})
+    assert ran.play(ran.outcome()) == [("part", "part-1", 1)]
+    ran = bench({"j1": [late]})
+    with pytest.raises(TapError, match="refused"):
+        ran.play(ran.outcome())
+    assert len(ran.tasks) == MAX_SIGNATURES
+
+
 def test_expired_url_is_renewed(bench: Benches) -> None:
     """Three times; then its error stands."""
     refused = result(error={"kind": "UrlExpiredError", "message": "refused"})
@@ -232,7 +333,6 @@ def test_expired_url_is_renewed(bench: Benches) -> None:
 
 
 PLAIN: dict[str, dict[str, Any]] = {
-    "a job of an earlier run, which may be read in part": {"attempts": 0},
     "two files": {"opens": {"j1": [[RemoteFile("x.csv", "j1"), RemoteFile("y.csv", "j2")]]}},
     "an archive": {"opens": {"j1": [[RemoteFile("x.zip", "j1", "zip")], [RemoteFile("x.csv", "j1")]]}},
     "no column known": {"columns": {}},
@@ -243,7 +343,7 @@ PLAIN: dict[str, dict[str, Any]] = {
 def test_left_to_the_reader_of_rows(bench: Benches, case: dict[str, Any]) -> None:
     ran = bench({"j1": [result(1)]}, opens=case.get("opens", {}))
     ran.columns = case.get("columns", ran.columns)
-    log = ran.play(ran.outcome(attempts=case.get("attempts", 1)))
+    log = ran.play(ran.outcome())
     assert [row["a"] for event in log if event[0] == "rows" for row in event[1]][:2] == ["x", "y"]
     assert ran.tasks == []
 

@@ -53,7 +53,8 @@ def task(server: Server, folder: Path, form: str = "jsonl", **changes: object) -
         "names": [column.name for column in columns],
         "columns": [values_of(column) for column in columns],
         "constants": {"_sdc_job_id": "j"},
-        "storage": {"root": str(folder / "parts"), "prefix": "p-"},
+        "storage": {"root": str(folder / "parts"), "prefix": "p-", "options": {}},
+        "noted": None,
         "encoding": {"format": form, "compression": "gzip" if form == "jsonl" else "none"},
         "part": PLACE,
         "samples": False,
@@ -125,6 +126,23 @@ def test_layout_survives_as_json(server: Server, tmp_path: Path) -> None:
     assert rows(result) == [[{**ROWS[n - 1], "a": a} for n, a in ((2, "b"), (3, "c"))]]
 
 
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_rows_that_state_covers_are_skipped(server: Server, tmp_path: Path, form: str) -> None:
+    """Only of the very file that they were read from; of any other one every row comes."""
+    noted = {"sha256": hashlib.sha256(BODY).hexdigest(), "rows": 10, "etag": None}
+    result = do_work(task(server, tmp_path, form, noted=noted))
+    assert [row for part in rows(result) for row in part] == ROWS[10:]
+    assert (result["rows"], result["skipped"], result["last_row"]) == (15, 10, 25)
+    result = do_work(task(server, tmp_path, form, noted={**noted, "sha256": "other"}))
+    assert ([row for part in rows(result) for row in part], result["skipped"]) == (ROWS, 0)
+
+
+def test_parts_are_shown_as_the_storage_shows_them(server: Server, tmp_path: Path) -> None:
+    result = do_work(task(server, tmp_path))
+    sizes = [Path(part["url"].removeprefix("file://")).stat().st_size for part in result["parts"]]
+    assert [(part["size"], part["digest"]) for part in result["parts"]] == [(size, None) for size in sizes]
+
+
 def test_expired_url_is_a_value(server: Server, tmp_path: Path) -> None:
     """It says so; the same task with a new URL goes through."""
     server.steps = [reply(403), reply(200, BODY)]
@@ -172,7 +190,9 @@ def test_rejects_are_values(server: Server, tmp_path: Path) -> None:
 
 def test_storage_that_refuses_is_a_value(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    result = do_work(task(server, tmp_path, storage={"root": str(tmp_path / "file" / "below"), "prefix": ""}))
+    result = do_work(
+        task(server, tmp_path, storage={"root": str(tmp_path / "file" / "below"), "prefix": "", "options": {}})
+    )
     assert (result["error"]["kind"], result["parts"]) == ("StopError", [])
     assert "batch_config.storage: cannot write" in result["error"]["message"]
 

@@ -5,87 +5,136 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from tap_exports.engine.convert.task import Host, Result, Task, Work
+from tap_exports.engine.convert.bounds import Bounds
+from tap_exports.engine.convert.harmless import secret_names
+from tap_exports.engine.convert.task import Host, Result, Task
 from tap_exports.errors import ConfigError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
+    from tap_exports.engine.convert.engines import Engine
+    from tap_exports.engine.publish.storage import Storage
 
 MOST_THREADS = 64
-TASKS_ELSEWHERE = 4  # in flight: the executor protocol does not say how many workers there are
 _FORMS = "threads:N, dask:ADDRESS or module:factory"
 
 
-class Submits(Protocol):
-    """An executor with the `submit` of `concurrent.futures`."""
+class Executor(Protocol):
+    """Converts files, in threads of this process or elsewhere; one for all streams of a run.
 
-    def submit(self, work: Callable[[Task], Result], task: Task) -> Future[Result]:
-        """Schedule the work and return its future."""
+    Attributes:
+        label: What it is, for messages.
+        is_here: Whether it runs in this process, so that it can get a `Host` and credentials.
+        most: Most files that it ever takes at once.
+    """
+
+    @property
+    def label(self) -> str: ...  # noqa: D102 - see above
+    @property
+    def is_here(self) -> bool: ...  # noqa: D102 - see above
+    @property
+    def most(self) -> int: ...  # noqa: D102 - see above
+
+    def open(self, place: Mapping[str, Any], storage: Storage) -> None:
+        """Make sure that work can be done, before a job is created for it; later calls are quick."""
+
+    def size(self) -> int:
+        """Return how many files it takes at once, as it is now."""
+
+    def slot(self, ended: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Return a context that begins once another file can be begun."""
+
+    def work(self, task: Task, host: Host) -> Result:
+        """Convert a file; blocks until it is done."""
+
+    def check(self, part: Mapping[str, Any]) -> None:
+        """Look at a part in the storage, before anything is said of it."""
+
+    def close(self) -> None:
+        """End everything that was made for it."""
 
 
 @dataclass(frozen=True, slots=True)
-class ExecutorSetting:
-    """The parsed setting.
+class Threads:
+    """Converts files in threads of this process, which the caller has.
 
     Attributes:
-        size: Most files in flight.
-        factory: Returns the executor, or None for threads of this process.
+        most: How many.
     """
 
-    size: int
-    factory: Callable[[], Submits] | None = None
+    most: int
+    is_here: ClassVar[bool] = True
 
-    def work(self) -> Work:
-        """Return the callable that converts one file; an external executor is created at the first file.
+    @property
+    def label(self) -> str:
+        """Return the setting."""
+        return f"threads:{self.most}"
 
-        Only threads of this process get a `Host` beside the task.
-        """
+    def open(self, place: Mapping[str, Any], storage: Storage) -> None:
+        """Do nothing: threads start with the first file."""
+
+    def size(self) -> int:
+        """Return how many there are."""
+        return self.most
+
+    def slot(self, ended: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Return an empty context: a thread that asks is free."""
+        del ended
+        return nullcontext()
+
+    def work(self, task: Task, host: Host) -> Result:
+        """Do the work."""
         from tap_exports.engine.convert.work import work  # noqa: PLC0415 - RECORD messages do without it
 
-        return _Elsewhere(self.factory) if self.factory else work
+        return work(task, host)
+
+    def check(self, part: Mapping[str, Any]) -> None:
+        """Do nothing: this process wrote it."""
+
+    def close(self) -> None:
+        """Do nothing: threads end with the process."""
 
 
-class _Elsewhere:
-    """Runs the work on an external executor, which gets the task and nothing else."""
-
-    def __init__(self, factory: Callable[[], Submits]) -> None:
-        """Keep the factory; it is called at the first file."""
-        self._factory, self._made = factory, list[Submits]()
-
-    def __call__(self, task: Task, host: Host) -> Result:
-        del host
-        from tap_exports.engine.convert.work import do_work  # noqa: PLC0415 - as above
-
-        return self._executor().submit(do_work, task).result()
-
-    def _executor(self) -> Submits:
-        if not self._made:
-            made = self._factory()
-            if not callable(getattr(made, "submit", None)):
-                raise ConfigError(f'config: "executor": the factory returned a {type(made).__name__} without submit()')
-            self._made.append(made)
-        return self._made[0]
-
-
-def executor_setting(text: str) -> ExecutorSetting:
-    """Return the setting `executor`.
+def executor_of(text: str, bounds: Bounds) -> Executor:
+    """Return what the setting `executor` names; nothing is connected yet.
 
     Raises:
         ConfigError: It has none of the three forms, or names what is not installed or cannot be called.
     """
     kind, _, rest = text.partition(":")
     if kind == "threads":
-        return ExecutorSetting(_threads(rest))
+        return Threads(_threads(rest))
     if kind == "dask" and rest:
-        return ExecutorSetting(TASKS_ELSEWHERE, _dask(rest))
+        return _elsewhere(f"Dask at {rest}", _dask(rest, bounds.connect_seconds), bounds)
     if re.fullmatch(r"[\w.]+", kind) and rest.isidentifier():
-        return ExecutorSetting(TASKS_ELSEWHERE, _factory(kind, rest))
+        return _elsewhere(text, _own(kind, rest), bounds)
     raise ConfigError(f'config: "executor" must be one of {_FORMS}')
+
+
+def refuse_secrets(executor: Executor, options: Mapping[str, Any]) -> None:
+    """Refuse arguments of the storage that workers elsewhere need and cannot get.
+
+    Raises:
+        ConfigError: Names them.
+    """
+    names = [] if executor.is_here else list(secret_names(options))
+    if names:
+        shown = ", ".join(f"`{name}`" for name in names)
+        raise ConfigError(
+            f"config: batch_config.storage.params: {shown} may be a secret, and the workers of {executor.label} get "
+            "none: let tap and workers take it from their environment, such as AWS_ACCESS_KEY_ID, and remove it here"
+        )
+
+
+def _elsewhere(label: str, connect: Callable[[], Engine], bounds: Bounds) -> Executor:
+    from tap_exports.engine.convert.elsewhere import Elsewhere  # noqa: PLC0415 - threads do without it
+
+    return Elsewhere(label, connect, bounds)
 
 
 def _threads(number: str) -> int:
@@ -94,7 +143,7 @@ def _threads(number: str) -> int:
     return int(number)
 
 
-def _factory(module: str, name: str) -> Callable[[], Submits]:
+def _own(module: str, name: str) -> Callable[[], Engine]:
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
@@ -102,21 +151,14 @@ def _factory(module: str, name: str) -> Callable[[], Submits]:
         raise ConfigError(msg) from error
     if not callable(found):
         raise ConfigError(f'config: "executor": {module}:{name} cannot be called')
-    factory: Callable[[], Submits] = found
-    return factory
+    from tap_exports.engine.convert.engines import OwnEngine  # noqa: PLC0415 - as above
+
+    return partial(OwnEngine, f"{module}:{name}", found)
 
 
-def _dask(address: str) -> Callable[[], Submits]:
+def _dask(address: str, seconds: float) -> Callable[[], Engine]:
     if importlib.util.find_spec("distributed") is None:
         raise ConfigError('config: "executor": dask:ADDRESS needs the extra tap-exports[dask]')
-    return partial(_dask_executor, address)
+    from tap_exports.engine.convert.engines import DaskEngine  # noqa: PLC0415 - as above
 
-
-def _dask_executor(address: str) -> Submits:
-    try:
-        client: Any = importlib.import_module("distributed").Client(address)
-    except (OSError, ValueError) as error:
-        msg = f'config: "executor": no scheduler answers at {address}: {error}'
-        raise ConfigError(msg) from error
-    executor: Submits = client.get_executor()
-    return executor
+    return partial(DaskEngine, address, seconds)

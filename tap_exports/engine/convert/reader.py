@@ -12,11 +12,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tap_exports.engine.clock import Clock
-from tap_exports.engine.convert.task import Host, Result, Task, Work, column_of, raised
+from tap_exports.engine.convert.executors import Executor
+from tap_exports.engine.convert.task import Host, Result, Task, column_of, raised
 from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.jobs import Journal, Outcome, describe
 from tap_exports.engine.ledger import StreamState
@@ -41,6 +43,9 @@ from tap_exports.errors import BadContentError, StopError, UrlExpiredError
 LOGGER = logging.getLogger("tap-exports.run")
 FORMATS = frozenset({"csv", "json"})
 MAX_RENEWALS = 3
+MAX_SIGNATURES = 50  # of one file, those included that were refused because the work began late
+LATE_SECONDS = 1.0  # in a queue, after which a refused URL says nothing about the next one
+AHEAD = 4  # files converted and not yet announced, for each that is converted at once
 LETTING_GO_SECONDS = 1  # for running conversions to remove their unfinished parts
 
 Shape = Mapping[str, Any]
@@ -48,23 +53,25 @@ Shape = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """The callable that converts files, and the settings that each task needs beside the stream's shape.
+    """What converts files, and the settings that each task needs beside the stream's shape.
 
     Attributes:
-        work: Converts one file.
-        size: Most files in flight.
+        executor: Converts files.
         http: Settings of the download.
         spool: `folder` and `max_mb` of the workers' spools.
         options: Arguments of fsspec's file system; never in a task.
         has_room: Returns whether the spool takes another file ahead of its turn.
+        samples: Whether unknown columns get their types from a sample of the file.
+        noted: Returns what STATE says of the files of a job; thread-safe.
     """
 
-    work: Work
-    size: int
+    executor: Executor
     http: HttpSettings
     spool: Mapping[str, Any]
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     has_room: Callable[[], bool] = lambda: True
+    samples: bool = False
+    noted: Callable[[str], Mapping[str, Any]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +100,14 @@ class _Place:
 class ConvertingReader:
     """Reads jobs of one file by converting it to parts; all other jobs go to the reader of rows.
 
+    A job of an earlier run may be read in part: the work then begins behind the rows that STATE covers.
+
     Args:
         plain: Reads rows.
         shape: Returns the part of a task that is the same for all files of the stream, as JSON values; thread-safe.
         converter: Converts files.
         journal: Applies changes of STATE while a conversion is awaited.
         clock: Measures and waits.
-        samples: Whether unknown columns get their types from a sample of the file.
     """
 
     def __init__(
@@ -109,18 +117,16 @@ class ConvertingReader:
         converter: Converter,
         journal: Journal,
         clock: Clock,
-        *,
-        samples: bool = False,
     ) -> None:
         """Start nothing: conversions begin with the stream's first `read`."""
         self._plain, self._shape, self._converter = plain, shape, converter
-        self._journal, self._clock, self._samples = journal, clock, samples
-        self._workers: Workers[_Done | None] = Workers(converter.size, "convert")
+        self._journal, self._clock = journal, clock
+        self._workers: Workers[_Done | None] = Workers(converter.executor.most, "convert")
         self._begun: dict[str, Future[_Done | None]] = {}
         self._running: set[Future[_Done | None]] = set()
         self._waiting: deque[Outcome] = deque()
         self._ending = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._turn = False
 
     # In any thread
@@ -133,48 +139,64 @@ class ConvertingReader:
                 self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and len(self._begun) < self._converter.size and self._converter.has_room():
+        """Begin as many files as the executor takes now."""
+        while self._waiting and self._takes_more():
             outcome = self._waiting.popleft()
-            if self._suits(outcome):
+            if self._suits():
                 self._begun[outcome.job.id] = self._submit(outcome, _Place())
+
+    def _takes_more(self) -> bool:
+        size = self._converter.executor.size()
+        return len(self._running) < size and len(self._begun) < AHEAD * size and self._converter.has_room()
 
     def _submit(self, outcome: Outcome, place: _Place) -> Future[_Done | None]:
         future = self._workers.submit(partial(self._converted, outcome, place))
         self._running.add(future)
-        future.add_done_callback(self._running.discard)
+        future.add_done_callback(self._ended)
         return future
 
-    def _suits(self, outcome: Outcome) -> bool:
-        """Return whether a job can be converted: STATE covers none of its rows, and columns are known.
+    def _ended(self, future: Future[_Done | None]) -> None:
+        with self._lock:
+            self._running.discard(future)
+            if self._turn and not self._ending.is_set():
+                self._fill()
 
-        An earlier run may have read part of the job; the reader of rows then resumes after those rows. Without
-        columns, parts have no schema.
-        """
-        return (not self._plain.resumes or outcome.attempts > 0) and bool(self._plain.layout().columns)
+    def _suits(self) -> bool:
+        """Return whether jobs can be converted: without columns, parts have no schema."""
+        return bool(self._plain.layout().columns)
 
     # In a worker
 
     def _converted(self, outcome: Outcome, place: _Place) -> _Done | None:
         """Convert a job's file; return None if the job is not a single CSV or JSON file, or the run is ending."""
-        files = self._plain.api.open(outcome.job)
-        if (
-            self._ending.is_set()
-            or len(files) != 1
-            or files[0].format not in FORMATS
-            or declared(files, outcome.job) == 0
-        ):
-            return None
-        shape, remote = self._shape(), files[0]
+        with self._converter.executor.slot(self._ending.is_set):
+            files = self._plain.api.open(outcome.job)
+            if (
+                self._ending.is_set()
+                or len(files) != 1
+                or files[0].format not in FORMATS
+                or declared(files, outcome.job) == 0
+            ):
+                return None
+            return self._signed(outcome, files[0], place)
+
+    def _signed(self, outcome: Outcome, remote: RemoteFile, place: _Place) -> _Done:
+        """Convert a file, with a new URL where one is refused; one that came late to a worker counts as none."""
+        shape, renewals = self._shape(), 0
         renew = partial(self._plain.again, outcome, remote.name)
         host = Host(self._converter.options, renew, self._ending.is_set, self._clock)
-        for _ in range(MAX_RENEWALS):
-            result = self._converter.work(self._task(outcome, remote, shape, place), host)
-            if not result["error"] or result["error"]["kind"] != UrlExpiredError.__name__:
+        for number in count(1):
+            result = self._converter.executor.work(self._task(outcome, remote, shape, place), host)
+            is_refused = result["error"] and result["error"]["kind"] == UrlExpiredError.__name__
+            renewals += result.get("queued", 0.0) < LATE_SECONDS
+            if not is_refused or renewals > MAX_RENEWALS or number == MAX_SIGNATURES:
                 return _Done(shape, remote, result)
             remote = renew()
-        return _Done(shape, remote, self._converter.work(self._task(outcome, remote, shape, place), host))
+        raise AssertionError
 
     def _task(self, outcome: Outcome, remote: RemoteFile, shape: Shape, place: _Place) -> Task:
+        resumes = self._plain.resumes and place == _Place()
+        noted = self._converter.noted(outcome.job.id).get(remote.name) if resumes else None
         lineage = {JOB_ID: outcome.job.id, FILE: remote.name, **window_constants(outcome.request)}
         return {
             **shape,
@@ -184,7 +206,8 @@ class ConvertingReader:
             "layout": {**shape["layout"], "skip_rows": place.skip_rows},
             "constants": {**shape["before"], **lineage, **shape["behind"]},
             "part": {**shape["part"], "scope": outcome.job.id, "first": place.first},
-            "samples": self._samples,
+            "noted": noted,
+            "samples": self._converter.samples,
             "places": self._plain.places is not None,
             "rejects_max_count": self._plain.limits.rejects_max_count,
         }
@@ -200,12 +223,12 @@ class ConvertingReader:
         began = self._clock.monotonic()
         try:
             done = None
-            if self._suits(outcome):
+            if self._suits():
                 done = yield from self._fitting(outcome, self._taken(outcome), _Place())
             if done is None:
                 yield from self._plain.read(outcome, state, tally)
             else:
-                tally.begin_file()
+                tally.begin_file(done.result["skipped"])
                 tally.bytes, tally.sha256 = done.result["bytes"], done.result["sha256"]
                 yield from self._delivered(outcome, state, tally, done)
                 self._prove(outcome, tally, done)
@@ -256,6 +279,7 @@ class ConvertingReader:
         result, job_id = done.result, outcome.job.id
         local = LocalFile(done.remote.name, Path(), result["bytes"], result["sha256"] or "", result["etag"])
         for number, part in enumerate(result["parts"], 1):
+            self._converter.executor.check(part)
             yield Published([], {JOB_ID: job_id}, part["url"], part["rows"])
             tally.add(part["rows"])
             if self._plain.resumes and not (result["rejects"] or tally.file_rejects) and number < len(result["parts"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from tap_exports import errors
 from tap_exports.engine.clock import Clock
@@ -38,13 +38,6 @@ class Host:
 
 
 NOWHERE = Host()
-
-
-class Work(Protocol):
-    """Converts one file, in this process or on an executor; blocks until it is done."""
-
-    def __call__(self, task: Task, host: Host) -> Result:
-        """Return the result; an error of the file is a value in it (`error`) and is not raised."""
 
 
 def values_of(column: Column) -> dict[str, Any]:

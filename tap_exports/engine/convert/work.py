@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ from tap_exports.engine.publish.lines import record_lines
 from tap_exports.engine.publish.storage import Storage
 from tap_exports.engine.read.ahead import ahead
 from tap_exports.engine.spool import Spool
-from tap_exports.errors import RejectLimitError, RunEndingError, TapError, UrlExpiredError
+from tap_exports.errors import RejectLimitError, RunEndingError, StopError, TapError, UrlExpiredError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,18 +46,20 @@ def work(task: Task, host: Host) -> Result:
         host: Services of the tap's own process; `NOWHERE` on an external executor.
 
     Returns:
-        JSON values: `parts` (`stream`, `url`, `rows`), published and in order; `rows`, the number decoded; `rejects`;
+        JSON values: `parts` (`stream`, `url`, `rows`, and `size` and `digest` as the storage shows them), published and
+        in order; `rows`, the number decoded; `skipped`, the rows before them that STATE covers; `rejects`;
         `new_columns`, set if the work stopped at rows with unknown columns: submit a task that knows them for the rest;
         `last_row`, the ordinal up to which every row is in `parts` or `rejects`; `bytes`, `sha256` and `etag` of the
         file; `error`, None or `kind` and `message`, with `file`, `row` and `column` where a reject caused it; `advice`,
         the end of a message that proposes a `csv` block, set if there are rejects.
     """
     result: Result = {"parts": [], "rejects": [], "new_columns": [], "last_row": task["layout"]["skip_rows"]}
-    result |= {"rows": 0, "bytes": 0, "sha256": None, "etag": None, "error": None, "advice": None}
+    result |= {"rows": 0, "skipped": 0, "bytes": 0, "sha256": None, "etag": None, "error": None, "advice": None}
     try:
         parts = _Parts(task, host, result)
         with _downloaded(task, host) as (file, spool):
             result |= {"bytes": file.size, "sha256": file.sha256, "etag": file.etag}
+            task = _behind(task, file, result)
             with closing(Places(lambda: spool.path("digests"))) as places:
                 _convert(file, task, parts, places if task["places"] else None)
     except TapError as error:
@@ -93,6 +96,15 @@ def _downloaded(task: Task, host: Host) -> Iterator[tuple[LocalFile, Spool]]:
 def _expired(remote: RemoteFile) -> RemoteFile:
     msg = f"{remote.name}: its signed URL is refused"
     raise UrlExpiredError(msg)
+
+
+def _behind(task: Task, file: LocalFile, result: Result) -> Task:
+    """Return the task for the rows behind those that STATE covers, if the file is the one that they were read from."""
+    noted = task["noted"] or {}
+    if noted.get("sha256") != file.sha256:
+        return task
+    result["skipped"] = result["last_row"] = int(noted.get("rows", 0))
+    return {**task, "layout": {**task["layout"], "skip_rows": result["skipped"]}}
 
 
 def _layout(values: Mapping[str, Any]) -> decode.Layout:
@@ -146,7 +158,8 @@ class _Parts:
         self._task, self._host, self._result = task, host, result
         columns = [column_of(each) for each in task["columns"]]
         self._form = PartForm(task["encoding"]["format"], task["encoding"]["compression"], columns)
-        self._storage = Storage(task["storage"]["root"], task["storage"]["prefix"], host.options)
+        place = task["storage"]
+        self._storage = Storage(place["root"], place["prefix"], {**place["options"], **host.options})
         self._names = frozenset(task["names"])
         self._part: Part | None = None
         self._ending: Part | None = None
@@ -252,7 +265,10 @@ class _Parts:
                 self.discard()
                 raise
             rows, self._ending = self._ending.rows, None
-            self._result["parts"].append({"stream": self._task["part"]["stream"], "url": url, "rows": rows})
+            if (seen := self._storage.look(url)) is None:
+                raise StopError(f"batch_config.storage: {url} was written, and is not there")
+            part = {"stream": self._task["part"]["stream"], "url": url, "rows": rows}
+            self._result["parts"].append({**part, **asdict(seen)})
 
     def close(self) -> None:
         """Finish and publish all parts."""

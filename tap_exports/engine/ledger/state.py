@@ -303,6 +303,11 @@ class StreamState:
         known = self._files(job_id).get(file.name, {})
         return int(known.get("rows", 0)) if known.get("sha256") == file.sha256 else 0
 
+    def rows_noted(self, job_id: str) -> dict[str, Any]:
+        """Return what STATE says of the files of a job, by name: `sha256`, and the `rows` that it covers."""
+        jobs = self._bookmark.get("ledger", {}).get("jobs", [])
+        return next((dict(job.get("files", {})) for job in jobs if job["id"] == job_id), {})
+
     def note_rows(self, job_id: str, file: LocalFile, rows: int) -> None:
         """Record that the first `rows` rows of a file were written."""
         self._files(job_id)[file.name] = {"etag": file.etag, "sha256": file.sha256, "rows": rows}

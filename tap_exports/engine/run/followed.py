@@ -18,7 +18,7 @@ from tap_exports.engine.jobs import Lifecycle, Outcome
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.ledger.seconds import WholeSeconds
 from tap_exports.engine.model import Action, Checkpoint, Event, Job, Receipt, Request, Status, Step
-from tap_exports.engine.read.files import FileReader
+from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
@@ -93,7 +93,7 @@ class FollowRun:
     stream: str
     replication_key: str
     lifecycle: Lifecycle
-    reader: FileReader
+    reader: Reads
     state: StreamState
     leader: StreamState
     clock: Clock

@@ -23,6 +23,35 @@ class Output:
         self._hurries_since: float | None = None
         self._is_cut = False
         self._was_blocking: int | None = None  # the descriptor while it is switched to non-blocking
+        self._kept: int | None = None
+
+    def keep(self) -> None:
+        """Move standard output to a descriptor that no child gets, and let the old one lead to standard error.
+
+        A reader sees the end of its pipe only when nobody holds it any more, and nothing but messages may stand in it.
+        """
+        descriptor = self._descriptor()
+        if descriptor is None or self._kept is not None:
+            return
+        sys.stdout.flush()
+        self._kept = os.dup(descriptor)  # not inheritable, so a program that is started does not have it
+        os.dup2(sys.stderr.fileno(), descriptor)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._let_go)
+
+    def _let_go(self) -> None:
+        """Close the kept descriptor, in a child that was forked without a program of its own."""
+        if self._kept is not None:
+            os.close(self._kept)
+            self._kept = None
+
+    def _descriptor(self) -> int | None:
+        if self._kept is not None:
+            return self._kept
+        try:
+            return sys.stdout.fileno()
+        except (OSError, ValueError, AttributeError):
+            return None
 
     def write(self, data: bytes | memoryview) -> None:
         """Write all bytes.
@@ -30,7 +59,7 @@ class Output:
         Raises:
             BrokenPipeError: The reader is gone, or the last write was cut: what comes after half a line is no message.
         """
-        descriptor = _descriptor()
+        descriptor = self._descriptor()
         if descriptor is None:
             _write_redirected(data)
             return
@@ -50,7 +79,7 @@ class Output:
         A write that the signal interrupts is retried by the interpreter: it returns since the pipe no longer blocks.
         """
         self._hurries_since = self._hurries_since or monotonic()
-        descriptor = _descriptor()
+        descriptor = self._descriptor()
         if writes and descriptor is not None:
             self._unblock(descriptor)
 
@@ -83,13 +112,6 @@ class Output:
         if self._was_blocking is not None:
             os.set_blocking(self._was_blocking, True)
             self._was_blocking = None
-
-
-def _descriptor() -> int | None:
-    try:
-        return sys.stdout.fileno()
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def _write_redirected(data: bytes | memoryview) -> None:

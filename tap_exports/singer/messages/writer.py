@@ -93,6 +93,10 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         if not waits:
             raise Terminated(128 + signal_number)
 
+    def keep_output(self) -> None:
+        """Keep standard output for messages: whatever else this process or a child of it prints goes to stderr."""
+        self._output.keep()
+
     def resume(self) -> None:
         """Forget the signal, so that the last STATE can be written."""
         self._signal = None

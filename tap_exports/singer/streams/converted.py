@@ -2,68 +2,142 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from tap_exports import settings
-from tap_exports.engine.convert.executors import ExecutorSetting
 from tap_exports.engine.convert.reader import Converter, ConvertingReader
 from tap_exports.engine.convert.task import layout_values
+from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import EXTRA, Kind
+from tap_exports.engine.publish.storage import Storage
 from tap_exports.engine.read.files import FileReader, Reads
 from tap_exports.engine.read.guards import GuardedReader
 from tap_exports.engine.read.samples import SamplingReader
+from tap_exports.engine.run.archived import ArchiveRun
+from tap_exports.engine.run.collected import CollectRun
 from tap_exports.engine.run.created import ExportRun
+from tap_exports.engine.run.followed import FollowRun, Quiet
 from tap_exports.singer.columns import VERSION, VERSION_COLUMN, to_column
 from tap_exports.singer.messages.batch_settings import BatchSettings
 from tap_exports.singer.streams.catalog import CatalogStream
 
+LOGGER = logging.getLogger("tap-exports.run")
 MOST_REJECTS = 1000  # per result: rejects are held in memory
 
 
-def convert_elsewhere(
-    run: object,
-    stream: CatalogStream,
-    batches: BatchSettings,
-    executor: ExecutorSetting,
-    version: Callable[[], int | None],
-) -> None:
-    """Let the executor convert the files of a run, unless only the reader of rows can read them.
+class Converted(NamedTuple):
+    """A run whose files are converted.
+
+    Attributes:
+        run: The run.
+        reader: Its reader; to be released once the stream has ended.
+    """
+
+    run: Any
+    reader: ConvertingReader
+
+
+def converted(
+    run: object, stream: CatalogStream, batches: BatchSettings, version: Callable[[], int | None]
+) -> Converted | None:
+    """Return a run whose files the executor converts, None where only the tap itself can read it; the log says why.
 
     Args:
-        run: The stream's run, before its `start`; its reader is replaced.
+        run: The stream's run, before its `start`; it may be changed.
         stream: The stream.
         batches: Format, storage and size of parts.
-        executor: Converts the files.
         version: Returns the version of a full-table read if the rows of parts carry it, else None.
+
+    Raises:
+        ExecutorError: The executor cannot do it; no job was created yet.
     """
-    if isinstance(run, ExportRun) and _can(stream):
-        run.reader = _converting(run.reader, _Shape(stream, batches, version), executor)
+    executor, why = stream.tap.executor, why_here(run, stream)
+    level = logging.DEBUG if executor.is_here else logging.INFO
+    if why:
+        LOGGER.log(level, "%s: read by the tap itself: %s", stream.name, why)
+        return None
+    shape = _Shape(stream, batches, version)
+    if not executor.is_here:
+        stream.tap.writer.keep_output()
+        executor.open(shape.place, Storage(batches.root, batches.prefix, batches.options))
+    LOGGER.log(level, "%s: files are converted by %s", stream.name, executor.label)
+    made: list[ConvertingReader] = []
+    return Converted(_with_reader(run, lambda reader: _converting(reader, shape, made)), made[0])
 
 
-def _can(stream: CatalogStream) -> bool:
-    """Return whether rows are written to parts unmapped, and the number of rejects is bounded."""
-    config = stream.config
-    mapped = config.get("stream_maps") or config.get("flattening_enabled") or stream.deselects_nested
-    bounded = not config["rejects_max_ratio"] and config["rejects_max_count"] <= MOST_REJECTS
-    return stream.converts_elsewhere and bounded and not mapped and config["job_wait"] != "detach"
+def why_here(run: object, stream: CatalogStream) -> str | None:
+    """Return why the rows of a run cannot come from an executor, None where they can."""
+    config, reader = stream.config, _reader_of(run)
+    reasons = {
+        "its rows come from archives": isinstance(run, ArchiveRun),
+        "its rows come from the API, not from files": reader is None,
+        "its files need the credentials": not stream.converts_elsewhere,
+        "stream_maps": config.get("stream_maps"),
+        "flattening_enabled": config.get("flattening_enabled"),
+        "a property inside an object is deselected": stream.deselects_nested,
+        "expect_columns": isinstance(reader, GuardedReader) and reader.guards.expect_columns,
+        "rejects_max_ratio": config["rejects_max_ratio"],
+        f"rejects_max_count is over {MOST_REJECTS}": config["rejects_max_count"] > MOST_REJECTS,
+        "job_wait is detach": config["job_wait"] == "detach",
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
-def _converting(reader: Reads, shape: _Shape, executor: ExecutorSetting) -> Reads:
-    """Return a reader that converts, or `reader` itself: a check of `expect_columns` needs the rows."""
-    if isinstance(reader, GuardedReader) and not reader.guards.expect_columns:
-        return replace(reader, reader=_converting(reader.reader, shape, executor))
-    if not isinstance(reader, FileReader):
-        return reader
-    tap, config = shape.stream.tap, shape.stream.config
-    folder = config.get("spool_dir") if executor.factory else str(tap.spool.directory)
+def _reader_of(run: object) -> Reads | None:
+    """Return the reader of a run over files."""
+    if isinstance(run, Quiet):
+        return _reader_of(run.run)
+    if not isinstance(run, (CollectRun, ExportRun, FollowRun)):
+        return None
+    inner = run.reader.reader if isinstance(run.reader, GuardedReader) else run.reader
+    return run.reader if isinstance(inner, FileReader) else None
+
+
+def _with_reader(run: object, changed: Callable[[Reads], Reads]) -> object:
+    """Return a run with another reader."""
+    if isinstance(run, Quiet):
+        return replace(run, run=_with_reader(run.run, changed))
+    if isinstance(run, FollowRun):
+        return replace(run, reader=changed(run.reader))
+    if isinstance(run, (CollectRun, ExportRun)):
+        run.reader = changed(run.reader)
+    return run
+
+
+def _converting(reader: Reads, shape: _Shape, made: list[ConvertingReader]) -> Reads:
+    """Return a reader that converts, and add it to `made`."""
+    if isinstance(reader, GuardedReader):
+        return replace(reader, reader=_converting(reader.reader, shape, made))
+    if isinstance(reader, FileReader):
+        made.append(_reader(reader, shape))
+        return made[0]
+    return reader
+
+
+def _reader(plain: FileReader, shape: _Shape) -> ConvertingReader:
+    stream = shape.stream
+    tap, config, executor = stream.tap, stream.config, stream.tap.executor
+    folder = str(tap.spool.directory) if executor.is_here else config.get("spool_dir")
     http, spool = settings.http_settings(config), {"folder": folder, "max_mb": config["spool_max_mb"]}
+    options = shape.batches.options if executor.is_here else {}
     converter = Converter(
-        executor.work(), executor.size, http, spool, shape.batches.options, lambda: tap.spool.has_room
+        executor,
+        http,
+        spool,
+        options,
+        has_room=lambda: tap.spool.has_room,
+        samples=isinstance(plain, SamplingReader),
+        noted=partial(_noted, stream),
     )
-    samples = isinstance(reader, SamplingReader)
-    return ConvertingReader(reader, shape, converter, tap.journal, tap.clock, samples=samples)
+    return ConvertingReader(plain, shape, converter, tap.journal, tap.clock)
+
+
+def _noted(stream: CatalogStream, job_id: str) -> Mapping[str, Any]:
+    return StreamState.detached(stream.name, stream.stream_state).rows_noted(job_id)
 
 
 class _Shape:
@@ -72,6 +146,12 @@ class _Shape:
     def __init__(self, stream: CatalogStream, batches: BatchSettings, version: Callable[[], int | None]) -> None:
         """Keep the sources of the values."""
         self.stream, self.batches, self._version = stream, batches, version
+
+    @property
+    def place(self) -> Mapping[str, Any]:
+        """Return the storage, with what workers elsewhere may know of it; the tap's own threads get all of it."""
+        batches, is_here = self.batches, self.stream.tap.executor.is_here
+        return {"root": batches.root, "prefix": batches.prefix, "options": {} if is_here else dict(batches.options)}
 
     def __call__(self) -> Mapping[str, Any]:
         """Return the current values, which change with the columns of the stream."""
@@ -85,7 +165,7 @@ class _Shape:
             "columns": [_values(c.name, c.kind, c.schema) for c in [*columns, *versioned]],
             "before": {EXTRA: None} if EXTRA in stream.lineage else {},
             "behind": {VERSION: version} if versioned else {},
-            "storage": {"root": batches.root, "prefix": batches.prefix},
+            "storage": self.place,
             "encoding": {"format": batches.format, "compression": batches.compression},
             "part": {"stream": stream.name, "rows": batches.rows},
         }

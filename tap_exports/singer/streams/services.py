@@ -10,6 +10,7 @@ from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Polls
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.convert.executors import Executor
 from tap_exports.engine.http import Client, Transport
 from tap_exports.engine.jobs import Journal, Lifecycle
 from tap_exports.engine.read import prefetch
@@ -59,6 +60,10 @@ class Services(WritesMessages, Protocol):
     @property
     def prefetchers(self) -> Workers[prefetch.Files]:
         """Return the threads that prefetch files, shared by all streams."""
+
+    @property
+    def executor(self) -> Executor:
+        """Return what converts files in batch mode."""
 
     @property
     def date_range(self) -> settings.Range:

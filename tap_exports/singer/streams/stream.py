@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_exports.engine.api import HasAccount, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
-from tap_exports.engine.convert.executors import executor_setting
+from tap_exports.engine.convert.executors import refuse_secrets
 from tap_exports.engine.ledger import Basis, StreamState, basis_of
 from tap_exports.engine.model import Event, Progress, Request, Step
 from tap_exports.engine.run import mismatch
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
 
     from tap_exports.singer.messages.batches import Batches
+    from tap_exports.singer.streams.converted import Converted
 
 CONNECTION_TEST = 1
 
@@ -70,7 +71,8 @@ class EventStream(CatalogStream):
         self.counts = Counts()
         self.seconds = 0.0
         self._batch_settings = batch_settings(tap.config)
-        self._executor = executor_setting(tap.config["executor"])
+        self._converted: Converted | None = None
+        refuse_secrets(tap.executor, self._batch_settings.options if self._batch_settings else {})
 
     # To be overridden, beside `discover_columns`
 
@@ -186,10 +188,11 @@ class EventStream(CatalogStream):
             self._run = self.make_run()
             if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
                 from tap_exports.singer.streams.converted import (  # noqa: PLC0415 - RECORD messages do without it
-                    convert_elsewhere,
+                    converted,
                 )
 
-                convert_elsewhere(self._run, self, self._batch_settings, self._executor, lambda: self.part_version)
+                self._converted = converted(self._run, self, self._batch_settings, lambda: self.part_version)
+                self._run = self._converted.run if self._converted else self._run
             self._run.start()
         return self._run
 
@@ -208,6 +211,8 @@ class EventStream(CatalogStream):
                 raise
             self.tap.fail(self.name, error)
         finally:
+            if self._converted:
+                self._converted.reader.release()
             self.was_run = True
             self.seconds = monotonic() - began
             brought = (counts.rows, counts.rejects, counts.bytes, self.seconds)
