@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -45,16 +46,14 @@ import sys
 sys.modules["distributed"] = None
 """
 
-DASK = """
-import os, pathlib
-from own_executor import Executor
+POOL = """
+import multiprocessing, os
+from concurrent.futures import ProcessPoolExecutor
 
-class Client:
-    def __init__(self, address):
-        pathlib.Path(os.environ["SEEN"] + ".address").write_text(address)
-
-    def get_executor(self):
-        return Executor()
+def pool():
+    print("printed by a factory")
+    os.system("echo printed by a program")
+    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context(os.environ["START"]))
 """
 
 
@@ -139,15 +138,21 @@ def factory(folder: Path) -> dict[str, str]:
     }
 
 
+def seen(folder: Path) -> list[Json]:
+    """Return the tasks for files that the executor was handed."""
+    tasks = [json.loads(line) for line in (folder / "seen").read_text(encoding="utf-8").splitlines()]
+    return [task for task in tasks if "file" in task]
+
+
 def test_own_executor_gets_values_without_keys(tmp_path: Path, sandbox: Boxes) -> None:
-    """A task is JSON and holds no credential of the configuration, the storage's included; the rows are the same."""
+    """A task is JSON, with what is harmless of the storage's parameters, and no credential; the rows are the same."""
     config = windows(sandbox(), tmp_path, "jsonl", executor="own_executor:Executor")
-    config["batch_config"]["storage"]["params"] = {"auto_mkdir": True, "token": "STORAGE-SECRET"}
-    keys = [config["exelensia"]["api_key"], "STORAGE-SECRET"]
+    config["batch_config"]["storage"]["params"] = {"auto_mkdir": True}
     ran = tap(tmp_path, config, environment=factory(tmp_path), fresh=True).succeeded()
     tasks = (tmp_path / "seen").read_text(encoding="utf-8")
-    assert len(tasks.splitlines()) > 2
-    assert [key for key in keys if key in tasks] == []
+    assert len(seen(tmp_path)) > 2
+    assert config["exelensia"]["api_key"] not in tasks
+    assert all(task["storage"]["options"] == {"auto_mkdir": True} for task in seen(tmp_path))
     plain = tap(tmp_path, windows(sandbox(), tmp_path, "jsonl")).succeeded()
     assert parts(ran, COMPANIES) == parts(plain, COMPANIES) != []
 
@@ -157,37 +162,49 @@ def test_expired_url_is_renewed_for_an_own_executor(tmp_path: Path, sandbox: Box
     gone = {"match": {"origin": "files", "nth": 1}, "action": {"status": 403}}
     config = windows(sandbox(faults={"faults": [gone]}), tmp_path, "jsonl", executor="own_executor:Executor")
     ran = tap(tmp_path, config, environment=factory(tmp_path)).succeeded()
-    tasks = [json.loads(line) for line in (tmp_path / "seen").read_text(encoding="utf-8").splitlines()]
+    tasks = seen(tmp_path)
     assert sorted(Counter(task["part"]["scope"] for task in tasks).values())[-2:] == [1, 2]
     assert len({task["file"]["url"] for task in tasks}) == len(tasks)
     plain = tap(tmp_path, windows(sandbox(), tmp_path, "jsonl")).succeeded()
     assert parts(ran, COMPANIES) == parts(plain, COMPANIES) != []
 
 
-def test_dask_is_asked_for_an_executor(tmp_path: Path, sandbox: Boxes) -> None:
-    """The address goes to its client, whose executor gets the same tasks as any other."""
-    environment = factory(tmp_path)
-    (tmp_path / "distributed.py").write_text(DASK, encoding="utf-8")
-    config = windows(sandbox(), tmp_path, "parquet", executor="dask:tcp://scheduler:8786")
-    ran = tap(tmp_path, config, environment=environment).succeeded()
-    assert len((tmp_path / "seen").read_text(encoding="utf-8").splitlines()) == WINDOWS
-    assert rows(ran, COMPANIES)
-    assert (tmp_path / "seen.address").read_text(encoding="utf-8") == "tcp://scheduler:8786"
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_pool_of_processes_behind_a_pipe(tmp_path: Path, sandbox: Boxes, start: str) -> None:
+    """The pipe ends with the tap: no process of the pool holds it or outlives it, and only messages stand in it."""
+    environment = {**factory(tmp_path), "START": start}
+    (tmp_path / "own_pool.py").write_text(POOL, encoding="utf-8")
+    config = windows(sandbox(), tmp_path, "jsonl", executor="own_pool:pool")
+    ran = tap(tmp_path, config, environment=environment, fresh=True).succeeded()
+    plain = tap(tmp_path, windows(sandbox(), tmp_path, "jsonl")).succeeded()
+    assert parts(ran, COMPANIES) == parts(plain, COMPANIES) != []
+    assert ("printed by a factory" in ran.stderr, "printed by a program" in ran.stderr) == (True, True)
 
 
-@pytest.mark.parametrize("error", ["OSError", "TimeoutError", "ValueError"])
-def test_dask_scheduler_that_does_not_answer(tmp_path: Path, sandbox: Boxes, error: str) -> None:
-    """The setting is named with the address: the client gave up, or cannot read the address."""
-    environment = factory(tmp_path)
-    text = f"def Client(address): raise {error}('gave up')"
-    (tmp_path / "distributed.py").write_text(text, encoding="utf-8")
-    config = windows(sandbox(), tmp_path, "jsonl", executor="dask:tcp://scheduler:8786")
-    ran = tap(tmp_path, config, environment=environment)
-    assert ran.code == 1
-    message = 'config: "executor": no scheduler answers at tcp://scheduler:8786: gave up'
-    assert [each for each in ran.errors if message in each], ran.errors
-    assert not [each for each in ran.errors if "internal error" in each]
-    assert not messages(ran, "BATCH", COMPANIES)
+def test_secret_of_the_storage_is_refused(tmp_path: Path, sandbox: Boxes) -> None:
+    """Workers elsewhere cannot have it, so their rows would go elsewhere: it is named before anything is asked for."""
+    box = sandbox()
+    config = windows(box, tmp_path, "jsonl", executor="own_executor:Executor")
+    config["batch_config"]["storage"]["params"] = {"endpoint_url": "https://s3.local", "token": "STORAGE-SECRET"}
+    ran = tap(tmp_path, config, environment=factory(tmp_path))
+    assert (ran.code, ran.messages, box.requests()) == (1, [], [])
+    assert ran.errors[0].startswith("config: batch_config.storage.params: `token` may be a secret")
+    assert "STORAGE-SECRET" not in ran.stderr
+
+
+def test_log_says_where_each_stream_is_read(tmp_path: Path, sandbox: Boxes) -> None:
+    """One line for each, with what keeps it from going elsewhere; without batch mode, that the setting does nothing."""
+    config = {**sandbox().config(), **batched(tmp_path, "jsonl"), "executor": "own_executor:Executor"}
+    ran = tap(tmp_path, config, environment=factory(tmp_path))
+    said = dict(re.findall(r"\| (\w+): ((?:read by the tap itself|files are converted).*)", ran.stderr))
+    assert set(said) == {m["stream"] for m in ran.messages if m["type"] == "SCHEMA"}
+    assert said["packagex_export_shipments_errors"] == "files are converted by own_executor:Executor"
+    assert said["cornect_credits"] == "read by the tap itself: its rows come from no file"
+    assert said["closient_export_files"] == "read by the tap itself: its rows come from archives"
+    del config["batch_config"]
+    assert (
+        "executor: without batch_config it has no effect" in tap(tmp_path, config, environment=factory(tmp_path)).stderr
+    )
 
 
 BAD = {
@@ -207,17 +224,20 @@ def test_bad_executors(tmp_path: Path, sandbox: Boxes, value: str, message: str)
     box = sandbox()
     environment = factory(tmp_path)
     (tmp_path / "sitecustomize.py").write_text(NO_DASK, encoding="utf-8")  # also where the extra is installed
-    ran = tap(tmp_path, windows(box, tmp_path, "jsonl", executor=value), environment=environment)
+    config = windows(box, tmp_path, "jsonl", executor=value)
+    ran = tap(tmp_path, config, environment=environment, fresh=value.startswith("dask"))
     assert (ran.code, ran.errors[:1], ran.messages) == (1, [message], [])
     assert not [r for r in box.requests() if r["method"] == "POST"]
 
 
 def test_factory_that_returns_no_executor(tmp_path: Path, sandbox: Boxes) -> None:
-    config = windows(sandbox(), tmp_path, "jsonl", executor="own_executor:Nothing")
+    box = sandbox()
+    config = windows(box, tmp_path, "jsonl", executor="own_executor:Nothing")
     ran = tap(tmp_path, config, environment=factory(tmp_path))
     assert ran.code == 1
     assert any("the factory returned a Nothing without submit()" in error for error in ran.errors)
     assert not messages(ran, "BATCH", COMPANIES)
+    assert not [r for r in box.requests() if r["method"] == "POST"]
 
 
 def killed_between_parts(arguments: list[str], stream: str) -> list[Json]:

@@ -80,7 +80,7 @@ class Elsewhere:
 
     def _connected(self) -> Engine:
         seconds = self._bounds.connect_seconds
-        LOGGER.info("executor: connecting to %s, for %.0f s at most", self.label, seconds)
+        LOGGER.info("executor: connecting to %s, for %g s at most", self.label, seconds)
         try:
             engine = self._connect()
         except ConfigError:
@@ -94,7 +94,7 @@ class Elsewhere:
         except _TIMEOUTS as error:
             engine.close()
             remedy = "start one, or raise executor_connect_seconds"
-            raise self._error_of(f"no worker answers within {seconds:.0f} s", remedy) from error
+            raise self._error_of(f"no worker answers within {seconds:g} s", remedy) from error
         except Exception as error:
             engine.close()
             raise self._failed(error) from error
@@ -166,7 +166,7 @@ class Elsewhere:
                 LOGGER.warning("executor: %s has no worker any more; waiting for one", self.label)
             elif time.monotonic() - lost_at > self._bounds.connect_seconds:
                 remedy = "start one, or raise executor_connect_seconds"
-                raise self._error_of(f"no worker was there for {self._bounds.connect_seconds:.0f} s", remedy)
+                raise self._error_of(f"no worker was there for {self._bounds.connect_seconds:g} s", remedy)
         raise RunEndingError("the run is ending")
 
     def work(self, task: Task, host: Host) -> Result:
@@ -209,7 +209,7 @@ class Elsewhere:
             if time.monotonic() > deadline and not future.done():
                 future.cancel()
                 remedy = "look at its workers, or raise executor_task_seconds"
-                raise self._error_of(f"{task['file']['name']} took longer than {seconds:.0f} s", remedy)
+                raise self._error_of(f"{task['file']['name']} took longer than {seconds:g} s", remedy)
         return future.result()
 
     def _opened_answer(self, answer: Result) -> Result:

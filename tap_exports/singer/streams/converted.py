@@ -74,7 +74,7 @@ def why_here(run: object, stream: CatalogStream) -> str | None:
     config, reader = stream.config, _reader_of(run)
     reasons = {
         "its rows come from archives": isinstance(run, ArchiveRun),
-        "its rows come from the API, not from files": reader is None,
+        "its rows come from no file": reader is None,
         "its files need the credentials": not stream.converts_elsewhere,
         "stream_maps": config.get("stream_maps"),
         "flattening_enabled": config.get("flattening_enabled"),
