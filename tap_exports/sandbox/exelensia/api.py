@@ -37,6 +37,8 @@ class Knobs:
         csv_newline: line ending of the CSV.
         expanded: `dotted` or `plain` names of the columns of an expanded array.
         keep_empty: whether an empty array keeps one row when it is expanded.
+        named_ids: whether the id of a job follows from what it exports: jobs that are created at once, in any order,
+            then have the ids that they have when they are created in turn.
     """
 
     inclusive: bool = True
@@ -46,6 +48,7 @@ class Knobs:
     csv_newline: str = "\n"
     expanded: str = "dotted"
     keep_empty: bool = False
+    named_ids: bool = False
 
 
 class Exelensia(Provider):
@@ -61,7 +64,7 @@ class Exelensia(Provider):
         self._knobs: Knobs = self.settings
         self._account = seed.seeded(self.world.options.rows)
         self._results = Results(self._account.results, self.world.options.rows)
-        self._exports = Exports(self.world.files)
+        self._exports = Exports(self.world.files, named_ids=self._knobs.named_ids)
         self._created = 0
         self._grown = seed.INVOICES
         for expand, name in ((None, COMPLETED), (None, FAILED), ("lines", COMPLETED)):

@@ -9,7 +9,7 @@ from tap_exports.sandbox.exelensia import seed
 from tap_exports.sandbox.exelensia.results import Row, Selection
 from tap_exports.sandbox.exelensia.table import Table
 from tap_exports.sandbox.files import Content, FileStore
-from tap_exports.sandbox.ids import uuids
+from tap_exports.sandbox.ids import named_uuid, uuids
 from tap_exports.sandbox.jobs import COMPLETED, FAILED, PROCESSING, QUEUED, Ended, Life, Phase, is_known
 from tap_exports.sandbox.web import Refusal
 
@@ -55,9 +55,10 @@ class Export:
 class Exports:
     """All jobs of the team, in the order of their creation."""
 
-    def __init__(self, files: FileStore) -> None:
-        """Start without jobs."""
+    def __init__(self, files: FileStore, *, named_ids: bool = False) -> None:
+        """Start without jobs; with `named_ids`, the id of one follows from its order."""
         self._files = files
+        self._named_ids = named_ids
         self._jobs: dict[str, Export] = {}
         self._ids = uuids(seed.PREFIX, 0x50, 0x50)
 
@@ -73,12 +74,16 @@ class Exports:
 
     def add(self, order: Order, content: Content, life: Life) -> Export:
         """Add a job, and its file under an address that only a signed URL opens."""
-        export_id = next(self._ids)
+        export_id = self._named(order) if self._named_ids else next(self._ids)
         month = order.start_date[:7].replace("-", "_")
         path = f"/exelensia/teams/{seed.TEAM_ID}/export_{month}_{export_id[-12:]}.csv"
         self._files.publish(path, content, style="token", media_type="text/csv; charset=utf-8")
         self._jobs[export_id] = Export(export_id, order, path, life)
         return self._jobs[export_id]
+
+    def _named(self, order: Order) -> str:
+        same = sum(export.order == order for export in self._jobs.values())
+        return str(named_uuid(f"{order} {same}"))
 
     def add_foreign(self, order: Order, content: Content, name: str) -> None:
         """Add a job that somebody else made and that ended with the phase `name`, at the time of the documents."""
