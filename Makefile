@@ -13,6 +13,7 @@ FUZZ_SECONDS ?= 60
 BENCH ?=
 DUEL ?=
 PROVE ?=
+CLUSTER ?=
 SEEDS ?= 0-999
 OPEN ?=
 ENVIRONMENT := $(SYSTEM_PYTHON) tools/environment.py
@@ -25,7 +26,7 @@ define CHECK_PYTHON
 	  { echo "$(SYSTEM_PYTHON) cannot make environments; install its venv package (Debian: python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash killed meltano soak simulate prove duel bench nginx postgres demo fmt pins build clean
+.PHONY: help setup test check lint types floors deps shape docs workflows unit inner coverage lowest newest fuzz crash killed meltano soak simulate prove duel cluster bench nginx postgres demo fmt pins build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z]+( [a-z]+)*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z ]+):.*## /\1\t/' | expand -t 15
@@ -126,6 +127,12 @@ duel: setup ## The same cases for other tools, into docs/duel.md; DUEL="--only d
 	done
 	$(PYTHON) -m bench.duel $(DUEL)
 
+cluster: ## A cluster's life and death: Dask, Ray, pools, an S3 server; CLUSTER="--only killed tls"
+	$(CHECK_PYTHON)
+	@test .venv-cluster/.installed -nt requirements/cluster.txt || $(ENVIRONMENT) --editable . .venv-cluster requirements/cluster.txt
+	@touch .venv-cluster/.installed
+	.venv-cluster/bin/python -m tools.cluster $(CLUSTER)
+
 bench: postgres nginx ## Figures against peers, into docs/performance.md; BENCH="--only records", BENCH=--quick
 	@for part in bench bench-airbyte bench-targets; do \
 	  test .venv-$$part/.installed -nt requirements/$$part.txt && continue; \
@@ -149,6 +156,7 @@ pins: ## Renew the pins from pyproject.toml
 	done
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pins --output-file requirements/pins.txt
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pips --output-file tests/setup/pips/newest.txt
+	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade pyproject.toml --group cluster --constraint $(PINS) --output-file requirements/cluster.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade pyproject.toml --group bench --output-file requirements/bench.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group airbyte --output-file requirements/bench-airbyte.txt
 	$(VENV)-pins/bin/$(COMPILE:3.10=3.11) --upgrade --group targets --output-file requirements/bench-targets.txt
@@ -160,5 +168,5 @@ build: setup ## Wheel and sdist into dist/
 	$(PYTHON) -m hatchling build
 
 clean: ## Remove what these targets made
-	rm -rf $(VENV) $(VENV)-pins $(VENV)-lowest $(VENV)-newest .venv-bench .venv-bench-* .venv-duel-* .bench .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(VENV)-pins $(VENV)-lowest $(VENV)-newest .venv-cluster .venv-bench .venv-bench-* .venv-duel-* .bench .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find bench tap_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from tap_exports.engine.convert.apart import apart
 from tap_exports.engine.convert.task import Result, Task
 from tap_exports.errors import ConfigError
 
@@ -132,7 +133,8 @@ class DaskEngine:
                 raise TimeoutError
             time.sleep(LOOK_SECONDS)
         workers, left = workers[:MOST_GREETED], max(1.0, deadline - time.monotonic())
-        answers = within(left, lambda: self._client.run(work, task, workers=workers, on_error="return"))
+        named = (work.__module__, work.__qualname__, task)
+        answers = within(left, lambda: self._client.run(apart, *named, workers=workers, on_error="return"))
         for answer in answers.values():
             if isinstance(answer, BaseException):
                 raise answer
