@@ -142,7 +142,7 @@ def scheduler_gone(rig: Rig) -> str:
 def workers_join(rig: Rig) -> str:
     """One worker at the beginning, three later: as many files at once."""
     box = rig.box()
-    box.set_faults({"faults": [SLOW]})
+    box.set_faults({"faults": [{**SLOW, "action": {"slow": {"delay_seconds": 10}}}]})
     with three(rig, workers=1) as running:
         run = rig.start(rig.config(box, f"dask:{running.address}"))
         wait_for(lambda: downloads(box), run)

@@ -55,7 +55,6 @@ class Scripted:
     """Does what a script says.
 
     Attributes:
-        takes: How many files at once.
         checked: The URLs of the parts that were looked at.
         refuses: The part that is not there.
     """
@@ -63,14 +62,14 @@ class Scripted:
     label, is_here = "a script", True
 
     def __init__(self, script: Callable[[Task, Host], Result], size: int) -> None:
-        self.most, self.takes, self._script, self.checked = 8, size, script, list[str]()
+        self.most, self._script, self.checked = size, script, list[str]()
         self.refuses: str | None = None
 
     def open(self, place: Mapping[str, Any], storage: Storage) -> None:
         raise AssertionError
 
     def size(self) -> int:
-        return self.takes
+        return self.most
 
     def slot(self, ended: Callable[[], bool]) -> AbstractContextManager[None]:
         return nullcontext()
@@ -233,9 +232,6 @@ def test_windows_run_ahead(bench: Benches) -> None:
         begun.get(timeout=0.2)
     going["j3"].set()
     assert begun.get(timeout=5) == "j4"
-    ran.executor.takes = 3
-    going["j4"].set()
-    assert sorted(begun.get(timeout=5) for _ in range(2)) == ["j5", "j6"]
     for each in going.values():
         each.set()
     assert [ran.play(outcome) for outcome in outcomes[1:]] == [[("part", "part-1", 1)]] * 6

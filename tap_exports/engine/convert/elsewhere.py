@@ -6,6 +6,7 @@ import concurrent.futures
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -48,6 +49,8 @@ class Elsewhere:
         self._lock = threading.RLock()
         self._free = threading.Condition()
         self._taken = 0
+        self._line: deque[object] = deque()
+        self._lost_at: float | None = None
         self._told = (0, float("-inf"))
         self._storage: Storage | None = None
         self._place: Mapping[str, Any] = {}
@@ -88,19 +91,23 @@ class Elsewhere:
         except Exception as error:
             raise self._failed(error, "see that it runs and that the address is right") from error
         try:
-            answers = engine.greet(greet, {"storage": self._place, "version": __version__}, seconds)
-            for answer in answers:
-                self._greeted(self._opened_answer(answer))
-        except _TIMEOUTS as error:
+            self._greet(engine, seconds)
+        except BaseException:
             engine.close()
-            remedy = "start one, or raise executor_connect_seconds"
-            raise self._error_of(f"no worker answers within {seconds:g} s", remedy) from error
-        except Exception as error:
-            engine.close()
-            raise self._failed(error) from error
+            raise
         self._ask_size(engine)
         LOGGER.info("executor: %s answers; up to %d files at once now", self.label, self.size())
         return engine
+
+    def _greet(self, engine: Engine, seconds: float) -> None:
+        try:
+            for answer in engine.greet(greet, {"storage": self._place, "version": __version__}, seconds):
+                self._greeted(self._opened_answer(answer))
+        except _TIMEOUTS as error:
+            remedy = "start one, or raise executor_connect_seconds"
+            raise self._error_of(f"no worker answers within {seconds:g} s", remedy) from error
+        except Exception as error:
+            raise self._failed(error) from error
 
     def _greeted(self, greeting: Result) -> None:
         """Look for the object that a worker has written to the storage, then remove it.
@@ -148,26 +155,39 @@ class Elsewhere:
         finally:
             with self._free:
                 self._taken -= 1
-                self._free.notify()
+                self._free.notify_all()
 
     def _take(self, ended: Callable[[], bool]) -> None:
-        lost_at: float | None = None
-        while not ended():
-            size = self.size()
+        ticket = object()
+        with self._free:
+            self._line.append(ticket)
+        try:
+            while not ended():
+                size = self.size()
+                with self._free:
+                    is_first = self._line[0] is ticket
+                    if is_first and self._taken < size:
+                        self._taken += 1
+                        return
+                    self._free.wait(LOOK_SECONDS)
+                if is_first:
+                    self._watch(size)
+        finally:
             with self._free:
-                if self._taken < size:
-                    self._taken += 1
-                    return
-                self._free.wait(LOOK_SECONDS)
-            if size:
-                lost_at = None
-            elif lost_at is None:
-                lost_at = time.monotonic()
-                LOGGER.warning("executor: %s has no worker any more; waiting for one", self.label)
-            elif time.monotonic() - lost_at > self._bounds.connect_seconds:
-                remedy = "start one, or raise executor_connect_seconds"
-                raise self._error_of(f"no worker was there for {self._bounds.connect_seconds:g} s", remedy)
+                self._line.remove(ticket)
+                self._free.notify_all()
         raise RunEndingError("the run is ending")
+
+    def _watch(self, size: int) -> None:
+        """Say at once that no worker is left; after a while that is an error."""
+        if size:
+            self._lost_at = None
+        elif self._lost_at is None:
+            self._lost_at = time.monotonic()
+            LOGGER.warning("executor: %s has no worker any more; waiting for one", self.label)
+        elif time.monotonic() - self._lost_at > self._bounds.connect_seconds:
+            remedy = "start one, or raise executor_connect_seconds"
+            raise self._error_of(f"no worker was there for {self._bounds.connect_seconds:g} s", remedy)
 
     def work(self, task: Task, host: Host) -> Result:
         """Have a worker do the work, twice where the engine fails; `queued` in the result is how long it waited.
@@ -248,8 +268,8 @@ class Elsewhere:
 
     def close(self) -> None:
         """End the engine with everything that was made for it; takes a few seconds at most."""
-        engine, self._engine = self._engine, None
         self._error = self._error or RunEndingError("the run is ending")
+        engine, self._engine = self._engine, None
         if engine:
             engine.close()
 

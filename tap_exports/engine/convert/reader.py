@@ -45,7 +45,7 @@ FORMATS = frozenset({"csv", "json"})
 MAX_RENEWALS = 3
 MAX_SIGNATURES = 50  # of one file, those included that were refused because the work began late
 LATE_SECONDS = 1.0  # in a queue, after which a refused URL says nothing about the next one
-AHEAD = 4  # files converted and not yet announced, for each that is converted at once
+AHEAD = 4  # files handed in and not yet announced, for each that is converted at once
 LETTING_GO_SECONDS = 1  # for running conversions to remove their unfinished parts
 
 Shape = Mapping[str, Any]
@@ -139,15 +139,12 @@ class ConvertingReader:
                 self._fill()
 
     def _fill(self) -> None:
-        """Begin as many files as the executor takes now."""
-        while self._waiting and self._takes_more():
+        """Hand in what is ready: the executor begins a file when it is free."""
+        most = AHEAD * self._converter.executor.most
+        while self._waiting and len(self._begun) < most and self._converter.has_room():
             outcome = self._waiting.popleft()
             if self._suits():
                 self._begun[outcome.job.id] = self._submit(outcome, _Place())
-
-    def _takes_more(self) -> bool:
-        size = self._converter.executor.size()
-        return len(self._running) < size and len(self._begun) < AHEAD * size and self._converter.has_room()
 
     def _submit(self, outcome: Outcome, place: _Place) -> Future[_Done | None]:
         future = self._workers.submit(partial(self._converted, outcome, place))
@@ -170,13 +167,10 @@ class ConvertingReader:
     def _converted(self, outcome: Outcome, place: _Place) -> _Done | None:
         """Convert a job's file; return None if the job is not a single CSV or JSON file, or the run is ending."""
         with self._converter.executor.slot(self._ending.is_set):
+            if self._ending.is_set():
+                return None
             files = self._plain.api.open(outcome.job)
-            if (
-                self._ending.is_set()
-                or len(files) != 1
-                or files[0].format not in FORMATS
-                or declared(files, outcome.job) == 0
-            ):
+            if len(files) != 1 or files[0].format not in FORMATS or declared(files, outcome.job) == 0:
                 return None
             return self._signed(outcome, files[0], place)
 
