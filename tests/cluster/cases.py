@@ -124,7 +124,7 @@ def scheduler_gone(rig: Rig) -> str:
     """The scheduler dies for good: the run says so and ends; the next one, elsewhere, brings the rest, no job twice."""
     with three(rig) as running:
         address = running.address
-        with begun(rig, f"dask:{address}", [SLOW], executor_connect_seconds=3) as (run, box):
+        with begun(rig, f"dask:{address}", [SLOW], executor_connect_seconds=20) as (run, box):
             wait_for(lambda: b'"BATCH"' in (run.folder / "stdout").read_bytes(), run)
             for server in (running.scheduler, *running.workers):
                 assert server is not None
