@@ -109,6 +109,10 @@ UNFIT: dict[str, tuple[Engine | Exception, str]] = {
         Engine(DONE, greeting=ModuleNotFoundError("No module named 'tap_exports'")),
         f"No module named 'tap_exports'; install tap-exports=={__version__} on all workers",
     ),
+    "package missing, told as text": (
+        Engine(DONE, greeting=Exception("ModuleNotFoundError('tap_exports')")),
+        f"install tap-exports=={__version__} on all workers",
+    ),
     "no credentials": (
         Engine(DONE, greeting={"result": {"error": "cannot write s3://x: NoCredentialsError", "url": None, "size": 0}}),
         "a worker says: cannot write s3://x: NoCredentialsError; give the workers their own credentials",

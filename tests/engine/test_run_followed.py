@@ -44,7 +44,7 @@ class Case:
         api = ScriptedApi(polls={"j1": [job("j1", status) for status in self.first], "j2": [job("j2")]})
         clock = FakeClock(NOW)
         chased = lifecycle(api, clock)
-        run = FollowRun("packagex", "errors", "created_at", chased, Nothing(), state, leader, clock)  # type: ignore[arg-type] # reads nothing
+        run = FollowRun("packagex", "errors", "created_at", chased, Nothing(), state, leader, clock)
         for _ in run.events():
             pass
         return state

@@ -15,16 +15,21 @@ MEMORY_REMEDY = "a file takes about 170 MB of a worker's memory; what its log sa
 
 def may_pass(error: Exception) -> bool:
     """Return whether a new connection may help: not where code is missing, or where the work itself kills workers."""
-    return not isinstance(error, ImportError) and type(error).__name__ != "KilledWorker"
+    return not _is_missing(error) and type(error).__name__ != "KilledWorker"
 
 
 def remedy_of(error: BaseException) -> str:
     """Return what to do about an error."""
-    if isinstance(error, ImportError):
+    if _is_missing(error):
         return VERSION_REMEDY
     if type(error).__name__ in _KILLED:
         return MEMORY_REMEDY
     return "see that it runs, and what its log says"
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Return whether a worker lacks a package; engines that cannot send an error whole send its text."""
+    return isinstance(error, ImportError) or "ModuleNotFoundError" in str(error)
 
 
 def cause_of(error: BaseException) -> str:
