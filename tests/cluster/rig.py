@@ -24,7 +24,7 @@ STREAM = "exelensia_export_load"
 SCHEMA_ID = "019760a0-0001-7000-8000-000000000009"
 BEGIN = datetime(2025, 1, 15, tzinfo=timezone.utc)
 ROW_SECONDS = 0.005  # between two rows of the sandbox's load
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 240.0
 
 
 @dataclass
