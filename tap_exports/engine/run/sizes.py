@@ -84,6 +84,8 @@ class Sizes:
         known = self._after[: max(0, self._submitted - LAG + 1)]
         self._submitted += 1
         length = known[-1] if known else self._at_start
+        if not self.in_order:  # halves wait here: under an older length they would be joined again
+            length = self._length()
         if self.is_fixed(first) or first.window is None or (start := first.window.start) is None:
             return first
         window = self._joined(first.window, waiting, length)
