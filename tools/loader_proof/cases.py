@@ -106,7 +106,7 @@ def _header() -> Case:
     return _single("header", "a first row that looks like a header line", stream, rows)
 
 
-def _shapes(count: int = 300) -> Case:
+def _shapes(count: int) -> Case:
     chance = random.Random(13)  # noqa: S311 - a fixed seed for repeatable tables
     run: list[Message] = []
     expected = []
@@ -233,8 +233,8 @@ def _full_table(stream: Stream, rows: Iterable[Row], version: int) -> Iterator[M
     yield state(**{stream.name: version})
 
 
-def cases() -> list[Case]:
-    """Return all cases, in the order of the printed table."""
+def cases(shapes: int = 300) -> list[Case]:
+    """Return all cases, in the order of the printed table; `shapes` is the number of random tables."""
     text = [each for each in (*LOOKS_TYPED, *LOOKS_NULL, *BREAKS, *UNICODE) if each != ""]
     return [
         _column("text", f"{len(text)} texts that look typed or null, breaks, quotes, Unicode", "text", text),
@@ -255,5 +255,5 @@ def cases() -> list[Case]:
         _column("object", "nested objects with declared properties", "object", NESTED),
         _column("open", "objects without declared properties", "open_object", NESTED),
         _column("array", "arrays, empty and with nulls", "array", LISTS),
-        _shapes(), _names(), _evolve(), _upsert(), _volume(), _quiet(), _activate(),
+        _shapes(shapes), _names(), _evolve(), _upsert(), _volume(), _quiet(), _activate(),
     ]  # fmt: skip

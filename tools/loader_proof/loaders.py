@@ -22,6 +22,7 @@ Config = dict[str, Any]
 Landed = dict[str, list[dict[str, Any]]]
 BATCH_ROWS = 5_000
 POSTGRES_PINS = ("meltanolabs-target-postgres==0.8.1", "pyarrow==26.*")
+OWN = ()  # installed already, with the tap that this runs in
 DUCKDB_VERSIONS = ("1.0.0", "1.1.3", "1.2.2", "1.3.2", "2.0.0")
 
 READ_SQL = """
@@ -67,6 +68,8 @@ class Loader:
         Raises:
             subprocess.CalledProcessError: pip cannot install the pins.
         """
+        if self.pins == OWN:
+            return Path(sys.executable).parent
         home = root / self.name
         if not (home / "ready").exists():
             shutil.rmtree(home, ignore_errors=True)
@@ -99,6 +102,10 @@ def _duckdb_config(place: Place) -> Config:
 
 def _duckdb_read(home: Path, place: Place, streams: list[str]) -> Landed:
     return _query(DUCKDB, home / "python", str(place.directory / "proof.duckdb"), "main", streams)
+
+
+def _exports_config(place: Place) -> Config:
+    return {"path": str(place.directory / "proof.duckdb")}
 
 
 def _sqlite_config(place: Place) -> Config:
@@ -157,6 +164,7 @@ def _duckdb(version: str) -> Loader:
 
 
 LOADERS = (
+    Loader("exports", "target-exports", OWN, _exports_config, _duckdb_read),
     *map(_duckdb, DUCKDB_VERSIONS),
     Loader("sqlite", "target-sqlite", ("target-sqlite==0.2.0",), _sqlite_config, _sqlite_read),
     Loader("parquet", "target-parquet", ("target-parquet==0.0.1",), lambda _: {}, lambda *_: {}),
