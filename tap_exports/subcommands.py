@@ -5,6 +5,7 @@
 
 MELTANO = "MELTANO"  # as `--config`: the file that Meltano wrote for the plugin that it invokes
 SUBCOMMANDS = {
+    "load": "load a DuckDB file, which keeps STATE too; no pipe, no Meltano",
     "plan": "what the next run would do; creates nothing",
     "jobs": "open jobs, and those of the account; watch or cancel one",
     "forget": "drop jobs, lost replies or a whole stream from STATE",

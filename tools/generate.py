@@ -129,7 +129,7 @@ def _extractor(provider: str) -> dict[str, Any]:
 
 def meltano_tasks() -> str:
     """Return one task per provider."""
-    return as_yaml([f"tap-exports-{provider} target-duckdb" for provider in sorted(PROVIDERS)])
+    return as_yaml([f"tap-exports-{provider} target-exports" for provider in sorted(PROVIDERS)])
 
 
 # Markdown

@@ -73,7 +73,7 @@ def load(config: tuple[str, ...], given: Given | None = None, catalog: str | Non
         catalog = meltano.catalog_path()
     if not config:
         raise ConfigError("no configuration: give --config FILE, or --config ENV for the environment")
-    paths = tuple(meltano.config_path() if path == MELTANO else path for path in config)
+    paths = config_paths(config)
     option = click.Option(["--config"])
     settings = TapExports.cb_config(click.Context(click.Command("tap-exports")), option, paths)
     return TapExports(
@@ -83,6 +83,15 @@ def load(config: tuple[str, ...], given: Given | None = None, catalog: str | Non
         parse_env_config=settings.parse_env,
         setup_mapper=False,
     )
+
+
+def config_paths(config: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what `--config` was given, with the file that Meltano wrote in place of `MELTANO`.
+
+    Raises:
+        ConfigError: Meltano did not start this process, or left no file.
+    """
+    return tuple(meltano.config_path() if path == MELTANO else path for path in config)
 
 
 def read_state(state: str | None, state_id: str | None, config: Sequence[str] = (), *, required: bool = False) -> Given:

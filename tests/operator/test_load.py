@@ -1,0 +1,109 @@
+"""`tap-exports load`: rows and STATE in one file, incremental at the second call, compared with the receipts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tap_exports.sandbox import Sandbox, SandboxOptions
+from tests.operator.calling import Caller
+from tests.tap.harness import COMMAND, only
+
+STREAM = "exelensia_export_invoices"
+COUNT = "SELECT count(*) FROM exelensia_export_invoices"
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    """Run a sandbox."""
+    with Sandbox(SandboxOptions()) as running:
+        yield running
+
+
+def load(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Call `tap-exports load exports.duckdb` in a folder."""
+    command = [*COMMAND, "load", "exports.duckdb", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False, timeout=90)
+
+
+def ask(folder: Path, sql: str) -> list[Any]:
+    """Query the file."""
+    with duckdb.connect(str(folder / "exports.duckdb")) as database:
+        return database.execute(sql).fetchall()
+
+
+@pytest.mark.process
+def test_second_call_brings_what_is_new(box: Sandbox, tmp_path: Path) -> None:
+    """No STATE file and no setting is needed; the ledger stands beside the file, and receipts agree with the rows."""
+    (tmp_path / "config.json").write_text(json.dumps(only(box.config("exelensia"), "exelensia")))
+    first = load(tmp_path, "--config", "config.json", "--verify")
+    assert first.returncode == 0, first.stderr
+    jobs = {job["stream"]: job for job in json.loads(first.stdout)["jobs"]}
+    assert {job["verdict"] for job in jobs.values()} == {"equal"}
+    rows = ask(tmp_path, COUNT)
+    assert (jobs[STREAM]["loaded"],) == rows[0]
+    state = json.loads(ask(tmp_path, "SELECT state FROM _exports.state")[0][0])
+    assert state["bookmarks"][STREAM]["replication_key_value"]
+    assert (tmp_path / "exports.duckdb.ledger.json").exists()
+    second = load(tmp_path, "--config", "config.json")
+    assert (second.returncode, second.stdout) == (0, b"")
+    assert f"{STREAM}: 0 rows".encode() in second.stderr
+    assert ask(tmp_path, COUNT) == rows
+    held = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); sys.stdin.read()"
+    holder = [sys.executable, "-c", held, str(tmp_path / "exports.duckdb")]
+    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        third = load(tmp_path, "--config", "config.json")
+        process.communicate(b"")
+    assert (third.returncode, b"open in another process" in third.stderr) == (1, True)
+
+
+def given(folder: Path, *receipts: tuple[str, str, int], **rows: int) -> str:
+    """Make a file of receipts and of one table whose rows are counted by job."""
+    path = folder / "exports.duckdb"
+    with duckdb.connect(str(path)) as database:
+        database.execute(
+            "CREATE TABLE export_jobs (stream VARCHAR, job_id VARCHAR, status VARCHAR, rows INT, requested_at INT)"
+        )
+        for at, (stream, job, count) in enumerate(receipts):
+            database.execute("INSERT INTO export_jobs VALUES (?, ?, 'completed', ?, ?)", [stream, job, count, at])
+        database.execute("CREATE TABLE t (v INT, _sdc_job_id VARCHAR)")
+        for job, count in rows.items():
+            database.execute("INSERT INTO t SELECT n, ? FROM range(?) AS r(n)", [job, count])
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdicts", "code"),
+    [
+        ({"a": 3, "b": 2}, ["equal", "equal"], 0),
+        ({"a": 1, "b": 2}, ["replaced", "equal"], 0),
+        ({"b": 2}, ["replaced", "equal"], 0),
+        ({"a": 3, "b": 1}, ["equal", "fewer"], 3),
+        ({"a": 3}, ["equal", "fewer"], 3),
+        ({"a": 4, "b": 2}, ["more", "equal"], 3),
+        ({"a": 3, "b": 2, "stranger": 1}, ["equal", "equal"], 3),
+    ],
+)
+def test_rows_are_compared_with_receipts(
+    rows: dict[str, int], verdicts: list[str], code: int, tmp_path: Path, call: Caller
+) -> None:
+    """A job may have fewer rows than its receipt where a later job replaced them, never otherwise."""
+    file = given(tmp_path, ("t", "a", 3), ("t", "b", 2), **rows)
+    done = call("load", file, "--verify", "--format", "json")
+    assert ([job["verdict"] for job in done.data["jobs"]], done.code) == (verdicts, code)
+    assert done.data["without_receipt"] == ({"t": 1} if "stranger" in rows else {})
+
+
+def test_what_cannot_be_done_is_told(tmp_path: Path, call: Caller) -> None:
+    assert "no configuration" in call("load", "exports.duckdb").err
+    missing = call("load", str(tmp_path / "missing.duckdb"), "--verify")
+    assert (missing.code, "cannot be read" in missing.err) == (1, True)
