@@ -104,8 +104,9 @@ demo: ## The main job end to end, twice, counted
 crash: setup ## Every crash point at every provider, in every way
 	$(PYTHON) -m tools.crash
 
-killed: setup postgres ## The tap killed together with real loaders, in a pipe and under Meltano
+killed: setup postgres ## The tap killed together with real loaders, and the own loader at each of its statements
 	$(PYTHON) -m tools.killed
+	$(PYTHON) -m tests.loaders.killed
 
 meltano: setup ## All commands of the plugin under a real Meltano; the suite runs two of them
 	MELTANO_COMMANDS=all $(PYTHON) -m pytest tests/loaders/test_meltano_commands.py
@@ -148,10 +149,10 @@ fmt: setup ## Format, and mend what can be mended
 
 pins: ## Renew the pins from pyproject.toml
 	$(ENVIRONMENT) $(VENV)-pins requirements/pins.txt
-	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --group dev --output-file $(PINS)
-	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --constraint $(PINS) --output-file requirements/tap.txt
+	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --extra duckdb --group dev --output-file $(PINS)
+	$(VENV)-pins/bin/$(COMPILE) --upgrade pyproject.toml --extra duckdb --constraint $(PINS) --output-file requirements/tap.txt
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group build --constraint $(PINS) --output-file requirements/build.txt
-	for name in meltano target-duckdb target-postgres; do \
+	for name in meltano target-postgres; do \
 	  $(VENV)-pins/bin/$(COMPILE) --upgrade tools/demo/$$name.in --output-file tools/demo/$$name.txt; \
 	done
 	$(VENV)-pins/bin/$(COMPILE) --upgrade --group pins --output-file requirements/pins.txt
@@ -169,4 +170,4 @@ build: setup ## Wheel and sdist into dist/
 
 clean: ## Remove what these targets made
 	rm -rf $(VENV) $(VENV)-pins $(VENV)-lowest $(VENV)-newest .venv-cluster .venv-bench .venv-bench-* .venv-duel-* .bench .demo .fuzz .meltano .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
-	find bench tap_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bench tap_exports target_exports tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

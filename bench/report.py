@@ -105,7 +105,7 @@ def span(row: Row, side: str, figure: str) -> str:
 def waits(results: Results) -> Iterator[str]:
     """Yield where the tap waits for the target."""
     rows = []
-    for name in ("postgres", "duckdb"):
+    for name in ("exports", "postgres", "duckdb"):
         if (row := results.rows.get(name)) is None:
             continue
         for side in [each for each in row.sides if f"{each}: tap" in row.sides]:

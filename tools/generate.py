@@ -34,6 +34,7 @@ from tap_exports.singer.definition import (
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.subcommands import SUBCOMMANDS
 from tap_exports.tap import PROVIDERS, TapExports
+from target_exports.target import TargetExports
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as a script, this file does not find its neighbours
 
@@ -166,6 +167,11 @@ def settings_table(found: Iterable[Setting]) -> str:
     return table(("setting", "kind", "default", "meaning"), map(_settings_row, found))
 
 
+def loader_settings() -> str:
+    """Return the table of the loader's settings."""
+    return settings_table(settings(TargetExports.config_jsonschema))
+
+
 def _settings_row(setting: Setting) -> Cells:
     default = setting.schema.get("default")
     shown = "" if default is None else f"`{str(default).lower() if isinstance(default, bool) else default}`"
@@ -244,7 +250,7 @@ PLUGIN, HUB = Path("plugins/tap-exports.yml"), Path("docs/upstream/meltano-hub.y
 WHOLE: dict[Path, Callable[[], str]] = {
     Path("tap_exports/providers/declared/declaration.schema.json"): declaration_page.json_schema,
 }
-COMMANDS = Path("docs/commands.md")
+COMMANDS, LOADERS = Path("docs/commands.md"), Path("docs/loaders.md")
 PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (MELTANO, "capabilities"): meltano_capabilities,
     (MELTANO, "settings"): meltano_settings,
@@ -261,6 +267,7 @@ PARTS: dict[tuple[Path, str], Callable[[], str]] = {
     (SETTINGS, "shared"): shared_settings,
     (SETTINGS, "providers"): provider_settings,
     (SETTINGS, "built-in"): built_in_settings,
+    (LOADERS, "settings"): loader_settings,
     (STREAMS, "table"): streams_table,
     (STREAMS, "sections"): stream_sections,
     (SANDBOX, "options"): sandbox_page.options,

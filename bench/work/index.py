@@ -24,6 +24,7 @@ ROWS: dict[str, Callable[[Lab], Row]] = {
     "memory-parquet": batches.memory,
     "postgres": loading.postgres,
     "duckdb": loading.duckdb,
+    "exports": loading.exports,
     "operations": edges.operations,
     "streams": edges.streams,
     "shapes": edges.shapes,

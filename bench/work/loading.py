@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,6 +73,24 @@ def duckdb(lab: Lab) -> Row:
             path = lab.place("duckdb-file") / "landed.duckdb"
             settings = {"path": str(path), "default_target_schema": "landed", "flush_all_streams": True}
             take(lab, row, pipeline, loader(lab, "target-duckdb", {**settings, "batch_size_rows": 100_000}))
+    return row
+
+
+def exports(lab: Lab) -> Row:
+    """Measure ours with records and with Parquet batches into the loader that comes with the tap."""
+    rows = lab.size(5 * ROWS)
+    row = lab.row(f"CSV of {rows:,} rows into DuckDB by target-exports, all columns")
+    with lab.served() as (_, api):
+        folder, settings = lab.place("exports-batches"), exelensia(api, lab.table(rows))
+        batched = {**settings, "batch_config": batch_config("parquet", folder, "none")}
+        records = Pipeline("tap-records", Tap(lab.place("exports-records"), settings, [STREAM]).command, STREAM)
+        batches = Pipeline("tap-batches", Tap(lab.place("exports"), batched, [STREAM]).command, STREAM, folder)
+        for _turn in range(lab.times(5)):
+            for pipeline in (records, batches):
+                config = write(
+                    lab.place("exports-file") / "config.json", {"path": str(lab.runs / "exports-file" / "x.duckdb")}
+                )
+                take(lab, row, pipeline, [sys.executable, "-m", "target_exports", "--config", config])
     return row
 
 

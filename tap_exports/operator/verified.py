@@ -53,6 +53,8 @@ def verified(file: Path) -> Report:
     notes = [f"{len(jobs)} jobs, {rows} rows; {len(wrong)} jobs differ from their receipts"]
     notes += [f"{stream}: {count} rows of jobs without a receipt" for stream, count in strangers.items()]
     data = {
+        "command": "load",
+        "version": 1,
         "jobs": [{name: getattr(each, name) for name in Compared.__slots__} for each in jobs],
         "without_receipt": strangers,
     }

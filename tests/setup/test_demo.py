@@ -17,7 +17,7 @@ from tools.demo.environments import PINS, ROOT, Stamp
 from tools.demo.processes import Call, FailedError, run
 
 DEFINITION = ROOT / "meltano.yml"
-LOADERS = ("target-duckdb", "target-postgres")
+LOADERS = ("target-postgres",)
 PINNED = re.compile(r"([\w-]+)==([\w.]+)")
 
 
@@ -39,7 +39,7 @@ def test_pins_hold_what_meltano_installs(loader: str) -> None:
 
 def test_definition_names_installed_programs_and_keeps_the_rest(tmp_path: Path) -> None:
     """Meltano installs nothing for a plugin that is a program; plugins that inherit from it take the program too."""
-    write(DEFINITION, tmp_path / "meltano.yml", {"tap-exports": "/tap", "target-duckdb": "/loader"})
+    write(DEFINITION, tmp_path / "meltano.yml", {"tap-exports": "/tap", "target-exports": "/loader"})
     before, after = (
         {
             each["name"]: each
@@ -51,7 +51,7 @@ def test_definition_names_installed_programs_and_keeps_the_rest(tmp_path: Path) 
     changed = {name: each for name, each in after.items() if each != before[name]}
     assert {name: (each["executable"], each.get("pip_url")) for name, each in changed.items()} == {
         "tap-exports": ("/tap", None),
-        "target-duckdb": ("/loader", None),
+        "target-exports": ("/loader", None),
     }
 
 

@@ -30,10 +30,12 @@ class Loader:
     Attributes:
         empty_is_null: `''` arrives as null.
         keeps_old: Rows of an earlier full read stay, since ACTIVATE_VERSION is ignored.
+        keeps_digits: A column of numbers is text once a double does not hold one of them exactly.
     """
 
     empty_is_null: bool = False
     keeps_old: bool = False
+    keeps_digits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,9 @@ class Comparison:
 
     def _stream(self, truth: Truth, table: Table) -> Verdict:
         kinds = {name.casefold(): kind for name, kind in table.types.items()}
+        if self.loader.keeps_digits:
+            numbers = {name.casefold() for row in truth.rows for name, value in row.items() if _is_number(value)}
+            kinds |= {name: "digits" for name in numbers if kinds.get(name) == "VARCHAR"}
         names = dict.fromkeys(name.casefold() for row in truth.rows for name in row)
         shape = Shape(kinds, tuple(names) or tuple(kinds), truth.keys, self.loader)
         now, landed = shape.rows(truth.rows, partial=truth.partial), shape.rows(table.rows)
@@ -208,6 +213,16 @@ def same(want: Any, got: Any) -> bool:
     return isinstance(want, bool) is isinstance(got, bool) and bool(want == got)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def _digits(value: Any) -> str:
+    """Return a number as its digits, without zeros at the end of its fraction."""
+    text = f"{Decimal(str(value)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _missing(value: Any) -> str:
     return f"{value!r}, but there is no such column"
 
@@ -220,6 +235,7 @@ FORMS = {
     "instant": _instant,
     "date": lambda value: str(value)[:10],
     "document": _document,
+    "digits": _digits,
     "missing": _missing,
 }
 FAMILIES = (
@@ -238,4 +254,5 @@ FAMILIES = (
     ("timestamp", "instant"),
     ("date", "date"),
     ("json", "document"),
+    ("digits", "digits"),
 )

@@ -18,10 +18,9 @@ PINS = {
     "build": ROOT / "requirements" / "build.txt",
     "tap": ROOT / "requirements" / "tap.txt",
     "meltano": HERE / "meltano.txt",
-    "target-duckdb": HERE / "target-duckdb.txt",
     "target-postgres": HERE / "target-postgres.txt",
 }
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "tap_exports/**/*")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "tap_exports/**/*", "target_exports/**/*")
 QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
 
 

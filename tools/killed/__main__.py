@@ -25,7 +25,6 @@ from pathlib import Path
 
 from tests.crash.scenarios import SCENARIOS
 from tools.demo.environments import ROOT, Environments
-from tools.demo.interpreter import loader_python
 from tools.demo.processes import Call, run
 from tools.demo.project import QUIET, Project
 from tools.demo.source import Row, Source, sandbox
@@ -36,7 +35,7 @@ from tools.loader_proof.postgres import server
 
 TAP = Path(sys.executable).parent
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-PINNED = ("target-duckdb", "target-postgres")  # target-jsonl needs a source distribution
+PINNED = ("target-postgres",)  # target-exports comes with the tap, target-jsonl needs a source distribution
 WAYS = ("pipe", "meltano")
 CREATED, READ = "created", "read"
 WAIT_SECONDS, LOOK_SECONDS, MORE_SECONDS = 60, 0.05, 0.1
@@ -68,7 +67,8 @@ class Stage:
 
     def programs(self, loader: str) -> Path:
         """Return the directory of a loader's programs."""
-        return self.jsonl if loader == "target-jsonl" else self.environments.programs(loader)
+        own = {"target-jsonl": self.jsonl, "target-exports": TAP}
+        return own.get(loader) or self.environments.programs(loader)
 
     def play(self, story: Story, folder: Path, number: int) -> list[str]:
         """Play a story and return what is wrong."""
@@ -163,10 +163,10 @@ def main() -> int:
     parser.add_argument("--provider", action="append", choices=["exelensia", "cornect", "packagex", "closient"])
     options = parser.parse_args()
     environments = Environments(ROOT / ".demo")
-    environments.install("meltano", *PINNED, pythons={"target-duckdb": loader_python()})
+    environments.install("meltano", *PINNED)
     jsonl = next(each for each in proven.LOADERS if each.name == "jsonl").install(environments.folder)
     project = Project(environments, TAP, "killed")
-    project.define(*PINNED, others={"target-jsonl": jsonl})
+    project.define(*PINNED, others={"target-jsonl": jsonl, "target-exports": TAP})
     loaders = [each for each in LOADERS if not options.loader or each.name in options.loader]
     drawn = itertools.product(options.provider or ("exelensia", "cornect"), loaders, WAYS, SIGNALS, (CREATED, READ))
     broken = 0

@@ -88,9 +88,9 @@ LOADERS = (
         _jsonl,
     ),
     Loader(
-        "target-duckdb",
-        lambda place: {"path": str(place.database), "default_target_schema": "main", "flush_all_streams": True},
-        lambda place: {"TARGET_DUCKDB_PATH": str(place.database)},
+        "target-exports",
+        lambda place: {"path": str(place.database)},
+        lambda place: {"TARGET_EXPORTS_PATH": str(place.database)},
         _duckdb,
     ),
     Loader(
