@@ -14,7 +14,7 @@ from tests.process.child import Child
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (
     *("README.md", "meltano.yml", "plugins/tap-exports.yml", "docs/upstream/meltano-hub.yml", ".env.example"),
-    *("docs/commands.md", "docs/settings.md", "docs/streams.md", "docs/sandbox.md"),
+    *("docs/commands.md", "docs/loaders.md", "docs/settings.md", "docs/streams.md", "docs/sandbox.md"),
 )
 OTHERS = ("docs/declare.md", "docs/examples/helpdesk.yaml", "tap_exports/providers/declared/declaration.schema.json")
 # One word of the generated parts of each file, and a wrong one.
@@ -24,6 +24,7 @@ STALE = {
     "CENSION_QUERIES": "CENSION_QUESTIONS",
     "wrong_content_range": "wrong_range",
     "creates nothing": "creates much",
+    "hard_delete": "soft_delete",
 }
 
 

@@ -99,7 +99,9 @@ class Demo:
         rows = sum(verdict.loaded for verdict in verdicts)
         result = f"{len(wrong)} streams differ" if wrong else f"{len(verdicts)} streams, {rows} rows, all values equal"
         self.say(result)
-        verified = subprocess.run([self.project.tap / "tap-exports", "load", self.database, "--verify"], check=False)
+        verified = subprocess.run(
+            [self.project.tap / "tap-exports", "load", self.database, "--verify", "--format", "text"], check=False
+        )
         python, database = (path.relative_to(ROOT) for path in (self._python, self.database))
         query = "select provider, stream, status, rows from export_jobs order by requested_at"
         print(f"\nThe database is {database}. To query it:\n")

@@ -25,7 +25,7 @@ class Truth:
         keys: Columns that tell rows apart; without any, whole rows are counted.
         partial: Whether a column that a row lacks is unknown, instead of null.
         full: Whether each run reads the whole table anew, so that a target may keep what is gone.
-        unsettled: Keys of jobs that the run itself made: whether it saw them, and in which status, is chance.
+        unsettled: Keys of jobs that the run made, or that still run: whether it saw them, and how far, is chance.
     """
 
     stream: str
@@ -202,6 +202,7 @@ def _cornect_exports(source: Source, block: Block, jobs: Jobs, transactions: lis
     made = {job["id"] for job in jobs.of_tap(source, "cornect")}
     unsettled = frozenset(job["id"] for job in jobs.of_run(source, "cornect"))
     rows = [row for row in source.truth("cornect/exports") if row["id"] in known | made]
+    unsettled |= {row["id"] for row in rows if row["status"] == "processing"}  # counts on until the comparison
     return Truth("cornect_exports", rows, ("id",), unsettled=unsettled)
 
 
