@@ -130,8 +130,12 @@ class Stream:
     def _take(self, relation: str, names: Mapping[str, str]) -> None:
         self._database.begin()
         rows = source(self._database.connection, self.shape, relation, names)
-        if self._version is not None and VERSION not in names:
-            rows.fields[VERSION] = Field(str(self._version), "BIGINT")
+        for key in self.shape.keys:  # a part may lack one
+            rows.fields.setdefault(key, Field("NULL", self.shape.columns[key].type))
+        if self._version is not None:
+            own = rows.fields.get(VERSION)
+            text = f"coalesce({own.text}, {self._version})" if own else str(self._version)
+            rows.fields[VERSION] = Field(text, "BIGINT")
         self.table.load(rows, self.shape.keys)
 
 

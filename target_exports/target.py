@@ -49,7 +49,7 @@ class TargetExports(Target):
             "batch_size_rows",
             th.IntegerType(minimum=1, maximum=100_000_000),
             default=200_000,
-            description="Rows after which the next STATE is committed; a STATE of 5 s later is committed too",
+            description="Rows after which the next STATE is committed; 30 s after the last commit it is committed too",
         ),
         th.Property(
             "memory_limit_mb",
@@ -190,4 +190,5 @@ class Input:
 
 def give_out(state: bytes) -> None:
     """Write a STATE to standard output."""
-    os.write(sys.stdout.fileno(), state + b"\n")
+    sys.stdout.buffer.write(state + b"\n")
+    sys.stdout.flush()

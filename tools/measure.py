@@ -108,6 +108,7 @@ def main() -> int:
     faults = [
         *length_faults("tap", tap),
         *length_faults("sandbox", sandbox),
+        *length_faults("loader", files("target_exports/*.py")),
         *name_faults(files("*.py")),
         *word_faults(files()),
     ]

@@ -244,6 +244,22 @@ def test_versions_in_parts(target: Target, tmp_path: Path) -> None:
     assert {row["id"]: row["_sdc_table_version"] for row in target.rows("t")} == {1: 1, 2: 1, 3: 1}
 
 
+def test_versions_beside_records_and_in_parts(target: Target, tmp_path: Path) -> None:
+    """A row has the version of its part or of its message, whichever came first."""
+    activate = {"type": "ACTIVATE_VERSION", "stream": "t", "version": 1}
+    (tmp_path / "part").write_text('{"id": 1, "_sdc_table_version": 1}\n')
+    target.run(PART, record("t", id=9), batch(tmp_path / "part", "jsonl"), record("t", 1, id=2), activate)
+    assert {row["id"]: row["_sdc_table_version"] for row in target.rows("t")} == {1: 1, 2: 1}
+
+
+def test_part_without_a_key_has_null_in_it(target: Target, tmp_path: Path) -> None:
+    """Rows of other keys stay."""
+    pq.write_table(pa.table({"a": ["x"], "v": ["new"]}), tmp_path / "part")
+    for _ in range(2):
+        target.run(KEYED, record("t", a="x", b=1, v="old"), batch(tmp_path / "part", "parquet"))
+    assert values(target) == ["new", "old"]
+
+
 @pytest.mark.parametrize("form", ["parquet", "jsonl", "csv"])
 def test_part_that_cannot_be_read_stops_the_load(form: str, target: Target, tmp_path: Path) -> None:
     """Nothing of the run is kept: neither a missing part, a torn one nor an unknown format counts as no rows."""
