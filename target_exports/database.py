@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 OWN = "_exports"
+USUAL_COLUMNS = 100
 
 
 class Database:
@@ -43,7 +44,13 @@ class Database:
             f"CREATE TABLE IF NOT EXISTS {OWN}.state "
             "(id VARCHAR PRIMARY KEY, state VARCHAR, committed_at TIMESTAMP WITH TIME ZONE)"
         )
-        self._is_open = False
+        self._is_open, self._memory_mb, self._columns = False, memory_mb, USUAL_COLUMNS
+
+    def expect(self, columns: int) -> None:
+        """Allow 1 MB more memory for each column beyond the usual ones: DuckDB holds blocks for every column."""
+        if columns > self._columns:
+            self._columns = columns
+            self.connection.execute(f"SET memory_limit = '{self._memory_mb + columns - USUAL_COLUMNS}MB'")
 
     @property
     def state(self) -> str:

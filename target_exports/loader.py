@@ -55,6 +55,7 @@ class Stream:
         self._records: list[msgspec.Raw] = []
         self._tables: list[pa.Table] = []
         self._undecoded = self._decoded = 0
+        database.expect(len(shape.columns))
         database.begin()
         self.table.have({name: kind.type for name, kind in shape.columns.items()})
 

@@ -86,27 +86,31 @@ class Table:
         for name, field in source.fields.items():
             self._widen(name, field, source.relation)
         casts = {name: field.cast(self._columns[name][1]) for name, field in source.fields.items()}
-        rows = (
-            f"(SELECT {', '.join(f'{cast} AS c{at}' for at, cast in enumerate(casts.values()))} FROM {source.relation})"
-        )
+        listed = [f"{cast} AS c{at}" for at, cast in enumerate(casts.values())]
+        rows = f"(SELECT {', '.join(listed)} FROM {source.relation})"
+        own = [self._columns[name][0] for name in casts]
         if places := [at for at, name in enumerate(casts) if name in set(keys)]:
-            rows = self._replaced(rows, places, [self._columns[name][0] for name in casts])
-        names = ", ".join(quoted(self._columns[name][0]) for name in casts)
-        self._database.execute(f"INSERT INTO {self.place} ({names}) SELECT {_listed(range(len(casts)))} FROM {rows}")
+            only = f"(SELECT {', '.join(listed[at] for at in places)} FROM {source.relation})"
+            rows = self._last(rows, places) if self._replace(only, {at: own[at] for at in places}) else rows
+        names = ", ".join(map(quoted, own))
+        self._database.execute(f"INSERT INTO {self.place} ({names}) SELECT {_listed(range(len(own)))} FROM {rows}")
 
-    def _replaced(self, rows: str, places: list[int], names: list[str]) -> str:
-        """Delete the rows that are replaced and return the new ones, the last of each key.
+    def _replace(self, keys: str, names: Mapping[int, str]) -> bool:
+        """Delete the rows that are replaced and return whether a key is there twice among the new ones.
 
         DELETE and INSERT take half the CPU, and half the place in the file, of MERGE (docs/decisions/0010).
         """
-        same = " AND ".join(f"old.{quoted(names[at])} IS NOT DISTINCT FROM new.c{at}" for at in places)
-        self._database.execute(f"DELETE FROM {self.place} AS old USING {rows} AS new WHERE {same}")
-        keys = _listed(places)
-        twice = self._database.execute(f"SELECT count(*) - count(DISTINCT ({keys}, 0)) FROM {rows}").fetchone()
-        if not twice or not twice[0]:
-            return rows
+        same = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM new.c{at}" for at, name in names.items())
+        self._database.execute(f"DELETE FROM {self.place} AS old USING {keys} AS new WHERE {same}")
+        twice = f"SELECT count(*) > count(DISTINCT ({_listed(names)}, 0)) FROM {keys}"
+        return self._database.execute(twice).fetchone() == (True,)
+
+    @staticmethod
+    def _last(rows: str, places: Iterable[int]) -> str:
+        """Return the last row of each key."""
         numbered = f"(SELECT *, row_number() OVER () AS ordinal FROM {rows})"
-        return f"(SELECT * FROM {numbered} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY ordinal DESC) = 1)"
+        last = f"row_number() OVER (PARTITION BY {_listed(places)} ORDER BY ordinal DESC) = 1"
+        return f"(SELECT * FROM {numbered} QUALIFY {last})"
 
     def _widen(self, name: str, field: Field, relation: str) -> None:
         """Give a column the type that holds its values and new ones exactly; a type that is VARCHAR stays."""
