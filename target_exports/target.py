@@ -55,7 +55,7 @@ class TargetExports(Target):
             "memory_limit_mb",
             th.IntegerType(minimum=64, maximum=1_000_000),
             default=128,
-            description="What DuckDB may hold in memory, and 1 MB more for each column beyond 100; beyond it, it uses the disk",
+            description="Memory of DuckDB, and 1 MB more for each column beyond 100; what it lacks it takes on disk",
         ),
         th.Property(
             "threads",
