@@ -24,7 +24,7 @@ STALE = {
     "CENSION_QUERIES": "CENSION_QUESTIONS",
     "wrong_content_range": "wrong_range",
     "creates nothing": "creates much",
-    "hard_delete": "soft_delete",
+    "memory_limit_mb": "memory_limit_gb",
 }
 
 
