@@ -1,7 +1,7 @@
 """Parts that a BATCH message names: JSON Lines are read as records, Parquet by DuckDB's own reader.
 
 JSON Lines do not go through DuckDB's reader: it gives `12345678901234567.123456789` as `12345678901234568.0`, also
-within objects (docs/decisions/0010).
+within objects (docs/decisions/0011).
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Table:
     def _replace(self, keys: str, names: Mapping[int, str]) -> bool:
         """Delete the rows that are replaced and return whether a key is there twice among the new ones.
 
-        DELETE and INSERT take half the CPU, and half the place in the file, of MERGE (docs/decisions/0010).
+        DELETE and INSERT take half the CPU, and half the place in the file, of MERGE (docs/decisions/0011).
         """
         same = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM new.c{at}" for at, name in names.items())
         self._database.execute(f"DELETE FROM {self.place} AS old USING {keys} AS new WHERE {same}")

@@ -60,7 +60,7 @@ def main(names: Sequence[str]) -> int:
 
 def _cells(file: Path, verdicts: Sequence[Verdict], seconds: float, load: float) -> Iterable[object]:
     yield f"`{file.stem}`"
-    yield len(file.read_text(encoding="utf-8").splitlines())
+    yield sum(not line.startswith("#") for line in file.read_text(encoding="utf-8").splitlines())
     yield f"{sum(verdict.holds for verdict in verdicts)} of {len(verdicts)}"
     for count in FAILINGS:
         yield sum(getattr(verdict, count) for verdict in verdicts)

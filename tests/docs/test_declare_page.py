@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "declare.md").read_text(encoding="utf-8")
 LLMS = (DOCS / "llms.txt").read_text(encoding="utf-8")
-EXAMPLES = sorted((DOCS / "examples").glob("*.yaml"))
+EXAMPLES = [p for p in sorted((DOCS / "examples").glob("*.yaml")) if "base_url:" in p.read_text(encoding="utf-8")]
 SCHEMA = ROOT / "tap_exports" / "providers" / "declared" / "declaration.schema.json"
 CODE = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tap_exports").rglob("*.py"))
 
