@@ -201,11 +201,14 @@ def test_a_proof_that_fails_moves_no_bookmark(tmp_path: Path, parts: Json, knob:
 
 
 def test_rows_left_out_are_said(tmp_path: Path) -> None:
-    """`proof.truncated`: rows arrive, and the receipt is no proof of all of them."""
+    """`proof.truncated`: by default no such window is read; `verify_counts: warn` takes its rows, and says so."""
     with served(vendor(proof={"truncated": "cut"}), knobs={"truncated": True}) as box:
-        ran = tap(tmp_path, config(box))
+        fixed = {"window_size": "fixed"}
+        refused = tap(tmp_path, config(box, entry=fixed))
+        assert (refused.code, landed(refused), "left rows out" in refused.stderr) == (1, [], True)
+        ran = tap(tmp_path, config(box, entry=fixed, verify_counts="warn")).succeeded()
         assert landed(ran) == truth(box)
-        assert {receipt["status"] for receipt in receipts(ran)} == {"completed"}
+        assert "left rows out of it, which are lost" in ran.stderr
 
 
 def test_a_failed_job_by_its_http_status_is_no_success(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tests.simulation.world import Json
 WAYS_OUT = re.compile(
     r"`[a-z_.]+(: \w+)?`|`tap-exports \w+|max_credits|--force|docs/state\.md|\(operation_ids\)|on_failed_run: skip"
 )
+BESIDE = re.compile(r"_(errors|sanitized)$")  # files of the jobs of another stream, whose failure leaves none
 # Of jobs that no further run can read, and of STATE that is about other settings.
 SAID = ("it is passed", "rows are lost", "may have vanished", "STATE was made with other settings")
 
@@ -128,7 +129,8 @@ def _differences(history: History, side: Side, stream: str) -> list[tuple[str, s
 
 
 def _rows(history: History, side: Side, stream: str) -> Iterator[Finding]:
-    failure = side.last.failures.get(stream) or side.last.failures.get("*")
+    failures = side.last.failures
+    failure = failures.get(stream) or failures.get("*") or failures.get(BESIDE.sub("", stream))
     if failure and not WAYS_OUT.search(failure):
         yield Finding("stuck", stream, failure)
     for kind, text in _differences(history, side, stream):
