@@ -290,3 +290,15 @@ def test_the_end_of_the_run_ends_what_waits() -> None:
     with pytest.raises(RunEndingError, match="the run is ending"):
         future.result(5)
     assert heard[2:] == ["given up"]
+
+
+def test_what_was_put_off_is_done_although_the_rest_ends_meanwhile() -> None:
+    """A pump within the rest after a slow write hands out no slot: the wait behind it must not be endless."""
+    journal, done = Journal(), list[int]()
+    journal.before_changes(lambda: done.append(1))
+    journal._rests_until = float("inf")
+    list(journal.pump())
+    journal._rests_until = float("-inf")
+    assert (done, journal._patience) == ([], 0.0)
+    list(journal.pump())
+    assert (done, journal._patience) == ([1], None)

@@ -68,7 +68,7 @@ class Journal:
         """Start empty."""
         self._durable, self._thrift = durable or _Nothing(), thrift or Thrift()
         self._queue: queue.SimpleQueue[_Handed | None] = queue.SimpleQueue()
-        self._is_ending, self._rests_until = False, float("-inf")
+        self._is_ending, self._is_put_off, self._rests_until = False, False, float("-inf")
         self._waiting: list[_Handed] = []
         self._unwritten: list[_Handed] = []
         self._creating: set[Change] = set()
@@ -108,7 +108,8 @@ class Journal:
 
     def pump(self) -> Iterator[Checkpoint]:
         """Make all queued changes and yield one checkpoint for them; none when there are no changes."""
-        if self._rest > 0:
+        self._is_put_off = self._rest > 0
+        if self._is_put_off:
             return
         for act in () if self._is_ending else self._before:
             act()
@@ -139,7 +140,7 @@ class Journal:
     @property
     def _patience(self) -> float | None:
         """Return the seconds until something is to be written although nothing comes; None where nothing is."""
-        times = [self._thrift.owed_in, max(0.0, self._rest) if self._waiting or self._rest > 0 else None]
+        times = [self._thrift.owed_in, max(0.0, self._rest) if self._waiting or self._is_put_off else None]
         return min((seconds for seconds in times if seconds is not None), default=None)
 
     def along(self, events: Iterable[E]) -> Iterator[E | Checkpoint]:
