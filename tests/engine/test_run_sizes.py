@@ -256,11 +256,13 @@ def test_an_open_beginning_cannot_be_halved(tmp_path: Path) -> None:
     assert "set start_date" in run(table, {}, asked(start=None))[1]
 
 
-def test_detached_runs_halve_as_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [timedelta(milliseconds=1), DAY])
+@pytest.mark.parametrize("way", WAYS)
+def test_detached_runs_halve_as_well(tmp_path: Path, way: str, unit: timedelta) -> None:
     """Halves are created while fewer than `max_concurrent_jobs` are open; the others by the next run."""
-    table, bookmark, read = Table(tmp_path, every(6 * HOUR, 124), way="timed out"), dict[str, Any](), list[str]()
-    for _ in range(40):
-        log, error = run(table, bookmark, detach=True, max_concurrent_jobs=2)
+    table, bookmark, read = Table(tmp_path, every(6 * HOUR, 124), way=way), dict[str, Any](), list[str]()
+    for _ in range(60):
+        log, error = run(table, bookmark, asked(unit=unit), detach=True, max_concurrent_jobs=2)
         read += values(log)
         assert error == ""
     assert (sorted(read, key=int), bookmark["ledger"]["jobs"]) == (numbers(124), [])

@@ -81,18 +81,22 @@ class Sizes:
     def next(self, waiting: deque[Request]) -> Request:
         """Take the next request from those that wait, joined or cut to the length; what is left of it waits."""
         first = waiting.popleft()
-        known = self._after[: max(0, self._submitted - LAG + 1)]
-        self._submitted += 1
-        length = known[-1] if known else self._at_start
-        if not self.in_order:  # halves wait here: under an older length they would be joined again
-            length = self._length()
+        length = self._next_length()
         if self.is_fixed(first) or first.window is None or (start := first.window.start) is None:
             return first
-        window = self._joined(first.window, waiting, length)
+        window = self._joined(first.window, waiting, length) if self.in_order else first.window
         part = windows.cut_at(window, length, self.grain) if window.end - start > length + self.grain else window
         if part != window:
             waiting.appendleft(replace(first, window=Window(part.end, window.end)))
         return replace(first, window=part)
+
+    def _next_length(self) -> timedelta:
+        """Return the length of the next window: that after windows which ended some time ago, whatever runs at once."""
+        known = self._after[: max(0, self._submitted - LAG + 1)]
+        self._submitted += 1
+        if not self.in_order:  # halves wait among other windows
+            return self._length()
+        return known[-1] if known else self._at_start
 
     def _joined(self, window: Window, waiting: deque[Request], length: timedelta) -> Window:
         """Return a window with those that follow it, until it has the length."""
