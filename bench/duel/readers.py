@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tap_exports.proving.reader import Held
+from tap_exports.proving.reader import Held, with_state
 
 START, END, DAYS = "2026-01-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", 31
 
@@ -113,11 +113,7 @@ class PlainTap(Peer):
 
     def command(self, folder: Path, held: Held) -> Sequence[str]:
         """Return its command, with the last STATE."""
-        command = self.module_command("--config", str(folder / "config.json"))
-        if held.state is None:
-            return command
-        (folder / "state.json").write_text(json.dumps(held.state), encoding="utf-8")
-        return [*command, "--state", str(folder / "state.json")]
+        return with_state(self.module_command("--config", str(folder / "config.json")), folder, held)
 
     def take(self, line: bytes, held: Held) -> None:
         """Take a Singer message."""

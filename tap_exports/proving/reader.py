@@ -72,6 +72,14 @@ class Reader(Protocol):
         """Return why a run failed, out of its stderr; empty where it does not say so."""
 
 
+def with_state(command: list[str], folder: Path, held: Held) -> Sequence[str]:
+    """Return a tap's command with the last STATE, which is written into the folder; without any as it is."""
+    if held.state is None:
+        return command
+    (folder / "state.json").write_text(json.dumps(held.state), encoding="utf-8")
+    return [*command, "--state", str(folder / "state.json")]
+
+
 class Tap:
     """This tap.
 
@@ -91,10 +99,7 @@ class Tap:
     def command(self, folder: Path, held: Held) -> Sequence[str]:
         """Return its command, with the last STATE."""
         command = [sys.executable, "-m", "tap_exports", "--config", str(folder / "config.json")]
-        if held.state is None:
-            return command
-        (folder / "state.json").write_text(json.dumps(held.state), encoding="utf-8")
-        return [*command, "--state", str(folder / "state.json")]
+        return with_state(command, folder, held)
 
     def take(self, line: bytes, held: Held) -> None:
         """Take a Singer message."""
