@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -127,7 +127,6 @@ class WholeList:
     _exceeded: bool = False
     _repeated: dict[bytes, Row] = field(default_factory=dict, repr=False)
     _now: _Read | None = None
-    _agreed: Mapping[bytes, int] = field(default_factory=dict, repr=False)
     _in_all: Counter[bytes] = field(default_factory=Counter, repr=False)
 
     @property
@@ -256,27 +255,28 @@ class WholeList:
             self.distinct = len(self._known)
             return COUNTED
         is_one = now.is_one_reply and now.count == 1 and now.total is None
-        self._agreed = self._repeats_of(now, before)
+        self._in_all = now.repeats & self._in_all if before else now.repeats
         if is_one or (before and now.confirms(before)):
-            self.distinct += sum(self._agreed.values())
+            self.distinct += self._repeats.total()
             return AGREED
         self.distinct = len(self._known)
         return UNPROVEN
 
-    def _repeats_of(self, now: _Read, before: _Read | None) -> Mapping[bytes, int]:
+    @property
+    def _repeats(self) -> Counter[bytes]:
         """Return how often rows without a key came again: as often as all reads show, none where all rows are counted.
 
         A row that moved to another page comes twice in one read.
         """
-        self._in_all = now.repeats & self._in_all if before else now.repeats
-        return {} if now.total == len(self._known) else self._in_all
+        return Counter() if self.total == len(self._known) else self._in_all
 
     def _repetitions(self) -> Iterator[Page]:
         """Yield the rows without a key that stand more than once there; not where the total shows that they moved."""
-        beyond = self.total is not None and len(self._known) + sum(self._agreed.values()) > self.total
+        repeats = self._repeats
+        beyond = self.total is not None and len(self._known) + repeats.total() > self.total
         moved = self.proof == COUNTED or (self.proof == UNPROVEN and beyond)
         for digest, row in self._repeated.items() if not moved else ():
-            if count := self._agreed.get(digest, 0):
+            if count := repeats[digest]:
                 yield Page([row] * count)
 
 
