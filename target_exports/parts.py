@@ -35,7 +35,7 @@ def records(url: str, compression: str | None) -> Iterator[tuple[list[msgspec.Ra
     if compression not in {"gzip", "none", None}:
         raise LoadError(f"{url}: compression {compression} is not known; use gzip or none")
     with _opened(url) as raw:
-        lines: Any = igzip.IGzipFile(fileobj=raw) if compression == "gzip" else raw  # type: ignore[no-untyped-call]
+        lines: Any = igzip.IGzipFile(fileobj=raw) if compression == "gzip" else raw  # type: ignore[no-untyped-call] # no stubs
         for block in whole_lines(lambda: lines.read(BLOCK)):
             yield _LINES.decode_lines(block), len(block)
 

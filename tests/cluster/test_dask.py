@@ -38,7 +38,7 @@ def urls(ran: Ran) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
-def test_messages_are_those_of_threads(tmp_path: Path, sandbox: Boxes, two_workers: Cluster, form: str) -> None:  # noqa: F811
+def test_messages_are_those_of_threads(tmp_path: Path, sandbox: Boxes, two_workers: Cluster, form: str) -> None:  # noqa: F811 - the fixture
     """The same parts with the same names in the same order, though more files are converted at once than by default."""
     found = []
     for number, executor in enumerate(("threads:4", f"dask:{two_workers.address}")):
@@ -51,7 +51,7 @@ def test_messages_are_those_of_threads(tmp_path: Path, sandbox: Boxes, two_worke
     assert not list((tmp_path / "parts").glob("*.tmp"))
 
 
-def test_worker_killed_in_the_middle_of_a_file(tmp_path: Path, sandbox: Boxes, two_workers: Cluster) -> None:  # noqa: F811
+def test_worker_killed_in_the_middle_of_a_file(tmp_path: Path, sandbox: Boxes, two_workers: Cluster) -> None:  # noqa: F811 - the fixture
     """Another worker begins the file anew, and nothing of it comes twice."""
     slow = {"match": {"origin": "files", "nth": 1}, "action": {"slow": {"delay_seconds": 3}}}
     box = sandbox(faults={"faults": [slow]})
@@ -68,7 +68,7 @@ def test_worker_killed_in_the_middle_of_a_file(tmp_path: Path, sandbox: Boxes, t
     assert urls(ran) == urls(tap(plain, windows(sandbox(), tmp_path, "jsonl")).succeeded()) != []
 
 
-def test_no_scheduler_no_job(tmp_path: Path, sandbox: Boxes) -> None:  # noqa: F811
+def test_no_scheduler_no_job(tmp_path: Path, sandbox: Boxes) -> None:  # noqa: F811 - the fixture
     box, address = sandbox(), f"tcp://127.0.0.1:{free_port()}"
     config = windows(box, tmp_path, "jsonl", executor=f"dask:{address}", executor_connect_seconds=1)
     ran = tap(tmp_path, config)
@@ -78,7 +78,7 @@ def test_no_scheduler_no_job(tmp_path: Path, sandbox: Boxes) -> None:  # noqa: F
     assert created(box) == []
 
 
-def test_workers_that_can_do_nothing(tmp_path: Path, sandbox: Boxes) -> None:  # noqa: F811
+def test_workers_that_can_do_nothing(tmp_path: Path, sandbox: Boxes) -> None:  # noqa: F811 - the fixture
     """None at all, and one with another version of the package: both are told before a job is created."""
     (tmp_path / "sitecustomize.py").write_text(ANOTHER_VERSION, encoding="utf-8")
     with cluster(tmp_path / "cluster") as empty:

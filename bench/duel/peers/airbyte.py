@@ -19,10 +19,10 @@ from bench.duel.peers.quick import JOB_SECONDS, SECONDS, shorten
 shorten()
 
 from airbyte_cdk.entrypoint import launch  # noqa: E402 - after `shorten`
-from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer  # noqa: E402
-from airbyte_cdk.sources.declarative.async_job.job_orchestrator import AsyncJobOrchestrator  # noqa: E402
-from airbyte_cdk.sources.declarative.async_job.timer import Timer  # noqa: E402
-from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource  # noqa: E402
+from airbyte_cdk.models import AirbyteStateMessageSerializer, ConfiguredAirbyteCatalogSerializer  # noqa: E402 - as above
+from airbyte_cdk.sources.declarative.async_job.job_orchestrator import AsyncJobOrchestrator  # noqa: E402 - as above
+from airbyte_cdk.sources.declarative.async_job.timer import Timer  # noqa: E402 - as above
+from airbyte_cdk.sources.declarative.concurrent_declarative_source import ConcurrentDeclarativeSource  # noqa: E402 - as above
 
 Json = dict[str, Any]
 COLUMNS = ("row_id", "name", "amount", "interval_end")

@@ -114,7 +114,7 @@ class Access:
     @cached_property
     def _keys(self) -> tuple[str, str]:
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - as above
-        from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: PLC0415 - an extra
 
         signs_by_curve = self._grant.get("algorithm", "RS256").startswith("ES")
         private = (
