@@ -248,7 +248,7 @@ def test_an_intent_leads_to_its_job() -> None:
     assert (outcome.job.id, outcome.attempts, outcome.requested_at) == ("j8", 0, START)
     assert api.calls == ["find", "poll j8"]
     assert api.since == [START - CLOCK_SKEW]
-    assert chase.states == [{"version": 2, "jobs": [raw("j8")], "delete": []}]
+    assert chase.states == [{"version": 2, "jobs": [{**raw("j8"), "adopted": True}], "delete": []}]
 
 
 def test_an_intent_without_a_job_is_asked_for_again() -> None:

@@ -629,6 +629,17 @@ def test_a_loaded_job_is_deleted_by_the_next_run(tmp_path: Path) -> None:
     assert stage.api.calls[-1] == "delete j1"
 
 
+@pytest.mark.parametrize("intents", [[], [raw()]], ids=["in this run", "in an earlier run"])
+def test_a_job_that_was_found_after_a_lost_reply_is_never_deleted(
+    tmp_path: Path, intents: list[dict[str, Any]]
+) -> None:
+    """Another tap of the same requests may have created it, and still need it."""
+    api = FindingApi([LostReplyError("no reply")], finds=[job(status=Status.PENDING, created_at=NOW)])
+    bookmark = {"ledger": {"version": 2, "jobs": [], "intents": intents, "delete": []}}
+    log, error = Stage(tmp_path, api).play(bookmark, export(delete_after_load=True))
+    assert (values(log), error, bookmark) == (["1", "2", "3"], "", proven())
+
+
 def test_nothing_is_deleted_once_the_setting_is_off(tmp_path: Path) -> None:
     """What an earlier run noted is struck off, and stays at the provider."""
     bookmark = proven(delete=["j1"])

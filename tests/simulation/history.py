@@ -47,6 +47,7 @@ MODELS: dict[str, type[Account]] = {
 LEDGER = "/ledger-of-a-history"
 CALM_RUNS, FEWEST_CALM_RUNS = 3, 2  # the third only brings what the first two changed
 MOST_CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
+RUNS_OF_LOOKBACK = 3  # that a window takes, of which two are read again, where a run creates one job
 _CATALOGS: dict[str, str] = {}
 # Settings that change nothing in a catalog, so that a catalog is discovered for many stories.
 APART = (
@@ -167,8 +168,15 @@ def _troubled(history: History, side: Side, gaps: Sequence[float], first: int) -
             world.tell("the loader kept nothing of this run")
 
 
+def _most_calm_runs(story: Story) -> int:
+    """Return how many calm runs there may be: with `detach`, `lookback` begins again whenever the bookmark has moved."""
+    wait = story.config["job_wait"]
+    looks_back = any(entry.get("lookback") for entry in story.config[story.provider].get("exports", ()))
+    return MOST_CALM_RUNS[wait] * (RUNS_OF_LOOKBACK if looks_back and wait == "detach" else 1)
+
+
 def _calm(history: History, side: Side, number: int) -> None:
-    for run in range(MOST_CALM_RUNS[history.story.config["job_wait"]]):
+    for run in range(_most_calm_runs(history.story)):
         if run >= (CALM_RUNS if history.story.seed % 4 == 1 else FEWEST_CALM_RUNS) and is_settled(history):
             return
         history.world.scheduler.sleep(HOUR)

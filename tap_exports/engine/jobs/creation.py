@@ -195,5 +195,5 @@ class Creation:
             self._owners.setdefault(job.id, request.fingerprint)
         self.activity.created(request, job)
         pursuit.answered_at = self.clock.now()  # the reply may come minutes after the first attempt
-        yield Change(partial(pursuit.opened, job))
+        yield Change(partial(pursuit.opened, job, adopted=how == "found"))
         return job

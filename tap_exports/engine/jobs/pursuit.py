@@ -80,10 +80,10 @@ class Pursuit:
         self.state.intend(self.request, self.requested_at)
         self._note(replaced)
 
-    def opened(self, job: Job) -> None:
+    def opened(self, job: Job, *, adopted: bool = False) -> None:
         """Put a job into the ledger, with the one that it replaces; only the journal may call it."""
         replaced = self.replaced
-        self.state.opened(self.request, job, self.requested_at)
+        self.state.opened(self.request, job, self.requested_at, adopted=adopted)
         self._note(replaced if replaced and replaced.id != job.id else None)
 
     def _note(self, replaced: Job | None) -> None:

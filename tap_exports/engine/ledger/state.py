@@ -213,23 +213,25 @@ class StreamState:
         ledger["intents"] = [*others(ledger.get("intents", ()), raw["fingerprint"]), raw]
         ledger["jobs"] = others(ledger["jobs"], raw["fingerprint"])
 
-    def opened(self, request: Request, job: Job, at: datetime) -> None:
-        """Replace the intent by the created job; STATE holds at least one of both at every moment."""
+    def opened(self, request: Request, job: Job, at: datetime, *, adopted: bool = False) -> None:
+        """Replace the intent by its job; STATE holds at least one of both at every moment.
+
+        Args:
+            request: The request.
+            job: The job that the provider answered with, or that was found.
+            at: When its creation began, where no intent says so.
+            adopted: As in `Entry`.
+        """
         raw = {"id": job.id, **raw_entry(request, at), "files": {}}
         if intent := self.entry(raw["fingerprint"]):
             raw["requested_at"] = to_text(intent.requested_at)
         if job.credits is not None:
             raw["credits"] = job.credits
+        if adopted:
+            raw["adopted"] = True
         ledger = self._ledger()
         ledger["jobs"] = [*others(ledger["jobs"], raw["fingerprint"]), raw]
         self._drop_intent(raw["fingerprint"])
-
-    def adopt(self, request: Request, job: Job, at: datetime) -> None:
-        """Record a job that this stream's STATE did not intend, as open."""
-        self.opened(request, job, at)
-        for raw in self._ledger()["jobs"]:
-            if raw["fingerprint"] == request.fingerprint:
-                raw["adopted"] = True
 
     def merge_entry(self, raw: Mapping[str, Any]) -> bool:
         """Record a job or an intent of the durable ledger; return False where STATE holds it, or a later one."""

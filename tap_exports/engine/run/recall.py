@@ -106,7 +106,7 @@ def recall(export: Export, lifecycle: Lifecycle, state: StreamState, planned: Se
         return False
     for request, job in found:
         _tell(export.stream, request, job)
-        state.adopt(request, job, job.created_at or now)
+        state.opened(request, job, job.created_at or now, adopted=True)
     return bool(found)
 
 
