@@ -39,8 +39,8 @@ DELETE_AFTER_LOAD = th.Property(
     "delete_after_load",
     th.BooleanType,
     default=False,
-    description="Delete a job at the provider in the run after the one that proved its window; never one that was found "
-    "instead of created, such as after a lost reply",
+    description="Delete a job at the provider in the run after the one that proved its window; never one that was "
+    "found, such as after a lost reply",
 )
 ENCODING = th.Property("encoding", th.StringType, description="The same as `encoding` in `csv`, and for JSON files too")
 WORDS = th.ArrayType(th.StringType)

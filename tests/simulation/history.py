@@ -169,7 +169,7 @@ def _troubled(history: History, side: Side, gaps: Sequence[float], first: int) -
 
 
 def _most_calm_runs(story: Story) -> int:
-    """Return how many calm runs there may be: with `detach`, `lookback` begins again whenever the bookmark has moved."""
+    """Return how many calm runs there may be; with `detach`, `lookback` begins again when the bookmark has moved."""
     wait = story.config["job_wait"]
     looks_back = any(entry.get("lookback") for entry in story.config[story.provider].get("exports", ()))
     return MOST_CALM_RUNS[wait] * (RUNS_OF_LOOKBACK if looks_back and wait == "detach" else 1)

@@ -136,7 +136,7 @@ def test_state_with_an_open_part_says_what_it_is_about(tap: Tap, begin: Callable
     with batches:
         write(batches, 1)
         state = tap.ledger().on({"api_url": "https://api.example.com"}, "created_at")
-        state.adopt(SECOND, Job("k", Status.PENDING), AT)
+        state.opened(SECOND, Job("k", Status.PENDING), AT, adopted=True)
         batches.write_state(Due.SOON)
     held = tap.written[0]["s"]
     assert held["basis"] == {"api_url": "https://api.example.com"}

@@ -47,8 +47,8 @@ class Entry:
         requested_at: When the tap began to create it.
         credits: What the creation was charged, where the provider said so.
         stalls: Runs that found the job stalled.
-        adopted: Whether it was found and not answered with, in a list of jobs: after a lost reply, or since there was no
-            STATE. Another tap of the same requests may have created it, so it is never deleted.
+        adopted: Whether it was found: after a lost reply, or since there was no STATE. Another tap of the same requests
+            may have created it, so it is never deleted.
         bad_reads: Reads that found bad contents.
         progress: What the job last showed, or None.
         replaces: Id of the job in whose place it was created, since that one was lost or stalled; None where it

@@ -59,11 +59,11 @@ class LeadingState(WholeSeconds):
         super().__init__(stream, bookmark, changes, overlaps=overlaps)
         self._followers = followers
 
-    def opened(self, request: Request, job: Job, at: datetime) -> None:
+    def opened(self, request: Request, job: Job, at: datetime, *, adopted: bool = False) -> None:
         """Note a job that now exists, here and at the followers."""
-        super().opened(request, job, at)
+        super().opened(request, job, at, adopted=adopted)
         for follower in self._followers():
-            follower.opened(request, job, at)
+            follower.opened(request, job, at, adopted=adopted)
 
     def merge_entry(self, raw: Mapping[str, Any]) -> bool:
         """Record what the durable ledger holds and STATE does not; the followers then lack it as well."""
