@@ -7,6 +7,7 @@ millisecond may come twice.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
@@ -204,15 +205,22 @@ def cut_at(window: Window, length: timedelta, grain: timedelta) -> Window:
 
 
 def usable(taken: Iterable[Window], start: datetime | None, until: datetime | None = None) -> list[Window]:
-    """Return the windows that begin at or after `start`, end by `until` and do not overlap, in ascending order."""
+    """Return the windows that begin at or after `start`, end by `until` and do not overlap, in ascending order.
+
+    Args:
+        taken: In order of preference: of two that overlap, the one that comes first is kept.
+        start: As far as is proven, or None.
+        until: Upper bound (`end_date`), or None.
+    """
     kept: list[Window] = []
-    for window in sorted(taken, key=_order):
-        if until is not None and window.end > until:
-            continue
-        begins_late_enough = start is None or (window.start is not None and window.start >= start)
-        if begins_late_enough and window.end >= (window.start or window.end):
-            kept.append(window)
-            start = window.end
+    for window in taken:
+        is_late_enough = start is None or (window.start is not None and window.start >= start)
+        is_early_enough = until is None or window.end <= until
+        is_range = window.end >= (window.start or window.end)
+        place = bisect(kept, _order(window), key=_order)
+        beside = kept[max(0, place - 1) : place + 1]
+        if is_late_enough and is_early_enough and is_range and not any(_overlap(window, other) for other in beside):
+            kept.insert(place, window)
     return kept
 
 
@@ -225,9 +233,9 @@ def _overlap(one: Window, other: Window) -> bool:
     return (one.start is None or one.start < other.end) and (other.start is None or other.start < one.end)
 
 
-def _order(window: Window) -> tuple[bool, datetime]:
-    """Order windows by their start, an open beginning first."""
-    return window.start is not None, window.start or window.end
+def _order(window: Window) -> tuple[bool, datetime, datetime]:
+    """Order windows by their start, an open beginning first, then by their end."""
+    return window.start is not None, window.start or window.end, window.end
 
 
 def _cut(start: datetime | None, end: datetime, max_days: float | None, *, follows: bool) -> Iterator[Window]:

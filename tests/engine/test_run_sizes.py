@@ -205,6 +205,18 @@ def test_a_stop_anywhere_loses_and_doubles_nothing(tmp_path: Path) -> None:
         assert sorted({*seen, *values(again)}, key=int) == numbers(124)
 
 
+def test_parts_in_the_durable_ledger_go_before_the_window_that_was_too_large(tmp_path: Path) -> None:
+    """The loader kept STATE in which the whole is open; the jobs of its halves are read, and none is created."""
+    middle = at("2026-05-16T11:59:59.999Z")
+    whole, *halves = (Window(START, UNTIL), Window(START, middle), Window(middle, UNTIL))
+    bookmark = dict[str, Any]()
+    state = StreamState.detached("s", bookmark)
+    for number, window in enumerate([whole, *halves], 1):
+        state.opened(asked().request(window), Job(str(number), Status.PENDING), START + number * HOUR)
+    table = Table(tmp_path, every(2 * DAY, 16), asked=[whole, *halves])
+    assert (values(run(table, bookmark)[0]), len(table.asked)) == (numbers(16), 3)
+
+
 def test_rows_at_the_target_keep_the_cut(tmp_path: Path) -> None:
     """Where the start of a window is part of the key, its rows would come again under another one.
 

@@ -105,12 +105,14 @@ def test_an_open_beginning_is_covered_too(end: datetime, days: float | None, ope
 
 
 def test_windows_that_cannot_be_used() -> None:
-    """An open job is of no use where its window reaches into what is proven, past `end_date`, or over another one."""
+    """An open job is of no use where its window is partly proven, past `end_date`, or over an earlier one."""
     good = window("2026-01-03", "2026-01-04")
     found = windows.usable(
         [
-            window("2026-01-03T12:00:00Z", "2026-01-05"),
             good,
+            window("2026-01-03T12:00:00Z", "2026-01-05"),
+            window("2026-01-02", "2026-01-03T12:00:00Z"),
+            window("2026-01-02", "2026-01-05"),
             window(None, "2026-01-02"),
             window("2026-01-01", "2026-01-06"),
             window("2026-01-07", "2026-01-06"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tests.simulation.jobs import FOREIGN, NEVER, ODD_FOR_A_WHILE, Account, Job, Reach, there
+from tests.simulation.jobs import FOREIGN, NEVER, ODD_FOR_A_WHILE, Account, Job, Reach, owner_of, there
 from tests.simulation.lists import Turned, turned
 from tests.simulation.world import Call, Json, Reply
 
@@ -56,7 +56,8 @@ class Cension(Account):
             told = {"total_count": page.total, "total_pages": page.pages}
             return Reply(200, {"data": page.rows, "pagination": told})
         for job in self.jobs:
-            job.is_read = job.is_read or job.id == call.query.get("operationId")
+            if job.id == call.query.get("operationId"):
+                job.readers.add(owner_of(self.world.ran.number))
         page = self._page(call, "rows", self._of_export(call.query.get("operationId"), at))
         return Reply(200, {"data": {"items": page.rows, "total_count": page.total, "total_pages": page.pages}})
 
@@ -89,7 +90,7 @@ class Cension(Account):
 
     def is_second(self, one: Job, other: Job) -> bool:
         """Each run of the tap begins one: a second beside one that was not read, or in the same run, is too many."""
-        return one.run == other.run or not one.is_read
+        return one.run == other.run or not one.readers
 
     def key(self, stream: str, row: Json) -> str:
         """Return what tells a row from others."""

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 
-from tests.simulation.jobs import Account, Job
+from tests.simulation.jobs import Account, Job, owner_of
 from tests.simulation.world import Call, Json, Reply
 
 CHANGES = ("is cut, then changes", "is cut, then changes under a weak tag", "is cut, then changes without a tag")
@@ -18,7 +18,7 @@ Contents = Callable[[int], bytes]  # of an edition of the file, counted from 1
 def sent(account: Account, job: Job, contents: Contents, call: Call, media: str) -> Reply:
     """Return the file of a job, or what the history says that comes instead."""
     world = account.world
-    job.is_read = True
+    job.readers.add(owner_of(world.ran.number))
     trouble = world.trouble("download", world.count("download"))
     kind = str(trouble.value) if trouble else ""
     if kind:

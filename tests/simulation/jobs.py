@@ -33,7 +33,7 @@ class Job:
         cost: Credits that it took.
         rows: What its file holds, once that was settled.
         is_spoilt: Whether a file of it was not what it should be, so that another job may be due.
-        is_read: Whether its file was asked for.
+        readers: Whose taps asked for its file: `tap`, `twin`.
         is_unanswered: Whether the reply to its creation was lost.
         edition: Counts how often its file was written anew.
         kind: Which records it holds, where a job has a kind.
@@ -52,7 +52,7 @@ class Job:
     cost: int = 0
     rows: list[Json] | None = None
     is_spoilt: bool = False
-    is_read: bool = False
+    readers: set[str] = field(default_factory=set)
     is_unanswered: bool = False
     edition: int = 1
     kind: str = ""

@@ -10,7 +10,7 @@ from urllib3.exceptions import ProtocolError
 from tap_exports.engine.http import NotConnectedError
 from tests.simulation.world import Call, Endless, Json, Reply, World
 
-MOST_REQUESTS = 4000  # of one run; no run of these small worlds has a use for as many
+MOST_REQUESTS = 12_000  # of one run; none of these small worlds, cut into windows of an hour, has a use for as many
 
 
 class Network:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tap_exports.engine import windows
 from tap_exports.engine.clock import MILLISECOND
-from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Action, Request, Step, Window
 from tap_exports.engine.run.frontier import Frontier
 from tap_exports.engine.run.sizes import LONGEST
@@ -118,10 +118,18 @@ class Export:
         return timedelta(days=self.max_window_days) if self.max_window_days else LONGEST
 
     def _fixed_windows(self, state: StreamState) -> list[Window]:
-        """Return the windows of open jobs whose request matches the current configuration, and those that stay cut."""
-        entries = [(e.window, e.fingerprint) for e in state.entries]
+        """Return the windows that stay cut, then those of open jobs whose request matches the configuration.
+
+        The newest job comes first: one that was found to be too large may still stand in a STATE that is older than the
+        jobs of its parts, which the durable ledger holds.
+        """
+        entries = [(e.window, e.fingerprint) for e in sorted(state.entries, key=_requested_at, reverse=True)]
         opened = [w for w, fingerprint in entries if w and fingerprint == self.request(w).fingerprint]
-        return [*opened, *state.kept_cuts] if self.sizes_itself and self.keeps_cuts else opened
+        return [*state.kept_cuts, *opened] if self.sizes_itself and self.keeps_cuts else opened
+
+
+def _requested_at(entry: Entry) -> datetime:
+    return entry.requested_at
 
 
 def step_of(request: Request, state: StreamState) -> Step:
