@@ -47,8 +47,8 @@ def test_a_bookmark_beyond_the_rows_is_found(monkeypatch: pytest.MonkeyPatch) ->
     assert judge(play(story)) == []
     opened = StreamState.opened
 
-    def proves_at_once(self: StreamState, request: Request, job: Job, at: datetime) -> None:
-        opened(self, request, job, at)
+    def proves_at_once(self: StreamState, request: Request, job: Job, at: datetime, *, adopted: bool = False) -> None:
+        opened(self, request, job, at, adopted=adopted)
         if request.window:
             self.advance("created_at", to_text(request.window.end))
 
