@@ -176,7 +176,7 @@ def without(windows: Iterable[Window], hole: Window) -> list[Window]:
     """Return what is left of windows once a range is taken out of them, in ascending order; the range's bounds stay."""
     left: list[Window] = []
     for window in sorted(windows, key=_order):
-        if not _overlap(window, hole):
+        if not overlap(window, hole):
             left.append(window)
             continue
         if hole.start is not None and (window.start is None or window.start < hole.start):
@@ -219,17 +219,18 @@ def usable(taken: Iterable[Window], start: datetime | None, until: datetime | No
         is_range = window.end >= (window.start or window.end)
         place = bisect(kept, _order(window), key=_order)
         beside = kept[max(0, place - 1) : place + 1]
-        if is_late_enough and is_early_enough and is_range and not any(_overlap(window, other) for other in beside):
+        if is_late_enough and is_early_enough and is_range and not any(overlap(window, other) for other in beside):
             kept.insert(place, window)
     return kept
 
 
 def apart(taken: Iterable[Window], proven: Sequence[Window]) -> list[Window]:
     """Return the windows that do not overlap a proven one; they may touch it."""
-    return [window for window in taken if not any(_overlap(window, other) for other in proven)]
+    return [window for window in taken if not any(overlap(window, other) for other in proven)]
 
 
-def _overlap(one: Window, other: Window) -> bool:
+def overlap(one: Window, other: Window) -> bool:
+    """Return whether two windows have more in common than a bound."""
     return (one.start is None or one.start < other.end) and (other.start is None or other.start < one.end)
 
 

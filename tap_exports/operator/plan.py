@@ -42,7 +42,7 @@ LEAST_REQUESTS = {
     Action.DELETE: 1,
 }
 BUYS = frozenset({Action.CREATE, Action.FIND})
-VARIES = "the run joins windows while nothing comes, or halves those that are too large: fewer or more jobs than shown"
+VARIES = "the run joins windows while nothing comes, or cuts those that are too large: fewer or more jobs than shown"
 LATER = "a later run, unless jobs before it end in this one (job_wait: detach)"
 STEPS_SHOWN = 12  # of a stream, in text
 

@@ -97,7 +97,7 @@ WINDOW_SIZE = th.Property(
     "window_size",
     th.StringType,
     allowed_values=["fixed", "auto"],
-    description="`auto` halves a window that is too large (refused, timed out, rows left out) and lets windows grow "
+    description="`auto` cuts a window that is too large (refused, timed out, rows left out) and lets windows grow "
     "again after small ones, at most to `max_window_days`; default: fixed, auto where the provider leaves rows out",
 )
 LOOKBACK = th.Property(

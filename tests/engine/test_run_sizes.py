@@ -1,4 +1,4 @@
-"""`window_size: auto`: windows that are too large are halved, small ones grow, and no row is lost or comes twice."""
+"""`window_size: auto`: windows that are too large are cut, small ones grow, and no row is lost or comes twice."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tap_exports.engine.clock import MILLISECOND
 from tap_exports.engine.ledger import StreamState, check_state
 from tap_exports.engine.model import Job, LocalFile, RemoteFile, Request, Status, Window
 from tap_exports.engine.read.files import FileReader
@@ -127,6 +128,16 @@ def test_a_window_that_is_too_large_comes_in_parts(tmp_path: Path, way: str) -> 
     log, error = run(table, bookmark, asked(until=None))
     assert (sorted(values(log), key=int), error) == ([str(n) for n in range(124, 224)], "")
     assert table.refused == before
+
+
+@pytest.mark.parametrize("unit", [timedelta(milliseconds=1), DAY])
+def test_a_length_that_is_known_is_not_looked_for_again(tmp_path: Path, unit: timedelta) -> None:
+    """The first part is halved down to the length that holds; what lies beside it is cut to that at once."""
+    table, bookmark = Table(tmp_path, every(6 * HOUR, 128), most=4), dict[str, Any]()
+    log, error = run(table, bookmark, asked(unit=unit, max_window_days=32, until=START + 32 * DAY - MILLISECOND))
+    assert (sorted(values(log), key=int), error) == (numbers(128), "")
+    assert (len(receipts(log)), table.refused) == (32, 9)  # by halves alone: 31
+    assert bookmark["ledger"]["sized"] == {"seconds": 86_400, "small": 0, "too_many": 8}
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 16])
@@ -263,15 +274,15 @@ def test_rows_that_a_provider_leaves_out_are_not_lost_in_silence(
     assert ("which are lost" in caplog.text) == takes
 
 
-def test_an_open_beginning_cannot_be_halved(tmp_path: Path) -> None:
+def test_an_open_beginning_cannot_be_cut(tmp_path: Path) -> None:
     table = Table(tmp_path, every(DAY, 31), way="timed out")
     assert "set start_date" in run(table, {}, asked(start=None))[1]
 
 
 @pytest.mark.parametrize("unit", [timedelta(milliseconds=1), DAY])
 @pytest.mark.parametrize("way", WAYS)
-def test_detached_runs_halve_as_well(tmp_path: Path, way: str, unit: timedelta) -> None:
-    """Halves are created while fewer than `max_concurrent_jobs` are open; the others by the next run."""
+def test_detached_runs_cut_as_well(tmp_path: Path, way: str, unit: timedelta) -> None:
+    """Parts are created while fewer than `max_concurrent_jobs` are open; the others by the next run."""
     table, bookmark, read = Table(tmp_path, every(6 * HOUR, 124), way=way), dict[str, Any](), list[str]()
     for _ in range(60):
         log, error = run(table, bookmark, asked(unit=unit), detach=True, max_concurrent_jobs=2)

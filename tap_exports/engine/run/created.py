@@ -159,8 +159,8 @@ class ExportRun:
             raise
         except TapError as error:
             too_large = isinstance(self._lengths, Sizes) and is_for_size(error)
-            if too_large and not self._is_shortest and (halves := self._lengths.halves(request)):
-                yield from self._halve(request, halves, error)
+            if too_large and not self._is_shortest and (parts := self._lengths.parts(request)):
+                yield from self._cut(request, parts, error)
                 return
             error = explained(self._lengths, request, error)
             self._lengths.ended(request, None)
@@ -170,16 +170,17 @@ class ExportRun:
         else:
             self._failures.passed()
 
-    def _halve(self, request: Request, halves: list[Request], error: TapError) -> Iterator[Checkpoint]:
-        """Request the halves of a window that is too large in its place; the length is in STATE before."""
-        LOGGER.info("%s: %s is too large (%s): requesting its halves", self.export.stream, request.window, error)
-        self._lengths.halved(halves)
+    def _cut(self, request: Request, parts: list[Request], error: TapError) -> Iterator[Checkpoint]:
+        """Request the parts of a window that is too large in its place; the length is in STATE before."""
+        told = (self.export.stream, request.window, error, len(parts))
+        LOGGER.info("%s: %s is too large (%s): requesting it in %d parts", *told)
+        self._lengths.cut(request, parts)
         self._left.discard(request.fingerprint)
         yield Checkpoint()
         if self.lifecycle.settings.detach:
-            self._waiting.extendleft(reversed(halves))
+            self._waiting.extendleft(reversed(parts))
         else:
-            self._running.extendleft(reversed([self._submitted(half) for half in halves]))
+            self._running.extendleft(reversed([self._submitted(part) for part in parts]))
 
     def _hand_in(self) -> None:
         """Submit requests until twice `max_concurrent_jobs` are in flight; the limit keeps the ledger small.

@@ -30,7 +30,7 @@ class Export:
         settling_seconds: A window ends at now minus this.
         max_window_days: Longest span of a window.
         grows: Whether windows may be longer while nothing comes; not where their start is part of the key.
-        sizes_itself: Whether windows are halved where one is too large, and grow again (`window_size: auto`).
+        sizes_itself: Whether windows are cut where one is too large, and grow again (`window_size: auto`).
         keeps_cuts: Whether the start of a window is part of the key, so that it stays once rows were written.
         takes_capped: Whether a window counts as read of which the provider left rows out.
         lookback: How much of what is proven is requested again, for rows that appear late.

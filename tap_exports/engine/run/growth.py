@@ -43,8 +43,8 @@ class Growth:
             taken.append(waiting.popleft())
         return joined(taken)
 
-    def halves(self, request: Request) -> list[Request]:
-        """Return nothing: windows are not halved."""
+    def parts(self, request: Request) -> list[Request]:
+        """Return nothing: windows are not cut."""
         del request
         return []
 
@@ -53,8 +53,8 @@ class Growth:
         del request
         return self.advised
 
-    def halved(self, halves: list[Request]) -> None:
-        """Do nothing: windows are not halved."""
+    def cut(self, request: Request, parts: list[Request]) -> None:
+        """Do nothing: windows are not cut."""
 
     def _joins(self, taken: list[Request], other: Request) -> bool:
         last, window = taken[-1].window, other.window

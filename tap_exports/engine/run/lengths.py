@@ -25,14 +25,14 @@ class Lengths(Protocol):
     def next(self, waiting: deque[Request]) -> Request:
         """Take the next request from those that wait; it may be a part of one, or several."""
 
-    def halves(self, request: Request) -> list[Request]:
-        """Return the halves of a request that is too large, none where it cannot be halved."""
+    def parts(self, request: Request) -> list[Request]:
+        """Return the parts of a request that is too large, none where it cannot be cut."""
 
     def advice(self, request: Request) -> str:
         """Return what makes the window of a request smaller, for messages."""
 
-    def halved(self, halves: list[Request]) -> None:
-        """Record that a window was halved; its parts end in its place."""
+    def cut(self, request: Request, parts: list[Request]) -> None:
+        """Record that a window was cut; its parts end in its place."""
 
     def ended(self, request: Request, rows: int | None) -> None:
         """Record that a window or part ended, in the order of the plan; None for the rows of one that failed."""
@@ -68,7 +68,7 @@ def check_capped(export: Export, lengths: Lengths, outcome: Outcome) -> None:
     if not job.is_capped or request.window is None or job.given:
         return
     where = describe(export.stream, job, request.window)
-    if not export.takes_capped or lengths.halves(request):
+    if not export.takes_capped or lengths.parts(request):
         msg = f"{where}: the provider left rows out of it; {lengths.advice(request)}"
         raise TooLargeError(f"{msg}; verify_counts: warn takes what came of windows that cannot be smaller")
     LOGGER.warning("%s: the provider left rows out of it, which are lost (verify_counts)", where)
@@ -80,8 +80,8 @@ def ended_badly(export: Export, lengths: Lengths, outcome: Outcome) -> JobFailed
     is_large = request.window is not None and ended_for_size(job)
     has_advice = request.window and (is_large or not export.sizes_itself)
     smaller = f", {lengths.advice(request)}" if has_advice else ""
-    is_halved = is_large and bool(lengths.halves(request))
-    then = "" if is_halved else f"; the window stays open, the next run asks again{smaller}"
+    is_cut = is_large and bool(lengths.parts(request))
+    then = "" if is_cut else f"; the window stays open, the next run asks again{smaller}"
     reason = f": {job.reason}" if job.reason else ""
     message = f'{describe(export.stream, job, request.window)}: ended as "{job.raw_status}"{reason}{then}'
     return TooLargeError(message) if is_large else JobFailedError(message)

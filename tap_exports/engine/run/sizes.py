@@ -1,4 +1,4 @@
-"""Windows that size themselves (`window_size: auto`): halved where one is too large, doubled after small ones.
+"""Windows that size themselves (`window_size: auto`): cut where one is too large, doubled after small ones.
 
 The length is kept in STATE while it is less than the configuration allows. What counts is rows, never time: windows are
 the same whatever runs at once (P9).
@@ -21,10 +21,11 @@ from tap_exports.engine.run.growth import LAG
 from tap_exports.errors import RefusedError, TapError, TooLargeError
 
 LOGGER = logging.getLogger("tap-exports.run")
-SHORTEST = timedelta(minutes=1)  # a window is not halved below that
+SHORTEST = timedelta(minutes=1)  # a window is not cut below that
 LONGEST = timedelta(days=36_500)
 GRAIN = timedelta(seconds=1)  # parts end with a whole one: some providers keep whole seconds
 GROW_AFTER = 8  # small windows in a row
+MOST_PARTS = 32  # into which a window is cut at once
 ROOM = 2  # a window of twice the length may have so many times fewer rows than were too many
 CONTENT_TOO_LARGE = 413
 _OF_SIZE = re.compile(
@@ -45,14 +46,14 @@ def ended_for_size(job: Job) -> bool:
 
 @dataclass(slots=True)
 class Sizes:
-    """The length of the windows of one run; call `next` for each request, and `ended` or `halved` in their order.
+    """The length of the windows of one run; call `next` for each request, and `ended` or `cut` in their order.
 
     Attributes:
         state: Keeps the length.
         longest: Longest window (`max_window_days`).
         unit: Windows end with a whole one of it.
         is_fixed: Whether a request must stay as it is, since it has a job, an intent, or rows at the target.
-        in_order: Whether the halves of a window end in its place; False where they may be left to the next run.
+        in_order: Whether the parts of a window end in its place; False where they may be left to the next run.
     """
 
     state: StreamState
@@ -65,6 +66,7 @@ class Sizes:
     _at_start: timedelta = field(init=False)
     _open: int = 1  # parts of the current planned window that did not end
     _parts: list[tuple[Request, int | None]] = field(default_factory=list)
+    _cut: list[Window] = field(default_factory=list)  # what was too large of the current planned window
 
     def __post_init__(self) -> None:
         """Take the length from STATE."""
@@ -85,7 +87,7 @@ class Sizes:
         if self.is_fixed(first) or first.window is None or (start := first.window.start) is None:
             return first
         window = self._joined(first.window, waiting, length) if self.in_order else first.window
-        part = windows.cut_at(window, length, self.grain) if window.end - start > length + self.grain else window
+        part = windows.cut_at(window, length, self.grain) if window.end - start >= length + self.grain else window
         if part != window:
             waiting.appendleft(replace(first, window=Window(part.end, window.end)))
         return replace(first, window=part)
@@ -94,7 +96,7 @@ class Sizes:
         """Return the length of the next window: that after windows which ended some time ago, whatever runs at once."""
         known = self._after[: max(0, self._submitted - LAG + 1)]
         self._submitted += 1
-        if not self.in_order:  # halves wait among other windows
+        if not self.in_order:  # parts wait among other windows
             return self._length()
         return known[-1] if known else self._at_start
 
@@ -109,32 +111,44 @@ class Sizes:
             waiting.popleft()
         return Window(window.start, end)
 
-    def halves(self, request: Request) -> list[Request]:
-        """Return the halves of a request that is too large; none where it must stay as it is, or is short already."""
+    def parts(self, request: Request) -> list[Request]:
+        """Return the parts of a request that is too large; none where it must stay as it is, or is short already.
+
+        These are its halves, or shorter ones once a shorter length is known.
+        """
         window = request.window
         if window is None or window.start is None or window in self.state.kept_cuts:
             return []
-        half = (window.end - window.start + MILLISECOND) / 2
-        if half < max(SHORTEST, self.grain):
+        whole = window.end - window.start + MILLISECOND
+        if whole / 2 < max(SHORTEST, self.grain):
             return []
-        first = windows.cut_at(window, half, self.grain)
-        return [] if first == window else [replace(request, window=w) for w in (first, Window(first.end, window.end))]
+        length = min(whole / 2, max(self._length(), whole / MOST_PARTS))
+        found, rest, start = list[Window](), window, window.start
+        while not found or (rest.end - start >= length + self.grain and len(found) + 1 < MOST_PARTS):
+            part = windows.cut_at(rest, length, self.grain)
+            if part == rest:
+                break
+            found.append(part)
+            rest, start = Window(part.end, rest.end), part.end
+        return [replace(request, window=part) for part in (*found, rest)] if found else []
 
     def advice(self, request: Request) -> str:
         """Return what makes the window of a request smaller, for messages."""
-        if self.halves(request):
-            return "it is requested in halves (window_size: auto)"
+        if self.parts(request):
+            return "it is requested in parts (window_size: auto)"
         if request.window and request.window.start is None:
-            return "set start_date: a window without a beginning cannot be halved"
+            return "set start_date: a window without a beginning cannot be cut"
         if request.window in self.state.kept_cuts:
             way = "window_size: fixed with a smaller max_window_days cuts it all the same"
             return f"rows of it were written under its start, so it stays as it is (primary_keys); {way}"
         return "no window is shorter: let the export ask for less"
 
-    def halved(self, halves: list[Request]) -> None:
-        """Record that a window was halved; its parts end in its place."""
-        self._open += len(halves) - 1 if self.in_order else 0
-        longer = max((w.end - w.start for r in halves if (w := r.window) and w.start), default=SHORTEST)
+    def cut(self, request: Request, parts: list[Request]) -> None:
+        """Record that a window was cut; its parts end in its place."""
+        if self.in_order:
+            self._open += len(parts) - 1
+            self._cut += [request.window] if request.window else []
+        longer = max((w.end - w.start for r in parts if (w := r.window) and w.start), default=SHORTEST)
         kept = self.state.sized
         if kept is None or longer < kept.length:
             self.state.keep_sized(Sized(longer, 0, kept.too_many if kept else None))
@@ -146,8 +160,9 @@ class Sizes:
         if self._open > 0:
             return
         parts, self._parts, self._open = self._parts, [], 1
+        too_large, self._cut = self._cut, []
         if kept := self.state.sized:
-            grown = _split(kept, parts) if len(parts) > 1 else self._looked_at(kept, *parts[0])
+            grown = _split(kept, too_large, parts) if too_large else self._looked_at(kept, *parts[0])
             if grown != kept:
                 self.state.keep_sized(grown if grown.length < self.longest else None)
         self._after.append(self._length())
@@ -168,11 +183,16 @@ class Sizes:
         return Sized(2 * kept.length, 0, kept.too_many)
 
 
-def _split(kept: Sized, parts: list[tuple[Request, int | None]]) -> Sized:
-    """Return the length after a window that had to be halved; twice the rows of its fullest part were too many."""
-    rows = [count for _, count in parts if count is not None]
-    too_many = 2 * max(rows) if len(rows) == len(parts) and max(rows) else kept.too_many
-    return Sized(kept.length, 0, too_many)
+def _split(kept: Sized, too_large: list[Window], parts: list[tuple[Request, int | None]]) -> Sized:
+    """Return the length after a window that had to be cut; the rows of whatever was too large were too many."""
+    counts = [_rows_within(window, parts) for window in too_large]
+    return Sized(kept.length, 0, min((count for count in counts if count), default=kept.too_many))
+
+
+def _rows_within(window: Window, parts: list[tuple[Request, int | None]]) -> int | None:
+    """Return how many rows a window has, by its parts that ended; None where one of them failed."""
+    rows = [count for request, count in parts if request.window and windows.overlap(request.window, window)]
+    return None if None in rows else sum(n for n in rows if n)
 
 
 def length_of(kept: Sized | None, longest: timedelta) -> timedelta:
