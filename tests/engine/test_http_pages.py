@@ -140,6 +140,21 @@ def test_a_page_behind_the_end_may_be_refused(error: TapError, counts: dict[str,
         read(served(Server([2, 2], total=5)))
 
 
+@pytest.mark.parametrize("counts", [{"total": 2}, {"pages": 1}])
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_a_refusal_that_passes_ends_no_list(counts: dict[str, int], refusals: int) -> None:
+    """The count is too low, and the next page is refused for a moment: it is asked for again, and others follow."""
+    server, left = Server([2, 2, 2, 1], **counts), [refusals]
+
+    def fetch(number: int) -> Page:
+        if number > 1 and left[0]:
+            left[0] -= 1
+            raise NotFoundError("404")
+        return server(number)
+
+    assert read(fetch) == list(range(7))
+
+
 def test_a_server_may_answer_with_the_last_page_behind_the_end() -> None:
     """The page that comes again ends a list whose count is reached."""
     server = Server([2, 2], total=4)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from tap_exports.engine.model import Page
 from tap_exports.engine.workers import Workers
 from tap_exports.errors import BadContentError, NotFoundError, RefusedError, StopError
 
 T = TypeVar("T")
+LOOKS = 3  # for a page beyond what is declared, which is refused
 
 
 def read_pages(
@@ -37,14 +38,15 @@ def read_pages(
         BadContentError: A page is empty although the provider declares more.
     """
     first = parse(fetch(1))
-    course = _Course(limit, where)
+    course = _Course(limit, where, fetch, parse, iter(()))
     yield first
     if course.ends(first):
         return
     last = _last_page(first, limit)
     pages = _ahead(fetch, last, concurrency) if last else (fetch(number) for number in _numbers_from(2))
     with closing(pages):  # not left to the finaliser: a signal that comes within one is lost
-        while (page := course.next(pages, parse)) is not None:
+        course.replies = pages
+        while (page := course.next()) is not None:
             yield page
             if course.ends(page):
                 return
@@ -67,12 +69,15 @@ def _last_page(first: Page, limit: int) -> int | None:
 
 
 @dataclass(slots=True)
-class _Course:
+class _Course(Generic[T]):
     """Where one read of a list stands.
 
     Attributes:
         limit: Items requested per page.
         where: Name of the list, for messages.
+        fetch: As in `read_pages`.
+        parse: As in `read_pages`.
+        replies: Those of the pages from the next one on.
         number: Number of the current page.
         seen: Items of all pages so far.
         total: The last count of the whole list that a page declared, or None.
@@ -82,25 +87,25 @@ class _Course:
 
     limit: int
     where: str
+    fetch: Callable[[int], T]
+    parse: Callable[[T], Page]
+    replies: Iterator[T]
     number: int = 0
     seen: int = 0
     size: int = 0
     total: int | None = None
     before: Page | None = None
 
-    def next(self, replies: Iterator[T], parse: Callable[[T], Page]) -> Page | None:
+    def next(self) -> Page | None:
         """Return the next page; None if all that is declared was read and the provider knows no further page.
 
         Raises:
             StopError: It repeats the page before it.
             BadContentError: It is empty and declares nothing, where an earlier one declared more rows.
         """
-        try:
-            page = parse(next(replies))
-        except (NotFoundError, RefusedError):
-            if self._is_complete():
-                return None
-            raise
+        page = self._next()
+        if page is None:
+            return None
         if not page.items and page.total is None and self.total is not None and self.seen < self.total:
             due = f"{self.total} records are due and {self.seen} came"
             raise BadContentError(f"{self.where}: page {self.number + 1} is empty, but {due}")
@@ -113,6 +118,22 @@ class _Course:
         number = self.number + 1
         msg = f"{self.where}: page {number} repeats page {self.number}; the provider ignores the page number"
         raise StopError(msg)
+
+    def _next(self) -> Page | None:
+        """Return the next page, None where the provider refuses it several times and all that is declared was read.
+
+        The count may be as wrong as a single refusal.
+        """
+        for look in range(LOOKS):
+            try:
+                return self.parse(self.fetch(self.number + 1) if look else next(self.replies))
+            except (NotFoundError, RefusedError):
+                if not self._is_complete():
+                    raise
+            self.replies = (
+                self.fetch(number) for number in _numbers_from(self.number + 2)
+            )  # those ahead ended with it
+        return None
 
     def ends(self, page: Page) -> bool:
         """Return whether a page is the last one.
