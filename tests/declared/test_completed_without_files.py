@@ -27,3 +27,11 @@ def test_a_job_that_counts_no_files_has_not_none(tmp_path: Path) -> None:
         assert 'shows no files at "resultSetMetaData.partitionInfo"' in ran.stderr
         box.set_faults({})
         assert landed(ran, tap(tmp_path, config(box, "snowflake"), state=ran.states[-1])) == truth(box, "snowflake")
+
+
+@pytest.mark.parametrize("name", ["packagex_declared", "iterable", "stripe"])
+def test_a_replica_that_lags_does_not_say_that_there_are_no_rows(tmp_path: Path, name: str) -> None:
+    """Every second look is answered by one that shows the job as it was a second ago, without a file."""
+    lagging = {"provider": name, "lag_seconds": 1, "replicas": 2}
+    with sandbox(name, faults={"jobs": [lagging]}) as box:
+        assert landed(tap(tmp_path, config(box, name)).succeeded()) == truth(box, name)

@@ -22,6 +22,7 @@ from tap_exports.engine.workers import Workers
 from tap_exports.errors import (
     AuthError,
     BadContentError,
+    BusyError,
     FileGoneError,
     JobLostError,
     JobStalledError,
@@ -107,6 +108,14 @@ def test_intent_and_job_are_in_state_before_what_follows() -> None:
         {"version": 2, "jobs": [], "delete": [], "intents": [raw()]},
         {"version": 2, "jobs": [raw("j1")], "delete": []},
     ]
+
+
+def test_a_creation_begins_with_the_attempt_that_the_provider_takes() -> None:
+    """It was busy for minutes: the grace for a job that is not readable yet counts from then, in the next run too."""
+    chase = Chase(FindingApi([BusyError("full", wait=600), PENDING]))
+    outcome = chase.run()
+    assert (outcome.job.id, outcome.requested_at) == ("j1", START + timedelta(seconds=600))
+    assert chase.states[-1]["jobs"][0]["requested_at"] == "2026-07-01T00:10:00.000Z"
 
 
 def test_a_refused_creation_leaves_no_intent() -> None:

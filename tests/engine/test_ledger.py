@@ -37,7 +37,10 @@ def file(sha256: str = "aa", name: str = "export.csv") -> LocalFile:
 
 
 def test_a_job_goes_from_intent_to_open_to_forgotten() -> None:
-    """STATE holds exactly what the contract shows: the intent, then the job in its place, then nothing."""
+    """STATE holds exactly what the contract shows: the intent, then the job in its place, then nothing.
+
+    A provider that was busy at first created the job with a later attempt.
+    """
     bookmark: dict[str, Any] = {}
     state, request = StreamState.detached("s", bookmark), REQUESTS[0]
     raw = {
@@ -49,9 +52,9 @@ def test_a_job_goes_from_intent_to_open_to_forgotten() -> None:
     assert bookmark == {"ledger": {"version": 2, "jobs": [], "delete": [], "intents": [raw]}}
     assert state.entry(request.fingerprint) == entry(request)
     state.opened(request, job("j1", credits=7), NOW + timedelta(seconds=9))
-    opened = {"id": "j1", **raw, "files": {}, "credits": 7}
+    opened = {"id": "j1", **raw, "requested_at": "2026-07-03T00:01:09.000Z", "files": {}, "credits": 7}
     assert bookmark == {"ledger": {"version": 2, "jobs": [opened], "delete": []}}
-    assert state.entry(request.fingerprint) == entry(request, "j1", charged=7)
+    assert state.entry(request.fingerprint) == entry(request, "j1", later=9, charged=7)
     state.forget(request.fingerprint)
     assert bookmark == {"ledger": {"version": 2, "jobs": [], "delete": []}}
     assert state.entries == []

@@ -11,6 +11,7 @@ import pytest
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.http import Client, Reply
 from tap_exports.engine.http.skew import ProviderClock
+from tap_exports.engine.jobs import Statuses
 from tap_exports.engine.model import Job, RemoteFile, Request, Status, Window
 from tap_exports.errors import BadContentError, NotReadyError
 from tap_exports.providers.packagex.api import (
@@ -179,6 +180,20 @@ def test_a_replica_that_lags_does_not_say_that_there_are_no_errors() -> None:
     api = PackagexApi(cast("Client", Behind()), (ERRORS,))
     with pytest.raises(NotReadyError, match="was completed, and is shown as running now"):
         api.open(parse_job(EXPORT))
+
+
+def test_a_word_that_the_configuration_explains_is_none_to_doubt() -> None:
+    """`statuses: {archived: completed}`: the export is shown with the word that it was taken for completed by."""
+
+    class Unchanged:
+        time = ProviderClock("provider", FakeClock())
+
+        def get(self, _path: str, _params: object) -> Reply:
+            return reply({**EXPORT, "status": "archived", "_json_url": "https://f/j"})
+
+    api = PackagexApi(cast("Client", Unchanged()), (JSON, CSV))
+    job = Statuses.configured({"archived": "completed"}).applied(parse_job({**EXPORT, "status": "archived"}))
+    assert (job.status, [file.name for file in api.open(job)]) == (Status.COMPLETED, ["export.json"])
 
 
 def test_an_export_that_counts_no_row_needs_no_file() -> None:

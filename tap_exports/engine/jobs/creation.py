@@ -84,7 +84,7 @@ class Creation:
         request = pursuit.request
         try:
             patience = self.settings.job_stall_timeout_seconds
-            answer = yield from busy.submit(self._submits(), request, self.clock, patience)
+            answer = yield from busy.submit(self._submits(), pursuit, self.clock, patience)
         except TapError as error:
             if not is_outcome_unknown(error):
                 yield Change(pursuit.forget)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tap_exports.engine.model import Job, Status
+from tap_exports.errors import NotReadyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,19 @@ class Statuses:
         """Return a job with the configured meaning of its status word."""
         status = self.of(job.raw_status, job.status)
         return job if status is job.status else replace(job, status=status)
+
+
+def still_completed(job: Job, seen: Job, provider: str) -> Job:
+    """Return a completed job as it is shown when its files are asked for; a replica that lags shows no file yet.
+
+    Args:
+        job: The job as it was when it completed.
+        seen: The job as it is shown now; the word that it completed with is none to doubt, whatever it means elsewhere.
+        provider: The provider's name.
+
+    Raises:
+        NotReadyError: It is shown as not completed: that it has no file is no proof that it has no rows.
+    """
+    if seen.status.is_terminal or seen.raw_status == job.raw_status:
+        return seen
+    raise NotReadyError(f"{provider}: job {job.id} was completed, and is shown as {seen.status.value} now")

@@ -219,12 +219,10 @@ class StreamState:
         Args:
             request: The request.
             job: The job that the provider answered with, or that was found.
-            at: When its creation began, where no intent says so.
+            at: When its creation began.
             adopted: As in `Entry`.
         """
         raw = {"id": job.id, **raw_entry(request, at), "files": {}}
-        if intent := self.entry(raw["fingerprint"]):
-            raw["requested_at"] = to_text(intent.requested_at)
         if job.credits is not None:
             raw["credits"] = job.credits
         if adopted:

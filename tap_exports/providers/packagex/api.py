@@ -14,8 +14,9 @@ from tap_exports.engine.http import Client, Reply, fields
 from tap_exports.engine.http.shifting import newest_first, read_shifting
 from tap_exports.engine.http.whole import WholeList
 from tap_exports.engine.jobs.echo import different, means_same
+from tap_exports.engine.jobs.statuses import still_completed
 from tap_exports.engine.model import Job, Offer, Page, RemoteFile, Request, Row, Status, Window
-from tap_exports.errors import BadContentError, FileGoneError, JobLostError, NotFoundError, NotReadyError
+from tap_exports.errors import BadContentError, FileGoneError, JobLostError, NotFoundError
 
 API_URL = "https://api.packagex.io"
 PATH = "/v1/exports"
@@ -129,11 +130,7 @@ class PackagexApi:
             NotReadyError: It is not completed, as a replica that lags says.
             BadContentError: The rows have no URL, and the export does not say that there are none.
         """
-        seen = self.poll(job)
-        if seen.status in {Status.PENDING, Status.RUNNING}:
-            msg = f"packagex: export {job.id} was completed, and is shown as {seen.status.value} now"
-            raise NotReadyError(msg)
-        return parse_files(seen.data, self._wanted)
+        return parse_files(still_completed(job, self.poll(job), "packagex").data, self._wanted)
 
     # The list echoes `options`, as far as is known; an export that does not echo them is not recognised.
     def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:

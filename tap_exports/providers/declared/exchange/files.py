@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from tap_exports.engine.decode import source
 from tap_exports.engine.http import fields
 from tap_exports.engine.http.transport import Answer
+from tap_exports.engine.jobs.statuses import still_completed
 from tap_exports.engine.model import Job, LocalFile, RemoteFile
 from tap_exports.errors import BadContentError, LimitError
 from tap_exports.providers.declared.declaration import verb_of
@@ -56,6 +57,7 @@ class Files:
             look: Polls it, for fresh URLs.
 
         Raises:
+            NotReadyError: It is shown as not completed.
             BadContentError: It shows no file.
         """
         values = {**self._calls.variables, **job.data, "id": job.id}
@@ -63,7 +65,7 @@ class Files:
             return self._keyed(job, values)
         if verb_of(self._spec)[0]:
             return self._named(job, self._asked(values), values)
-        seen = look(job)
+        seen = still_completed(job, look(job), self._calls.name)
         return self._named(seen, _urls(pick(seen.data.get(RECORD), self._spec["url"])), values)
 
     def note(self, url: str, answer: Answer) -> None:
