@@ -19,6 +19,7 @@ from tap_exports.providers.declared.declaration.templates import Values
 from tap_exports.providers.declared.exchange.calls import Calls, headers_of
 from tap_exports.providers.declared.exchange.replies import RECORD, Replies
 
+LOOKS = 3  # until a completed job has no file: replicas may lag
 MOST_PAGES = 10_000
 MOST_PAGE_BYTES = 64 * 1024 * 1024  # of a page whose body names the next one
 NEXT = "next"  # the hole of calls that are repeated for each page
@@ -37,6 +38,8 @@ class Files:
         """Keep the parts."""
         self._calls, self._replies = calls, replies
         self._spec: Mapping[str, Any] = calls.declaration.spec["files"]
+        self._poll: Mapping[str, Any] = calls.declaration.spec["poll"]
+        self._tells_status = verb_of(self._spec) == verb_of(self._poll)
         self._chains: dict[str, Chain] = {}
 
     @property
@@ -64,7 +67,8 @@ class Files:
         if "path" in self._spec:
             return self._keyed(job, values)
         if verb_of(self._spec)[0]:
-            return self._named(job, self._asked(values), values)
+            looks = (self._asked(job, values) for _ in range(LOOKS))
+            return self._named(job, next(filter(None, looks), []), values)
         seen = still_completed(job, look(job), self._calls.name)
         return self._named(seen, _urls(pick(seen.data.get(RECORD), self._spec["url"])), values)
 
@@ -78,8 +82,12 @@ class Files:
         if chain := self._chains.get(job.id):
             chain.follow(remote, local)
 
-    def _asked(self, values: Values) -> list[str]:
-        """Return the URLs that a call tells, or several, of which each names what the next one asks for."""
+    def _asked(self, job: Job, values: Values) -> list[str]:
+        """Return the URLs that a call tells, or several, of which each names what the next one asks for.
+
+        Raises:
+            NotReadyError: It is the call that tells the status, and it tells that the job is not completed.
+        """
         pages, urls, seen = self._spec.get("pages", {}), list[str](), set[str]()
         following = pages.get("first")
         while True:
@@ -87,6 +95,9 @@ class Files:
             if "param" in pages and following is not None:
                 call = {**call, "params": {**call.get("params", {}), pages["param"]: following}}
             reply = self._calls.send(call, {**values, NEXT: following})
+            if self._tells_status:
+                record = pick(reply.json(), self._poll.get("at"))
+                still_completed(job, self._replies.job(record, headers_of(reply), {}, job.id), self._calls.name)
             urls += _urls(pick(reply.json(), self._spec["url"], headers_of(reply)))
             seen.add(str(following))
             following = pick(reply.json(), pages["next"], headers_of(reply)) if pages else None
