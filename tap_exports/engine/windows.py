@@ -16,6 +16,8 @@ from tap_exports.engine.clock import MILLISECOND, to_text
 from tap_exports.engine.model import Window
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MOST = 20_000  # windows of one run, all of which it holds in memory
+MORE = f"more windows are due than the {MOST:,} that one run takes; the next run goes on behind them (max_window_days)"
 
 
 def floor_millisecond(instant: datetime) -> datetime:
@@ -57,6 +59,13 @@ def whole_units(span: Window | None, unit: timedelta) -> Window | None:
     rest = (span.end + MILLISECOND - EPOCH) % unit
     end = span.end - rest
     return Window(span.start, end) if span.start is None or end > span.start else None
+
+
+def foremost(span: Window | None, longest: timedelta) -> Window | None:
+    """Return as much of a range as `MOST` windows of the longest span cover; the rest is left to the next run."""
+    if span is None or span.start is None or span.end - span.start < MOST * longest:
+        return span
+    return Window(span.start, floor_millisecond(span.start + MOST * longest - MILLISECOND))
 
 
 def why_nothing(bookmark: datetime | None, start: datetime | None, until: datetime | None) -> str:

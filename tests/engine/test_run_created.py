@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tap_exports.engine import windows
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import (
@@ -670,6 +671,20 @@ def test_a_refused_deletion_stops_no_data(tmp_path: Path, refusal: Exception, ca
     assert stage.play(bookmark, asked) == ([], "")
     assert stage.play(bookmark, asked)[1] == ""
     assert (bookmark["ledger"]["delete"], api.calls.count("delete j2")) == ([], 1)
+
+
+def test_more_windows_than_one_run_takes_are_left_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All windows of a run are held in memory: a range of years cut by minutes is not planned at once."""
+    monkeypatch.setattr(windows, "MOST", 2)
+    api = FindingApi([job("j1", Status.PENDING), job("j2", Status.PENDING), job("j3", Status.PENDING)])
+    stage, bookmark = Stage(tmp_path, api, dict.fromkeys(("j1", "j2", "j3"), ROWS)), dict[str, Any]()
+    log, error = stage.play(bookmark, days())
+    assert (len(receipts(log)), error, bookmark, stage.proofs) == (2, "", proven("2026-07-02T23:59:59.999Z"), [])
+    assert "more windows are due than" in caplog.text
+    log, error = stage.play(bookmark, days())
+    assert (len(receipts(log)), error, bookmark, stage.proofs) == (1, "", proven("2026-07-03T00:00:00.000Z"), [True])
 
 
 def test_a_quota_ends_what_is_not_created_and_nothing_else(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ class ExportRun:
     _left: set[str] = field(default_factory=set)  # fingerprints of what was submitted and is not read whole
     _is_shortest: bool = False  # even the shortest window was too large
     _absent: dict[str, Absence] = field(default_factory=dict)  # by fingerprint: jobs that are polled again
+    _has_more: bool = False
     _failures: Failures = field(init=False)
     _frontier: Frontier | None = field(init=False)
     _lengths: Lengths = field(init=False)
@@ -95,6 +96,9 @@ class ExportRun:
             self._frontier.settle()
         self._forget_strangers(requests)
         self._waiting.extend(requests)
+        self._has_more = len(requests) >= windows.MOST
+        if self._has_more:
+            LOGGER.warning("%s: %s", self.export.stream, windows.MORE)
         self._hand_in()
 
     def _due(self) -> list[Request]:
@@ -118,6 +122,8 @@ class ExportRun:
             request = self._lengths.next(waiting)
             given = api.given(request) if isinstance(api, Names) else None
             yield Step(Action.COLLECT, job=given) if given else step_of(request, self.state)
+        if len(requests) >= windows.MOST:
+            yield Step(Action.SKIP, note=windows.MORE)
         if not requests:
             export, bookmark = self.export, self._frontier.bookmark if self._frontier else None
             yield Step(Action.SKIP, note=windows.why_nothing(bookmark, export.start, export.until))
@@ -137,7 +143,7 @@ class ExportRun:
                 yield from self._finish(self._running.popleft())
                 self._hand_in()
             self._failures.end()
-            if not self._left and not self._waiting:
+            if not (self._left or self._waiting or self._has_more):
                 yield Proven()
         finally:
             for running in self._running:

@@ -79,6 +79,7 @@ class Export:
         usable = windows.usable(taken, since or self.start, self.until)
         if span and self.cell:
             span = Window(span.start, self._before_part_of_cell(usable, span.end, self.cell))
+        span = windows.foremost(span, self.cell or self.longest)
         follows = begin is not None
         planned = windows.plan(span, self.max_window_days, usable, beyond, follows=follows, cell=self.cell)
         return [self.request(window) for window in planned]

@@ -202,7 +202,7 @@ FORMAT: Schema = {
                     "key": _text("What the windows cut by; names the bookmark"),
                     "days": {
                         "type": "number",
-                        "exclusiveMinimum": 0,
+                        "minimum": 0.001,
                         "maximum": 36_500,
                         "description": "Longest window",
                     },
