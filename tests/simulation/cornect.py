@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tests.simulation.files import json_of, sent
-from tests.simulation.jobs import JUST_NOW, ODD_FOR_A_WHILE, Account, Job, Reach, there
+from tests.simulation.jobs import ODD_FOR_A_WHILE, Account, Job, Reach, there
 from tests.simulation.lists import turned
 from tests.simulation.world import Call, Json, Reply
 
@@ -122,7 +122,7 @@ class Cornect(Account):
 
     def expected(self, stream: str, config: Json, until: float) -> dict[str, Json]:
         """Return the rows that the target must hold by key."""
-        booked = [job for job in self.jobs if job.cost and job.created < until - JUST_NOW]
+        booked = [job for job in self.jobs if job.cost and job.created < self.settled_by(until)]
         if stream == "cornect_credit_transactions":
             return {f"tx-{job.id}": {"amount": -job.cost} for job in booked}
         if stream == "cornect_exports":

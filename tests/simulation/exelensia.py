@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tap_exports.engine.clock import from_text
 from tests.simulation.files import csv_of, sent
-from tests.simulation.jobs import FOREIGN, JUST_NOW, NEVER, ODD_FOR_A_WHILE, Account, Job, Reach, Record, there
+from tests.simulation.jobs import FOREIGN, NEVER, ODD_FOR_A_WHILE, Account, Job, Reach, Record, there
 from tests.simulation.lists import turned
 from tests.simulation.world import Call, Json, Reply
 
@@ -109,7 +109,7 @@ class Exelensia(Account):
         if stream == "exelensia_results":
             return {r.id: {"id": r.id} for r in self.lasting(until)}
         if stream == "exelensia_exports":
-            seen = [j for j in there(self.jobs, until) if j.created < until - JUST_NOW and j.deleted == NEVER]
+            seen = [j for j in there(self.jobs, until) if j.created < self.settled_by(until) and j.deleted == NEVER]
             return {job.id: {"id": job.id, "status": job.status(until, WORDS)} for job in seen}
         entry = config["exelensia"]["exports"][0]
         if entry["mode"] == "collect":

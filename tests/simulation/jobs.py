@@ -12,7 +12,7 @@ from tests.simulation.world import BEGINNING, Call, Json, Reply, World
 
 NEVER = math.inf
 DAY = 86_400.0
-JUST_NOW = 120.0  # seconds: what settles, and what clocks differ
+JUST_NOW = 120.0  # seconds: what settles, and some more
 TWIN = 101  # number of the first run of a second tap
 FOREIGN, ODD_FOR_A_WHILE = "foreign", "is odd for a while"
 SECONDS = {"is slow": (20, 60), "vanishes": (20, 60), ODD_FOR_A_WHILE: (2_000, 7_000)}  # others take 1 to 10
@@ -179,7 +179,14 @@ class Account:
 
     def lasting(self, until: float) -> list[Record]:
         """Return the records that a run must have seen that began at a time: not those of just now."""
-        return [r for r in there(self.records, until - JUST_NOW) if r.deleted == NEVER]
+        return [r for r in there(self.records, self.settled_by(until)) if r.deleted == NEVER]
+
+    def settled_by(self, until: float) -> float:
+        """Return the time of the world up to which a run must have seen everything that began at a time.
+
+        What is dated by a clock that is ahead settles later.
+        """
+        return until - JUST_NOW - max(0.0, self.skew(until))
 
     def create(self, body: Json, owner: str = "") -> Job:
         """Create a job; note where a tap asks twice for one thing without need."""

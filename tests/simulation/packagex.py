@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tap_exports.engine.clock import from_text
 from tests.simulation.files import csv_of, json_of, sent
-from tests.simulation.jobs import DAY, FOREIGN, JUST_NOW, NEVER, ODD_FOR_A_WHILE, Account, Job, Reach, Record, there
+from tests.simulation.jobs import DAY, FOREIGN, NEVER, ODD_FOR_A_WHILE, Account, Job, Reach, Record, there
 from tests.simulation.lists import turned
 from tests.simulation.world import Call, Json, Reply
 
@@ -117,7 +117,9 @@ class Packagex(Account):
     def expected(self, stream: str, config: Json, until: float) -> dict[str, Json]:
         """Return the rows that the target must hold by key."""
         if stream == "packagex_exports":
-            seen = [j for j in there(self.jobs, until) if j.created < until - JUST_NOW and j.is_there(self.world.now)]
+            seen = [
+                j for j in there(self.jobs, until) if j.created < self.settled_by(until) and j.is_there(self.world.now)
+            ]
             return {job.id: {"id": job.id, "status": job.status(until, WORDS)} for job in seen}
         kind = SIDES.get(stream, "s1")
         if config["packagex"]["exports"][0]["mode"] == "collect":
