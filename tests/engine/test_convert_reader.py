@@ -44,7 +44,7 @@ def result(*counts: int, **changes: object) -> Result:
     """Return what the work answers for a file whose parts have these rows."""
     parts = [{"stream": "s", "url": f"part-{number}", "rows": rows} for number, rows in enumerate(counts, 1)]
     made: Result = {"parts": parts, "rejects": [], "new_columns": [], "rows": sum(counts), "last_row": sum(counts)}
-    return {**made, "skipped": 0, "bytes": 6, "sha256": sha256(BODY), "etag": None, "error": None, **changes}
+    return {**made, "skipped": 0, "bytes": 6, "sha256": sha256(BODY), "etag": None, "summed": False, "error": None, **changes}
 
 
 def reject(row: int) -> dict[str, Any]:
@@ -173,6 +173,14 @@ def test_state_follows_each_part(bench: Benches) -> None:
 def test_full_table_has_no_progress(bench: Benches) -> None:
     ran = bench({"j1": [result(10, 3)]}, resumes=False)
     assert ran.play(ran.outcome()) == [("part", "part-1", 10), ("part", "part-2", 3)]
+
+
+@pytest.mark.parametrize(("summed", "proof"), [(True, "A"), (False, "B")])
+def test_digest_of_the_file_is_a_proof(bench: Benches, summed: bool, proof: str) -> None:  # noqa: FBT001 - of the table above
+    """P1: whether the server's digest fits is told by the work, which saw the bytes."""
+    ran = bench({"j1": [result(3, summed=summed)]})
+    ran.play(ran.outcome())
+    assert ran.tally.proof == proof
 
 
 def test_count_is_proven(bench: Benches) -> None:

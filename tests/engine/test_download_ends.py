@@ -166,8 +166,8 @@ class TestDigests:
     @pytest.mark.parametrize("kind", KINDS)
     def test_digest_that_fits_is_fine(self, files: Downloads, kind: str) -> None:
         files.server(reply(200, DATA, **dict([digests(DATA)[kind]])))
-        assert_is(files.run(), DATA)
-        assert len(files.current.seen) == 1
+        assert_is(local := files.run(), DATA)
+        assert (local.summed, len(files.current.seen)) == (True, 1)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_digest_that_does_not_fit_is_no_file(self, files: Downloads, kind: str) -> None:
@@ -181,7 +181,8 @@ class TestDigests:
         with pytest.raises(TryAgainError, match=r"do not have the md5 that the server gives \(`verify_digests`\)"):
             files.run()
         assert len(server.seen) == 6
-        assert_is(files.run(replace(SETTINGS, verify_digests=False)), OTHER)
+        assert_is(local := files.run(replace(SETTINGS, verify_digests=False)), OTHER)
+        assert not local.summed
 
     @pytest.mark.parametrize(
         "header",
@@ -196,7 +197,8 @@ class TestDigests:
     )
     def test_what_cannot_be_computed_is_passed_over(self, files: Downloads, header: tuple[str, str]) -> None:
         files.server(reply(200, DATA, **dict([header])))
-        assert_is(files.run(), DATA)
+        assert_is(local := files.run(), DATA)
+        assert not local.summed
 
     def test_digest_is_of_the_bytes_on_the_wire(self, files: Downloads) -> None:
         body = gzip.compress(DATA)

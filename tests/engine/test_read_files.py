@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,21 @@ def test_the_count_of_the_job_stands_in_for_files_without_one(tmp_path: Path) ->
     files = [RemoteFile("1.csv", "one", rows=2), RemoteFile("2.csv", "two")]
     with pytest.raises(CountError, match=r"^s, job j1: 3 rows read, the provider counts 9 \(verify_counts: fail\)$"):
         read(tmp_path, files, {"one": b"a\nx\ny\n", "two": b"a\nz\n"}, {})
+
+
+@pytest.mark.parametrize(("summed", "proof"), [((True, True), "A"), ((True, False), "B"), ((False, True), "B")])
+def test_digests_of_all_files_are_a_proof(tmp_path: Path, summed: tuple[bool, ...], proof: str) -> None:
+    """P1: the digest that a server gives of a file proves it as a count does, if every file of the job has one."""
+    contents = {"one": b"a\nx\n", "two": b"a\ny\n"}
+    files, tally = Files(tmp_path, contents), Tally()
+    has = dict(zip(contents, summed, strict=True))
+    api = ScriptedApi(opens={"j1": [[RemoteFile(f"{name}.csv", name) for name in contents]]})
+    chosen = replace(
+        reader(api, files, FakeClock()),
+        download=lambda remote, again: replace(files.download(remote, again), summed=has[remote.url]),
+    )
+    all_shown(chosen.read(outcome(job()), StreamState.detached("s", {}), tally), {})
+    assert tally.proof == proof
 
 
 def test_a_crash_in_the_second_file(tmp_path: Path) -> None:

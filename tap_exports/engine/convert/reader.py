@@ -296,7 +296,7 @@ class ConvertingReader:
         request = outcome.request
         tally.end_file(request.stream, self._plain.limits)
         where = describe(request.stream, outcome.job, request.window)
-        count, summed = declared([done.remote], outcome.job), done.remote.sha256 is not None
+        count, summed = declared([done.remote], outcome.job), done.result["summed"]
         tally.verify(where, count, self._plain.limits, summed=summed)
 
     def release(self) -> None:

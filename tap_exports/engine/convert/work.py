@@ -49,16 +49,17 @@ def work(task: Task, host: Host) -> Result:
         JSON values: `parts` (`stream`, `url`, `rows`, and `size` and `digest` as the storage shows them), published and
         in order; `rows`, the number decoded; `skipped`, the rows before them that STATE covers; `rejects`;
         `new_columns`, set if the work stopped at rows with unknown columns: submit a task that knows them for the rest;
-        `last_row`, the ordinal up to which every row is in `parts` or `rejects`; `bytes`, `sha256` and `etag` of the
-        file; `error`, None or `kind` and `message`, with `file`, `row` and `column` where a reject caused it; `advice`,
-        the end of a message that proposes a `csv` block, set if there are rejects.
+        `last_row`, the ordinal up to which every row is in `parts` or `rejects`; `bytes`, `sha256`, `etag` and `summed`
+        of the file; `error`, None or `kind` and `message`, with `file`, `row` and `column` where a reject caused it;
+        `advice`, the end of a message that proposes a `csv` block, set if there are rejects.
     """
     result: Result = {"parts": [], "rejects": [], "new_columns": [], "last_row": task["layout"]["skip_rows"]}
-    result |= {"rows": 0, "skipped": 0, "bytes": 0, "sha256": None, "etag": None, "error": None, "advice": None}
+    result |= {"rows": 0, "skipped": 0, "bytes": 0, "sha256": None, "etag": None, "summed": False}
+    result |= {"error": None, "advice": None}
     try:
         parts = _Parts(task, host, result)
         with _downloaded(task, host) as (file, spool):
-            result |= {"bytes": file.size, "sha256": file.sha256, "etag": file.etag}
+            result |= {"bytes": file.size, "sha256": file.sha256, "etag": file.etag, "summed": file.summed}
             task = _behind(task, file, result)
             with closing(Places(lambda: spool.path("digests"))) as places:
                 _convert(file, task, parts, places if task["places"] else None)

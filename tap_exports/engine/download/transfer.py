@@ -100,7 +100,8 @@ def _finished(remote: RemoteFile, file: SpoolFile, part: Part, limits: ArchiveLi
     if remote.sha256 not in {None, file.sha256}:
         raise BadContentError(f"{remote.name}: its bytes do not have the SHA-256 that the provider gives")
     local = LocalFile(remote.name, file.path, file.size, file.sha256, part.etag, None, limits.max_mb, limits.max_ratio)
-    return replace(local, rows_at=remote.rows_at, columns=remote.columns)
+    summed = remote.sha256 is not None or part.verified
+    return replace(local, rows_at=remote.rows_at, columns=remote.columns, summed=summed)
 
 
 class _Transfer:

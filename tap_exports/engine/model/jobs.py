@@ -146,6 +146,7 @@ class LocalFile:
         max_ratio: The same, per packed byte (`archive_max_ratio`).
         rows_at: As in `RemoteFile`.
         columns: As in `RemoteFile`.
+        summed: Whether its bytes have a digest that the provider or the server of the file gives of them.
     """
 
     name: str
@@ -158,3 +159,4 @@ class LocalFile:
     max_ratio: int = 200
     rows_at: str = ""
     columns: tuple[str, ...] = ()
+    summed: bool = False

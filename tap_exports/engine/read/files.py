@@ -137,7 +137,7 @@ class FileReader:
             for remote, local in zip(files, locals_, strict=True):
                 yield from self._read_file(outcome, remote, local, state, tally, places)
             where = describe(outcome.request.stream, outcome.job, outcome.request.window)
-            summed = bool(files) and all(file.sha256 for file in files)
+            summed = bool(files) and tally.summed
             tally.verify(where, declared(files, outcome.job), self.limits, summed=summed)
             yield Proven(tally.agrees)
         finally:
@@ -169,7 +169,7 @@ class FileReader:
             done = state.rows_done(job.id, local) if self.resumes else 0
             tally.begin_file(done)
             tally.bytes += local.size
-            tally.sha256 = local.sha256
+            tally.sha256, tally.summed = local.sha256, tally.summed and local.summed
             if not is_empty(local, declared([remote], job)):
                 yield from self._decode(outcome, local, remote.format, state, tally, places)
             tally.end_file(stream, self.limits)

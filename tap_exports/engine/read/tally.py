@@ -42,6 +42,7 @@ class Tally:
         read_seconds: Spent on downloading, decoding and writing.
         agrees: Whether nothing is known to be missing; False once a count of the provider differs.
         counted: Whether the provider gave a count, or digests of all files, that were compared.
+        summed: Whether every file so far had the digest that is given of it.
         ended: Whether the end of the rows is proven.
         file_rows: Rows of the current file, written or covered by STATE.
         file_rejects: Rows rejected of the current file.
@@ -56,6 +57,7 @@ class Tally:
     read_seconds: float = 0
     agrees: bool = True
     counted: bool = False
+    summed: bool = True
     ended: bool = True
     file_rows: int = 0
     file_rejects: int = 0
@@ -102,7 +104,7 @@ class Tally:
             where: For the message.
             declared: The provider's count.
             limits: Say what a difference does.
-            summed: Whether all files had the digests that the provider gives of them.
+            summed: Whether all files had the digests that are given of them.
 
         Raises:
             CountError: They differ and `verify_counts` is `fail`.
