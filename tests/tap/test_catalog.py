@@ -101,6 +101,21 @@ def test_a_catalog_without_keys_leaves_the_stream_its_own(tmp_path: Path, sandbo
 # Discovery ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("metadata", [[], [{"breadcrumb": ["properties", "status"], "metadata": {"selected": False}}]])
+def test_a_catalog_without_metadata_of_the_stream_keeps_its_columns(
+    tmp_path: Path, sandbox: Boxes, metadata: list[Json]
+) -> None:
+    """P4: a stream that nothing deselects is selected, and its rows have their keys, or they would replace each other."""
+    config = sandbox().config("exelensia")
+    found = selected(catalog_of(tap(tmp_path, config, "--discover")), FILES)
+    found["streams"] = [each for each in found["streams"] if each["tap_stream_id"] == FILES]
+    whole = tap(tmp_path, config, catalog=found).succeeded().records[FILES]
+    found["streams"][0]["metadata"] = metadata
+    rows = tap(tmp_path, config, catalog=found).succeeded().records[FILES]
+    left_out = {breadcrumb[-1] for breadcrumb in (each["breadcrumb"] for each in metadata)}
+    assert rows == [{name: value for name, value in row.items() if name not in left_out} for row in whole]
+
+
 def test_an_export_that_is_gone_leaves_the_others_in_the_catalog(tmp_path: Path, sandbox: Boxes) -> None:
     """Its own stream has its lineage and key columns, and fails alone in the run."""
     config = sandbox().config("exelensia")

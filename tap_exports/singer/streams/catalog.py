@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from singer_sdk import Stream
 from singer_sdk.helpers._catalog import get_selected_schema
-from singer_sdk.singerlib.catalog import Metadata
+from singer_sdk.singerlib.catalog import Metadata, StreamMetadata
 from singer_sdk.singerlib.messages import SchemaMessage
 
 from tap_exports.engine.decode import Layout
@@ -153,7 +153,12 @@ class CatalogStream(Stream):
             raise ConfigError(msg)
 
     def _require_keys(self, default: Sequence[str]) -> None:
-        """Select the key columns whatever the catalog says; log a warning if it has the key of an older version."""
+        """Select the key columns whatever the catalog says; log a warning if it has the key of an older version.
+
+        To the SDK a stream without metadata of its own is selected, with all columns where there is no metadata at all
+        and else with none of those that have some.
+        """
+        self.metadata.setdefault((), StreamMetadata(selected=True))
         for key in self.primary_keys:
             self.metadata.setdefault(("properties", key), Metadata()).inclusion = Metadata.InclusionType.AUTOMATIC
         if set(self.primary_keys) in FORMER_KEYS and not {*default}.isdisjoint(PLACE):
