@@ -171,12 +171,13 @@ class BaseTap(GivenTap):
     # STATE
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Load the incoming STATE.
+        """Load the incoming STATE; what the SDK reads from a file has a `Decimal` for each float.
 
         Raises:
             StateError: It is malformed or written by a newer version; nothing is loaded.
         """
         ledger.check_state(state)
+        state = plain(state, {})
         super().load_state(state)
         if START in state:  # the SDK takes bookmarks only
             self.whole_state[START] = state[START]

@@ -15,11 +15,18 @@ Boxes = Callable[..., Sandbox]
 COMPANIES = "exelensia_export_companies"
 
 
-def run(tmp_path: Path, box: Sandbox, name: str = "companies", **guards: Any) -> Ran:  # noqa: ANN401 - of settings
+def run(
+    tmp_path: Path,
+    box: Sandbox,
+    name: str = "companies",
+    end: str = "2026-01-01",
+    state: Json | None = None,
+    **guards: Any,  # noqa: ANN401 - of settings
+) -> Ran:
     config = box.config("exelensia")
     entry: Json = next(e for e in config["exelensia"]["exports"] if e["name"] == name)
     config["exelensia"]["exports"] = [{**entry, "max_window_days": 10000, **guards}]
-    return tap(tmp_path, {**config, "end_date": "2026-01-01T00:00:00Z"})
+    return tap(tmp_path, {**config, "end_date": f"{end}T00:00:00Z"}, state=state)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +55,12 @@ def test_old_job(tmp_path: Path, sandbox: Boxes) -> None:
     ran = run(tmp_path, sandbox(), "invoices", mode="collect", max_age_hours=24)
     assert (ran.code, ran.records["exelensia_export_invoices"]) == (1, [])
     assert " hours old, max_age_hours is 24; the window stays open" in ran.errors[0]
+
+
+def test_ratio_over_runs(tmp_path: Path, sandbox: Boxes) -> None:
+    """P11: the counts of earlier runs come from STATE; windows of a length that is no whole number of seconds, too."""
+    box, state = sandbox(), None
+    for end in ("2024-02-01", "2024-02-10", "2024-02-20"):
+        ran = run(tmp_path, box, end=end, state=state, min_rows_ratio=0.01, max_window_days=10).succeeded()
+        state = ran.states[-1]
+    assert state and state["bookmarks"][COMPANIES]["ledger"]["counts"]
