@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from target_exports.books import TABLE as BOOKS
 from target_exports.errors import LoadError
 from target_exports.names import quoted
 
@@ -44,6 +45,7 @@ class Database:
             f"CREATE TABLE IF NOT EXISTS {OWN}.state "
             "(id VARCHAR PRIMARY KEY, state VARCHAR, committed_at TIMESTAMP WITH TIME ZONE)"
         )
+        self.connection.execute(f"CREATE TABLE IF NOT EXISTS {BOOKS}")
         self._is_open, self._memory_mb, self._columns = False, memory_mb, USUAL_COLUMNS
 
     def expect(self, columns: int) -> None:

@@ -50,13 +50,13 @@ class Stream:
     def __init__(self, shape: Shape, database: Database) -> None:
         """Create the table."""
         self.shape, self._database = shape, database
+        database.expect(len(shape.columns))
+        database.begin()
         self.table = Table(database.connection, database.schema, shape.stream)
         self._version: int | None = None
         self._records: list[msgspec.Raw] = []
         self._tables: list[pa.Table] = []
         self._undecoded = self._decoded = 0
-        database.expect(len(shape.columns))
-        database.begin()
         self.table.have({name: kind.type for name, kind in shape.columns.items()})
 
     def add(self, records: Sequence[msgspec.Raw], size: int, version: int | None = None) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from target_exports.books import JOB, Books, digest_of
 from target_exports.kinds import TEXT
 from target_exports.names import free, original, quoted
 from target_exports.rows import VERSION
@@ -19,6 +20,7 @@ LOGGER = logging.getLogger("target-exports")
 DELETED_AT = "_sdc_deleted_at"
 _INTEGERS = ("BIGINT", "HUGEINT")
 _EXACT = 2**53
+_NOTHING = Field("NULL", TEXT)
 
 
 class Table:
@@ -39,6 +41,21 @@ class Table:
         self._columns: dict[str, tuple[str, str]] = {}
         if self._own:
             self._read_columns()
+            self._books.begin(self.place, *self._booked)
+
+    @property
+    def _books(self) -> Books:
+        return Books(self._database, self._schema, self._own, self._stream)
+
+    @property
+    def _booked(self) -> tuple[str, list[str]]:
+        """Return the job and the columns of a row for the books; marks of deleted rows come and go unbooked."""
+        names = {name: quoted(own) for name, (own, _) in self._columns.items()}
+        return names.get(JOB, "NULL"), [own for name, own in names.items() if name != DELETED_AT]
+
+    def _book(self, sign: int, where: str = "true") -> None:
+        job, columns = self._booked
+        self._books.write(f"(FROM {self.place} WHERE {where})", job, digest_of(columns), sign=sign)
 
     @property
     def place(self) -> str:
@@ -62,7 +79,8 @@ class Table:
         names = dict[str, str]()
         for name in missing:
             names[name] = free(name, [*taken, *names.values()])
-        if self._own:
+        if is_old := bool(self._own):
+            self._book(-1)
             for name, kind in missing.items():
                 self._database.execute(f"ALTER TABLE {self.place} ADD COLUMN {quoted(names[name])} {kind}")
         else:
@@ -73,6 +91,8 @@ class Table:
         for name, kind in missing.items():
             self._note("COLUMN", f"{self.place}.{quoted(names[name])}", name, names[name])
             self._columns[name] = (names[name], kind)
+        if is_old:
+            self._book(1)
 
     def _note(self, what: str, place: str, name: str, own: str) -> None:
         if own != name:
@@ -85,31 +105,37 @@ class Table:
         self.have({name: field.type for name, field in source.fields.items()})
         for name, field in source.fields.items():
             self._widen(name, field, source.relation)
-        casts = {name: field.cast(self._columns[name][1]) for name, field in source.fields.items()}
-        listed = [f"{cast} AS c{at}" for at, cast in enumerate(casts.values())]
+        fields = [source.fields.get(name, _NOTHING).cast(kind) for name, (_, kind) in self._columns.items()]
+        listed = [f"{field} AS c{at}" for at, field in enumerate(fields)]
         rows = f"(SELECT {', '.join(listed)} FROM {source.relation})"
-        own = [self._columns[name][0] for name in casts]
-        if places := [at for at, name in enumerate(casts) if name in set(keys)]:
-            only = f"(SELECT {', '.join(listed[at] for at in places)} FROM {source.relation})"
-            rows = self._last(rows, places) if self._replace(only, {at: own[at] for at in places}) else rows
-        names = ", ".join(map(quoted, own))
-        self._database.execute(f"INSERT INTO {self.place} ({names}) SELECT {_listed(range(len(own)))} FROM {rows}")
+        places = {name: f"c{at}" for at, name in enumerate(self._columns)}
+        job, digest = places.get(JOB, "NULL"), digest_of([at for name, at in places.items() if name != DELETED_AT])
+        taken = "count(*)"
+        if wanted := {places[name]: self._columns[name][0] for name in self._columns if name in set(keys)}:
+            only = f"(SELECT {', '.join(listed[int(at[1:])] for at in wanted)} FROM {source.relation})"
+            if self._replace(only, wanted):
+                self._books.write(rows, job, digest, taken=taken, sign=0)
+                rows, taken = self._last(rows, wanted), "0"
+        self._books.write(rows, job, digest, taken=taken)
+        self._database.execute(f"INSERT INTO {self.place} SELECT {', '.join(places.values())} FROM {rows}")
 
-    def _replace(self, keys: str, names: Mapping[int, str]) -> bool:
+    def _replace(self, keys: str, names: Mapping[str, str]) -> bool:
         """Delete the rows that are replaced and return whether a key is there twice among the new ones.
 
         DELETE and INSERT take half the CPU, and half the place in the file, of MERGE (docs/decisions/0011).
         """
-        same = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM new.c{at}" for at, name in names.items())
-        self._database.execute(f"DELETE FROM {self.place} AS old USING {keys} AS new WHERE {same}")
-        twice = f"SELECT count(*) > count(DISTINCT ({_listed(names)}, 0)) FROM {keys}"
-        return self._database.execute(twice).fetchone() == (True,)
+        same = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM new.{at}" for at, name in names.items())
+        job, columns = self._booked
+        delete = f"DELETE FROM {self.place} AS old USING {keys} AS new WHERE {same}"
+        self._books.strike(self._database.execute(f"{delete} RETURNING {job}, {digest_of(columns)}"))
+        twice = f"SELECT count(*) > count(DISTINCT ({', '.join(names)}, 0)) FROM {keys}"
+        return self._database.execute(twice).fetchall() == [(True,)]
 
     @staticmethod
-    def _last(rows: str, places: Iterable[int]) -> str:
+    def _last(rows: str, places: Iterable[str]) -> str:
         """Return the last row of each key."""
         numbered = f"(SELECT *, row_number() OVER () AS ordinal FROM {rows})"
-        last = f"row_number() OVER (PARTITION BY {_listed(places)} ORDER BY ordinal DESC) = 1"
+        last = f"row_number() OVER (PARTITION BY {', '.join(places)} ORDER BY ordinal DESC) = 1"
         return f"(SELECT * FROM {numbered} QUALIFY {last})"
 
     def _widen(self, name: str, field: Field, relation: str) -> None:
@@ -118,8 +144,10 @@ class Table:
         wanted = self._joined(own, has, field, relation)
         if wanted != has:
             LOGGER.warning("%s: column %s is %s from now on, was %s", self._stream, own, wanted, has)
+            self._book(-1)
             self._database.execute(f"ALTER TABLE {self.place} ALTER COLUMN {quoted(own)} TYPE {wanted}")
             self._columns[name] = (own, wanted)
+            self._book(1)
 
     def _joined(self, own: str, has: str, field: Field, relation: str) -> str:
         if field.type in {has, TEXT} or has == TEXT:
@@ -135,18 +163,15 @@ class Table:
     def _are_small(self, text: str, relation: str) -> bool:
         """Return whether a double holds all of these integers."""
         found = self._database.execute(f"SELECT count(*) FROM {relation} WHERE abs(CAST({text} AS HUGEINT)) > {_EXACT}")
-        return found.fetchone() == (0,)
+        return found.fetchall() == [(0,)]
 
     def activate(self, version: int, *, hard: bool) -> None:
         """Delete the rows of other versions, or mark them with the time in `_sdc_deleted_at`."""
         self.have({VERSION: "BIGINT"} if hard else {VERSION: "BIGINT", DELETED_AT: "TIMESTAMP WITH TIME ZONE"})
         old = f"{quoted(self._columns[VERSION][0])} IS DISTINCT FROM {version}"
         if hard:
+            self._book(-1, old)
             self._database.execute(f"DELETE FROM {self.place} WHERE {old}")
         else:
             mark = quoted(self._columns[DELETED_AT][0])
             self._database.execute(f"UPDATE {self.place} SET {mark} = now() WHERE {old} AND {mark} IS NULL")
-
-
-def _listed(places: Iterable[int]) -> str:
-    return ", ".join(f"c{at}" for at in places)

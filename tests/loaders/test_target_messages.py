@@ -305,7 +305,7 @@ def test_kept_state_is_of_one_schema_only(target: Target) -> None:
     target.run(KEYED, state(1))
     with duckdb.connect(str(target.path), read_only=True) as connection:
         found = connection.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall()
-    assert sorted(found) == [("_exports", "state"), ("main", "t")]
+    assert sorted(found) == [("_exports", "loads"), ("_exports", "state"), ("main", "t")]
 
 
 @pytest.mark.process
