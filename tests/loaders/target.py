@@ -28,13 +28,13 @@ ENCODER = msgspec.json.Encoder(decimal_format="number")
 WAIT_SECONDS = 20
 
 
-def schema(stream: str, keys: Sequence[str] = (), **columns: str | Message) -> Message:
+def schema(stream: str, keys: Sequence[str] = (), /, **columns: str | Message) -> Message:
     """Return a SCHEMA message of nullable columns, each a type or a whole property."""
     properties = {n: {"type": [c, "null"]} if isinstance(c, str) else c for n, c in columns.items()}
     return {"type": "SCHEMA", "stream": stream, "schema": {"properties": properties}, "key_properties": list(keys)}
 
 
-def record(stream: str, version: Any = None, **row: Any) -> Message:
+def record(stream: str, version: Any = None, /, **row: Any) -> Message:
     """Return a RECORD message."""
     shown = {} if version is None else {"version": version}
     return {"type": "RECORD", "stream": stream, "record": row, **shown}

@@ -66,43 +66,6 @@ def test_second_call_brings_what_is_new(box: Sandbox, tmp_path: Path) -> None:
     assert (third.returncode, b"open in another process" in third.stderr) == (1, True)
 
 
-def given(folder: Path, *receipts: tuple[str, str, int], **rows: int) -> str:
-    """Make a file of receipts and of one table whose rows are counted by job."""
-    path = folder / "exports.duckdb"
-    with duckdb.connect(str(path)) as database:
-        database.execute(
-            "CREATE TABLE export_jobs (stream VARCHAR, job_id VARCHAR, status VARCHAR, rows INT, requested_at INT)"
-        )
-        for at, (stream, job, count) in enumerate(receipts):
-            database.execute("INSERT INTO export_jobs VALUES (?, ?, 'completed', ?, ?)", [stream, job, count, at])
-        database.execute("CREATE TABLE t (v INT, _sdc_job_id VARCHAR)")
-        for job, count in rows.items():
-            database.execute("INSERT INTO t SELECT n, ? FROM range(?) AS r(n)", [job, count])
-    return str(path)
-
-
-@pytest.mark.parametrize(
-    ("rows", "verdicts", "code"),
-    [
-        ({"a": 3, "b": 2}, ["equal", "equal"], 0),
-        ({"a": 1, "b": 2}, ["replaced", "equal"], 0),
-        ({"b": 2}, ["replaced", "equal"], 0),
-        ({"a": 3, "b": 1}, ["equal", "fewer"], 3),
-        ({"a": 3}, ["equal", "fewer"], 3),
-        ({"a": 4, "b": 2}, ["more", "equal"], 3),
-        ({"a": 3, "b": 2, "stranger": 1}, ["equal", "equal"], 3),
-    ],
-)
-def test_rows_are_compared_with_receipts(
-    rows: dict[str, int], verdicts: list[str], code: int, tmp_path: Path, call: Caller
-) -> None:
-    """A job may have fewer rows than its receipt where a later job replaced them, never otherwise."""
-    file = given(tmp_path, ("t", "a", 3), ("t", "b", 2), **rows)
-    done = call("load", file, "--verify", "--format", "json")
-    assert ([job["verdict"] for job in done.data["jobs"]], done.code) == (verdicts, code)
-    assert done.data["without_receipt"] == ({"t": 1} if "stranger" in rows else {})
-
-
 def test_what_cannot_be_done_is_told(tmp_path: Path, call: Caller) -> None:
     assert "no configuration" in call("load", "exports.duckdb").err
     missing = call("load", str(tmp_path / "missing.duckdb"), "--verify")
