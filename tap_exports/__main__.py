@@ -11,17 +11,22 @@ from typing import NoReturn
 
 from tap_exports.subcommands import SUBCOMMANDS
 
+INTERRUPTED = 130
+
 
 def main() -> NoReturn:
     """Run the tap or a subcommand and end the process with an exit code."""
     gc.disable()
-    from tap_exports.command import command  # noqa: PLC0415 - after gc.disable()
+    try:
+        from tap_exports.command import command  # noqa: PLC0415 - after gc.disable()
 
-    call = None
-    if sys.argv[1:2] and sys.argv[1] in SUBCOMMANDS:
-        from tap_exports.operator.entry import operate  # noqa: PLC0415 - a run does without it
+        call = None
+        if sys.argv[1:2] and sys.argv[1] in SUBCOMMANDS:
+            from tap_exports.operator.entry import operate  # noqa: PLC0415 - a run does without it
 
-        call = operate
+            call = operate
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     gc.freeze()  # excludes the imported objects, which live as long as the process, from later collections
     gc.enable()
     command(call)

@@ -63,7 +63,7 @@ def ended(call: Callable[[], int | None]) -> int:
         _failures()
         LOGGER.info("ended by signal or closed pipe; %s; %s", PROVEN, _kept())
         return ending.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # as which click has it
         return INTERRUPTED
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else FAILED

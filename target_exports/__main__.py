@@ -10,22 +10,24 @@ import click
 
 from target_exports.errors import LoadError
 
+INTERRUPTED = 130
 LOGGER = logging.getLogger("target-exports")
 
 
 def main() -> int:
     """Run the target and return its exit code."""
     gc.disable()
-    from target_exports.target import TargetExports  # noqa: PLC0415 - after gc.disable()
-
-    gc.freeze()
-    gc.enable()
-
     try:
+        from target_exports.target import TargetExports  # noqa: PLC0415 - after gc.disable()
+
+        gc.freeze()
+        gc.enable()
         TargetExports.cli(standalone_mode=False)
     except LoadError as error:
         LOGGER.error("%s", error)  # noqa: TRY400 - the message tells all
         return 1
+    except (KeyboardInterrupt, click.Abort):  # as which click has it
+        return INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code

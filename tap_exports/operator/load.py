@@ -46,44 +46,55 @@ def command(file: Path, config: tuple[str, ...], catalog: str | None, *, verify:
 def load(file: Path, config: tuple[str, ...], catalog: str | None) -> int:
     """Run the tap into the loader and return the exit code: the loader's, else the tap's."""
     with tempfile.TemporaryDirectory(prefix="tap-exports-") as made:
-        folder = Path(made)
+        folder, signals = Path(made), _Signals()
         settings = _written(folder / "loader.json", {"path": str(file), "resume": True})
         environment = {"TARGET_EXPORTS_LOGLEVEL": "WARNING", **os.environ}
         # Sessions of their own: Ctrl-C ends the tap, and the loader once it has what the tap still wrote.
-        loader = subprocess.Popen(  # noqa: S603 - no shell
+        with subprocess.Popen(  # noqa: S603 - no shell
             [*LOADER, "--config", settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
             start_new_session=True,
-        )
-        assert loader.stdout is not None  # noqa: S101 - of PIPE
-        state = loader.stdout.readline()
-        if not state:  # it has said why
-            return loader.wait() or FAILED
-        (folder / "state.json").write_bytes(state)
-        options = ["--state", str(folder / "state.json"), *(["--catalog", catalog] if catalog else [])]
-        # The first file: a ledger that is configured goes before it.
-        configs = [_written(folder / "ledger.json", {"ledger": f"{file.absolute()}{LEDGER}"}), *config]
-        words = [*TAP, *options, *(word for path in configs for word in ("--config", path))]
-        with subprocess.Popen(words, stdout=loader.stdin, start_new_session=True) as tap:  # noqa: S603 - no shell
-            return _ended(tap, loader)
+        ) as loader:
+            state = loader.stdout.readline() if loader.stdout else b""
+            if not state:  # it has said why
+                return loader.wait() or FAILED
+            (folder / "state.json").write_bytes(state)
+            options = ["--state", str(folder / "state.json"), *(["--catalog", catalog] if catalog else [])]
+            # The first file: a ledger that is configured goes before it.
+            configs = [_written(folder / "ledger.json", {"ledger": f"{file.absolute()}{LEDGER}"}), *config]
+            words = [*TAP, *options, *(word for path in configs for word in ("--config", path))]
+            if not signals.came:
+                signals.tap = subprocess.Popen(words, stdout=loader.stdin, start_new_session=True)  # noqa: S603 - no shell
+            return _ended(signals, loader)
 
 
-def _ended(tap: subprocess.Popen[bytes], loader: subprocess.Popen[bytes]) -> int:
-    """Wait for both and return the exit code; signals are handed to the tap."""
+class _Signals:
+    """Hands SIGINT and SIGTERM to the tap; one that came before the tap was there is kept in `came`."""
 
-    def hand_on(number: int, _: object) -> None:
-        with suppress(ProcessLookupError):
-            tap.send_signal(number)
+    def __init__(self) -> None:
+        """Take the signals."""
+        self.came = 0
+        self.tap: subprocess.Popen[bytes] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._take)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, hand_on)
+    def _take(self, number: int, _: object) -> None:
+        self.came = number
+        if self.tap:
+            with suppress(ProcessLookupError):
+                self.tap.send_signal(number)
+
+
+def _ended(signals: _Signals, loader: subprocess.Popen[bytes]) -> int:
+    """Wait for both and return the exit code, 128 and its number for a signal."""
     if loader.stdin:
         loader.stdin.close()  # the tap has it now
     for _ in loader.stdout or ():
         """A STATE, which the file keeps."""
-    return loader.wait() or tap.wait()
+    codes = (loader.wait(), signals.tap.wait() if signals.tap else -signals.came)
+    return next((code if code > 0 else 128 - code for code in codes if code), 0)
 
 
 def _written(path: Path, content: dict[str, Any]) -> str:

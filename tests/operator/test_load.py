@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import duckdb
 import pytest
 
+from tap_exports.command import ended
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tests.operator.calling import Caller
 from tests.tap.harness import COMMAND, only
@@ -70,3 +73,58 @@ def test_what_cannot_be_done_is_told(tmp_path: Path, call: Caller) -> None:
     assert "no configuration" in call("load", "exports.duckdb").err
     missing = call("load", str(tmp_path / "missing.duckdb"), "--verify")
     assert (missing.code, "cannot be read" in missing.err) == (1, True)
+
+
+LOADER = """
+import os, signal, sys
+if {number}: os.kill(os.getppid(), {number})
+print("{{}}", flush=True)
+sys.exit({code} if sys.stdin.read() == "" else 9)
+"""
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    yield
+    for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize(
+    "case",
+    [
+        (0, 0, "sys.exit(0)", 0),
+        (0, 0, "sys.exit(4)", 4),
+        (0, 5, "sys.exit(4)", 5),
+        (0, 0, "os.kill(os.getpid(), signal.SIGTERM)", 143),
+        (signal.SIGINT, 0, "sys.exit(7)", 130),
+        (signal.SIGTERM, 0, "sys.exit(7)", 143),
+    ],
+)
+def test_exit_code_of_both_processes(
+    case: tuple[int, int, str, int], tmp_path: Path, call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal that comes before the tap runs keeps it from starting; signals count as 128 and their number."""
+    number, loader, tap, code = case
+    for name, text in (
+        ("LOADER", LOADER.format(number=int(number), code=loader)),
+        ("TAP", f"import os, signal, sys\n{tap}"),
+    ):
+        script = tmp_path / f"{name}.py"
+        script.write_text(text)
+        monkeypatch.setattr(f"tap_exports.operator.load.{name}", [sys.executable, str(script)])
+    done = call("load", str(tmp_path / "x.duckdb"), "--config", call.write("config.json", {}))
+    assert (done.code, done.err) == (code, "")
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, click.Abort])
+def test_interrupt_has_its_exit_code(stop: type[BaseException]) -> None:
+    """Click has Ctrl-C as an error of its own."""
+
+    def call() -> int:
+        raise stop
+
+    assert ended(call) == 130

@@ -132,6 +132,7 @@ def test_loads_of_every_kind_are_booked(tmp_path: Path, call: Caller) -> None:
     )
     target.run(JOBS, receipt("c", 4), wider, {"type": "ACTIVATE_VERSION", "stream": "t", "version": 7})
     assert target.types("t")["n"] == "VARCHAR"
+    assert target.query("SELECT sum(taken), sum(rows) FROM _exports.loads WHERE job = 'c'") == [(4, 2)]
     assert verdicts(call, target) == {**AS_LOADED, "b": "replaced", "c": "replaced"}
     soft = Target(target.path, hard_delete=False)
     soft.run(wider, record("t", 8, id="9", _sdc_job_id="c"), {"type": "ACTIVATE_VERSION", "stream": "t", "version": 8})
