@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+from contextlib import suppress
 
 import click
 
@@ -18,6 +19,10 @@ def main() -> int:
     """Run the target and return its exit code."""
     gc.disable()
     try:
+        import pyarrow as pa  # noqa: PLC0415 - as below
+
+        with suppress(NotImplementedError):  # jemalloc is not on every system; it returns freed memory sooner
+            pa.set_memory_pool(pa.jemalloc_memory_pool())
         from target_exports.target import TargetExports  # noqa: PLC0415 - after gc.disable()
 
         gc.freeze()

@@ -49,10 +49,10 @@ class Database:
         self._is_open, self._memory_mb, self._columns = False, memory_mb, USUAL_COLUMNS
 
     def expect(self, columns: int) -> None:
-        """Allow 1 MB more memory for each column beyond the usual ones: DuckDB holds blocks for every column."""
+        """Allow more memory for each column beyond the usual ones: DuckDB holds blocks for every column."""
         if columns > self._columns:
             self._columns = columns
-            self.connection.execute(f"SET memory_limit = '{self._memory_mb + columns - USUAL_COLUMNS}MB'")
+            self.connection.execute(f"SET memory_limit = '{self._memory_mb + (columns - USUAL_COLUMNS) // 10}MB'")
 
     @property
     def state(self) -> str:

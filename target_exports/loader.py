@@ -21,6 +21,8 @@ from target_exports.table import Table
 
 DECODED_BYTES = 4 << 20  # JSON that is decoded at once
 LOADED_BYTES = 16 << 20  # Arrow columns that are loaded at once
+WAITING_ARRAYS = 8_192  # of some rows each: an array takes 1.6 KB beside its values
+COMMIT_BYTES = 128 << 20  # messages after which the next STATE is committed, however few rows they are
 COMMIT_SECONDS = 30.0
 _RECORD = re.compile(rb'\{"type": ?"RECORD", ?"stream": ?("(?:[^"\\\\]|\\\\.)*"), ?"record":')
 
@@ -97,6 +99,8 @@ class Stream:
         if self._tables and self._tables[-1].schema != table.schema:  # integers beyond 64 bits are text
             self._load_tables(len(self.shape.columns))
         self._tables.append(table)
+        if len(self._tables) * table.num_columns > WAITING_ARRAYS:
+            self._tables = [pa.concat_tables(self._tables).combine_chunks()]
         self._decoded += table.nbytes
         if self._decoded > LOADED_BYTES:
             self._load_tables(len(self.shape.columns))
@@ -163,7 +167,7 @@ class Loader:
         )
         self._streams: dict[str, Stream] = {}
         self._state: bytes | None = None
-        self._rows, self._since = 0, time.monotonic()
+        self._rows, self._bytes, self._since = 0, 0, time.monotonic()
         self._decoder = msgspec.json.Decoder(Message)
         self._takes = {
             "SCHEMA": self._schema,
@@ -178,6 +182,7 @@ class Loader:
         Raises:
             LoadError: A message is no message, or its rows cannot be loaded.
         """
+        self._bytes += len(block)
         if self._take_records(block):
             return
         try:
@@ -248,7 +253,8 @@ class Loader:
 
     def _keep(self, message: Message) -> None:
         self._state = bytes(message.value)
-        if self._rows >= self._batch_rows or time.monotonic() - self._since > COMMIT_SECONDS:
+        is_large = self._rows >= self._batch_rows or self._bytes >= COMMIT_BYTES
+        if is_large or time.monotonic() - self._since > COMMIT_SECONDS:
             self.commit()
 
     def commit(self) -> None:
@@ -257,6 +263,6 @@ class Loader:
             stream.load()
         state, self._state = self._state, None
         self._database.commit(state)
-        self._rows, self._since = 0, time.monotonic()
+        self._rows, self._bytes, self._since = 0, 0, time.monotonic()
         if state is not None:
             self._give_out(state)

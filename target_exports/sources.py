@@ -23,6 +23,7 @@ _AS_THEY_ARE = {
     INSTANT: {INSTANT, "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"},
     "DATE": {"DATE"},
 }
+LOOKS_AT_ONCE = 32  # each column holds 1 MB while its query runs, and many in one take CPU by their square
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,11 @@ def source(database: DuckDBPyConnection, shape: Shape, relation: str, names: Map
     """
     types = {row[0]: str(row[1]) for row in database.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     fields = {name: _field(shape, name, types[column], quoted(column)) for name, column in names.items()}
-    looks = {name: shape.columns[name].rungs for name, field in fields.items() if not field.type}
-    tests = [(name, rung, rung.misfits(fields[name].text)) for name, rungs in looks.items() for rung in rungs]
-    if tests:
-        counts = database.execute(f"SELECT {', '.join(f'count(*) FILTER ({t})' for _, _, t in tests)} FROM {relation}")
-        for (name, rung, test), count in zip(tests, counts.fetchone() or (), strict=True):
+    looks = [(name, rung) for name, field in fields.items() if not field.type for rung in shape.columns[name].rungs]
+    for at in range(0, len(looks), LOOKS_AT_ONCE):
+        some = [(name, rung, rung.misfits(fields[name].text)) for name, rung in looks[at : at + LOOKS_AT_ONCE]]
+        counts = database.execute(f"SELECT {', '.join(f'count(*) FILTER ({t})' for _, _, t in some)} FROM {relation}")
+        for (name, rung, test), count in zip(some, *counts.fetchall(), strict=True):
             text = fields[name].text
             try:
                 if not fields[name].type and (not count or _is_rescued(database, relation, rung, text, test)):

@@ -104,6 +104,15 @@ def test_state_is_kept_with_the_rows_that_it_covers(tmp_path: Path) -> None:
     assert (target.states, target.kept) == ([2, 5, 7], 7)
 
 
+def test_state_is_committed_by_bytes_too(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows of many columns are as much to hold as many rows; and rows that no STATE follows wait for none."""
+    monkeypatch.setattr("target_exports.target.BLOCK", 500)
+    monkeypatch.setattr(loader, "COMMIT_BYTES", 1_500)
+    rows = [m for n in range(8) for m in (record("t", v="x" * 400), state(n))]
+    target.run(schema("t", v="string"), *rows)
+    assert (len(target.states), target.states[-1], target.kept) == (2, 7, 7)
+
+
 def test_error_leaves_the_last_commit(tmp_path: Path) -> None:
     """Rows, columns and STATE of the open transaction are gone, those before it stay."""
     target = Target(tmp_path / "some.duckdb", batch_rows=2)
@@ -319,6 +328,34 @@ def test_command(tmp_path: Path) -> None:
     assert outputs == [b'{}\n{"n":1}\n', b'{"n":1}\n{"n":1}\n']
     bad = subprocess.run(command, input=b"x\n", check=False, capture_output=True)
     assert (bad.returncode, b"no Singer message" in bad.stderr, b"Traceback" in bad.stderr) == (1, True, False)
+
+
+PEAK = """
+import re, sys
+from target_exports.__main__ import main
+code = main()
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+sys.exit(code)
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_wide_tables_take_little_memory(tmp_path: Path) -> None:
+    """A look at the values of 2,000 columns at once would hold a regular expression for each: 1.3 GB."""
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"path": str(tmp_path / "x.duckdb")}))
+    kinds: list[tuple[Any, Any]] = [
+        ("string", "x"),
+        ("number", 0.5),
+        ({"type": "string", "format": "date-time"}, "2026-06-01T00:00:00Z"),
+    ]
+    columns: dict[str, tuple[Any, Any]] = {f"c{n}": kinds[n % 3] for n in range(2_000)}
+    row = record("t", **{name: value for name, (_, value) in columns.items()})
+    messages = lines([schema("t", **{name: kind for name, (kind, _) in columns.items()}), *[row] * 50])
+    command = [sys.executable, "-c", PEAK, "--config", str(config)]
+    done = subprocess.run(command, input=messages, check=True, capture_output=True)
+    assert int(done.stdout) < 330 * 1024
 
 
 @pytest.mark.process
