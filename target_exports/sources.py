@@ -14,8 +14,8 @@ from target_exports.rows import Shape
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Types of Parquet that need no look at their values, by the type of the table's column.
-_AS_THEY_ARE = {
+# Types of Parquet, and of tables that others made, whose values a type of ours holds exactly.
+EXACT_IN = {
     "BIGINT": {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"},
     "HUGEINT": {"UBIGINT", "HUGEINT"},
     "DOUBLE": {"FLOAT", "DOUBLE"},
@@ -100,7 +100,7 @@ def _field(shape: Shape, name: str, stored: str, column: str) -> Field:
     kind = shape.columns[name]
     if stored == TEXT:
         return Field(column, "" if kind.rungs else TEXT)
-    if known := next((rung.type for rung in kind.rungs if stored in _AS_THEY_ARE.get(rung.type, ())), None):
+    if known := next((rung.type for rung in kind.rungs if stored in EXACT_IN.get(rung.type, ())), None):
         return Field(column, known)
     if kind is not DOCUMENT:
         return Field(f"CAST({column} AS VARCHAR)", "" if kind.rungs else TEXT)

@@ -11,7 +11,7 @@ from target_exports.books import JOB, Books, digest_of
 from target_exports.kinds import TEXT
 from target_exports.names import free, original, quoted
 from target_exports.rows import VERSION
-from target_exports.sources import Field, Source
+from target_exports.sources import EXACT_IN, Field, Source
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,7 +20,6 @@ LOGGER = logging.getLogger("target-exports")
 DELETED_AT = "_sdc_deleted_at"
 _INTEGERS = ("BIGINT", "HUGEINT")
 _EXACT = 2**53
-_NOTHING = Field("NULL", TEXT)
 
 
 class Table:
@@ -39,6 +38,7 @@ class Table:
         self._others = {original(name, comment): name for name, comment in tables.fetchall()}
         self._own = self._others.get(stream, "")
         self._columns: dict[str, tuple[str, str]] = {}
+        self._defaults: dict[str, str] = {}  # of tables that others made
         if self._own:
             self._read_columns()
             self._books.begin(self.place, *self._booked)
@@ -64,11 +64,13 @@ class Table:
 
     def _read_columns(self) -> None:
         found = self._database.execute(
-            "SELECT column_name, data_type, comment FROM duckdb_columns() "
+            "SELECT column_name, data_type, comment, coalesce(column_default, 'NULL') FROM duckdb_columns() "
             "WHERE schema_name = ? AND table_name = ? ORDER BY column_index",
             [self._schema, self._own],
         )
-        self._columns = {original(name, note): (name, kind) for name, kind, note in found.fetchall()}
+        for own, kind, note, default in found.fetchall():
+            self._columns[original(own, note)] = (own, kind)
+            self._defaults[original(own, note)] = default
 
     def have(self, columns: Mapping[str, str]) -> None:
         """Create the table, or add the columns that it lacks, by name and type."""
@@ -105,7 +107,8 @@ class Table:
         self.have({name: field.type for name, field in source.fields.items()})
         for name, field in source.fields.items():
             self._widen(name, field, source.relation)
-        fields = [source.fields.get(name, _NOTHING).cast(kind) for name, (_, kind) in self._columns.items()]
+        absent = {name: Field(self._defaults.get(name, "NULL"), TEXT) for name in self._columns}
+        fields = [source.fields.get(name, absent[name]).cast(kind) for name, (_, kind) in self._columns.items()]
         listed = [f"{field} AS c{at}" for at, field in enumerate(fields)]
         rows = f"(SELECT {', '.join(listed)} FROM {source.relation})"
         places = {name: f"c{at}" for at, name in enumerate(self._columns)}
@@ -152,6 +155,8 @@ class Table:
     def _joined(self, own: str, has: str, field: Field, relation: str) -> str:
         if field.type in {has, TEXT} or has == TEXT:
             return field.type if field.type == TEXT else has
+        if has in EXACT_IN.get(field.type, ()):
+            return field.type
         if has in _INTEGERS and field.type in _INTEGERS:
             return "HUGEINT"
         if has in _INTEGERS and field.type == "DOUBLE":

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from target_exports.errors import LoadError
@@ -208,3 +209,23 @@ def test_two_thousand_columns(target: Target) -> None:
     names = [f"c{n}" for n in range(2_000)]
     target.run(schema("t", ["c0"], **dict.fromkeys(names, "string")), record("t", **{name: name for name in names}))
     assert target.rows("t") == [{name: name for name in names}]
+
+
+def test_table_that_another_loader_made(target: Target) -> None:
+    """Narrower types are widened to ours, a primary key and defaults stay, rows are replaced by key."""
+    with duckdb.connect(str(target.path)) as database:
+        database.execute(
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, at_ TIMESTAMP, price FLOAT, size INTEGER, "
+            "seq BIGINT NOT NULL DEFAULT 7, loaded TIMESTAMP DEFAULT '2026-01-01')"
+        )
+        database.execute("INSERT INTO t VALUES (1, '2026-01-01', 0.5, 5, 6, NULL), (2, '2026-01-02', 1.5, 6, 6, NULL)")
+    columns: dict[str, Any] = {"id": "integer", "at_": DATETIME, "price": "number", "size": "integer"}
+    for _ in range(2):
+        target.run(schema("t", ["id"], **columns), record("t", id=2, at_="2026-06-01T00:00:00Z", price=0.1, size=2**40))
+    types = {"at_": "TIMESTAMP WITH TIME ZONE", "price": "DOUBLE", "size": "BIGINT"}
+    assert target.types("t").items() >= types.items()
+    first, second = (
+        {"id": 1, "at_": "2026-01-01 00:00:00+00:00", "price": 0.5, "size": 5, "seq": 6, "loaded": None},
+        {"id": 2, "at_": "2026-06-01 00:00:00+00:00", "price": 0.1, "size": 2**40, "seq": 7},
+    )
+    assert target.rows("t") == [first, {**second, "loaded": "2026-01-01 00:00:00"}]
