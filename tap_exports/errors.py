@@ -181,6 +181,10 @@ class BadContentError(StopError):
     """The bytes are not what was asked for: an HTML page, a cut archive, a file without rows where rows are due."""
 
 
+class EmptyFileError(BadContentError):
+    """A file without a byte of text, where its format has at least a header or a bracket, or nothing proves it."""
+
+
 class UrlRefusedError(BadContentError):
     """A signed URL stayed refused although it was renewed: its file cannot be had from this job."""
 

@@ -44,7 +44,16 @@ def result(*counts: int, **changes: object) -> Result:
     """Return what the work answers for a file whose parts have these rows."""
     parts = [{"stream": "s", "url": f"part-{number}", "rows": rows} for number, rows in enumerate(counts, 1)]
     made: Result = {"parts": parts, "rejects": [], "new_columns": [], "rows": sum(counts), "last_row": sum(counts)}
-    return {**made, "skipped": 0, "bytes": 6, "sha256": sha256(BODY), "etag": None, "summed": False, "error": None, **changes}
+    return {
+        **made,
+        "skipped": 0,
+        "bytes": 6,
+        "sha256": sha256(BODY),
+        "etag": None,
+        "summed": False,
+        "error": None,
+        **changes,
+    }
 
 
 def reject(row: int) -> dict[str, Any]:

@@ -107,6 +107,13 @@ class TestUnframed:
         (text,) = caplog.messages
         assert text.endswith("so a cut would not be seen")
 
+    def test_a_copy_tells_whether_its_end_is_proven(self, files: Downloads) -> None:
+        """A body that was accepted without an end, and one behind it that is framed."""
+        files.server(unframed(b"12345"), unframed(b"12345"), reply(501))
+        accepted = files.run(replace(SETTINGS, unframed_files="accept"))
+        files.server(WHOLE)
+        assert (accepted.is_whole, files.run().is_whole) == (False, True)
+
     def test_second_read_that_is_framed_is_taken(self, files: Downloads) -> None:
         files.server(unframed(DATA[:HALF]), unframed(DATA[:HALF]), reply(501), WHOLE)
         assert_is(files.run(), DATA)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ import pytest
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.jobs import Outcome
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import FILE, Job, Reject, RemoteFile, Request, Rows
+from tap_exports.engine.model import FILE, Job, LocalFile, Reject, RemoteFile, Request, Rows
 from tap_exports.engine.publish.lines import dicts_of
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits, Tally
-from tap_exports.errors import CountError, RejectLimitError
+from tap_exports.errors import CountError, EmptyFileError, RejectLimitError, TapError
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import NOW, Files, Log, ScriptedApi, all_shown, job, reader, sha256, shown, values
 
@@ -185,3 +186,72 @@ def test_limits_hold_for_each_file() -> None:
         tally.reject("s", REJECT, limits)
         tally.end_file("s", limits)
     assert (tally.rejects, tally.file_rejects) == (3, 1)
+
+
+ROW = b'{"a": "x"}\n'
+
+
+class Answers(Files):
+    """The same URL shows what is next, each copy with an end that is proven or not."""
+
+    def __init__(self, folder: Path, *contents: bytes, is_whole: bool = True) -> None:
+        super().__init__(folder, {})
+        self._next, self._is_whole = list(contents), is_whole
+
+    def download(self, remote: RemoteFile, again: Any) -> LocalFile:  # noqa: ANN401 - unused
+        self.contents[remote.url] = self._next.pop(0)
+        return replace(super().download(remote, again), is_whole=self._is_whole)
+
+
+def answered(folder: Path, answers: Answers, remote: RemoteFile, count: int | None = None) -> tuple[list[str], Tally]:
+    api, tally, state = ScriptedApi(opens={"j1": [[remote]] * 3}), Tally(), StreamState.detached("s", {})
+    events = reader(api, answers, FakeClock()).read(outcome(job(rows=count)), state, tally)
+    log = all_shown(events, {})
+    assert list(folder.iterdir()) == []
+    return values(log), tally
+
+
+LINES = RemoteFile("export.jsonl", "u", "jsonl")
+
+
+@pytest.mark.parametrize("nothing", [b"", b"\n", gzip.compress(b"")], ids=["no bytes", "a line end", "gzip"])
+def test_json_lines_without_a_line_are_a_table_without_rows(tmp_path: Path, nothing: bytes) -> None:
+    """Where the end is proven, and a second copy from a new URL holds nothing as well; without a count it is B."""
+    answers = Answers(tmp_path, nothing, nothing)
+    rows, tally = answered(tmp_path, answers, LINES)
+    assert (rows, tally.proof, len(answers.downloads)) == ([], "B", 2)
+
+
+def test_nothing_once_is_no_empty_table(tmp_path: Path) -> None:
+    """The second copy holds the rows: a server answered once with a proper reply of no bytes."""
+    assert answered(tmp_path, Answers(tmp_path, b"", ROW), LINES)[0] == ["x"]
+
+
+def test_a_count_of_none_needs_no_second_copy(tmp_path: Path) -> None:
+    answers = Answers(tmp_path, b"")
+    rows, tally = answered(tmp_path, answers, LINES, count=0)
+    assert (rows, tally.proof, len(answers.downloads)) == ([], "A", 1)
+
+
+@pytest.mark.parametrize(
+    ("remote", "count", "is_whole", "error"),
+    [
+        (LINES, None, False, EmptyFileError),
+        (LINES, 3, True, CountError),
+        (replace(LINES, rows=3), None, True, EmptyFileError),
+        (replace(LINES, format="json"), None, True, EmptyFileError),
+        (replace(LINES, format="csv"), None, True, EmptyFileError),
+    ],
+    ids=["end not proven", "counted", "counted itself", "JSON", "CSV"],
+)
+def test_nothing_is_refused_where_there_may_be_rows(
+    tmp_path: Path, remote: RemoteFile, count: int | None, is_whole: bool, error: type[TapError]
+) -> None:
+    """A bracket or a header is due, rows are counted, or the connection may have been cut before the first byte."""
+    with pytest.raises(error):
+        answered(tmp_path, Answers(tmp_path, b"", b"", is_whole=is_whole), remote, count)
+
+
+def test_rows_whose_end_nothing_proves_are_c(tmp_path: Path) -> None:
+    """`unframed_files: accept` takes them, and the receipt says so."""
+    assert answered(tmp_path, Answers(tmp_path, ROW, is_whole=False), LINES)[1].proof == "C"

@@ -38,10 +38,10 @@ from tap_exports.engine.publish.form import Published
 from tap_exports.engine.read.files import FileReader, declared, window_constants
 from tap_exports.engine.read.tally import Tally, advised
 from tap_exports.engine.workers import Workers
-from tap_exports.errors import BadContentError, StopError, UrlExpiredError
+from tap_exports.errors import BadContentError, EmptyFileError, StopError, UrlExpiredError
 
 LOGGER = logging.getLogger("tap-exports.run")
-FORMATS = frozenset({"csv", "json"})
+FORMATS = frozenset({"csv", "json", "jsonl"})
 MAX_RENEWALS = 3
 MAX_SIGNATURES = 50  # of one file, those included that were refused because the work began late
 LATE_SECONDS = 1.0  # in a queue, after which a refused URL says nothing about the next one
@@ -87,6 +87,11 @@ class _Done:
     shape: Shape
     remote: RemoteFile
     result: Result
+
+    @property
+    def is_blank(self) -> bool:
+        """Return whether the file held nothing."""
+        return bool(self.result["error"]) and self.result["error"]["kind"] == EmptyFileError.__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +170,18 @@ class ConvertingReader:
     # In a worker
 
     def _converted(self, outcome: Outcome, place: _Place) -> _Done | None:
-        """Convert a job's file; return None if the job is not a single CSV or JSON file, or the run is ending."""
+        """Convert a job's file; return None if it is left to the reader of rows, or the run is ending.
+
+        That is a job that is not a single CSV or JSON file, and a file that holds nothing: it is read twice.
+        """
         with self._converter.executor.slot(self._ending.is_set):
             if self._ending.is_set():
                 return None
             files = self._plain.api.open(outcome.job)
             if len(files) != 1 or files[0].format not in FORMATS or declared(files, outcome.job) == 0:
                 return None
-            return self._signed(outcome, files[0], place)
+            done = self._signed(outcome, files[0], place)
+            return None if done.is_blank else done
 
     def _signed(self, outcome: Outcome, remote: RemoteFile, place: _Place) -> _Done:
         """Convert a file, with a new URL where one is refused; one that came late to a worker counts as none."""
@@ -224,6 +233,7 @@ class ConvertingReader:
             else:
                 tally.begin_file(done.result["skipped"])
                 tally.bytes, tally.sha256 = done.result["bytes"], done.result["sha256"]
+                tally.ended = tally.ended and done.result.get("is_whole", True)
                 yield from self._delivered(outcome, state, tally, done)
                 self._prove(outcome, tally, done)
                 yield Proven(tally.agrees)

@@ -50,16 +50,18 @@ def work(task: Task, host: Host) -> Result:
         in order; `rows`, the number decoded; `skipped`, the rows before them that STATE covers; `rejects`;
         `new_columns`, set if the work stopped at rows with unknown columns: submit a task that knows them for the rest;
         `last_row`, the ordinal up to which every row is in `parts` or `rejects`; `bytes`, `sha256`, `etag` and `summed`
-        of the file; `error`, None or `kind` and `message`, with `file`, `row` and `column` where a reject caused it;
-        `advice`, the end of a message that proposes a `csv` block, set if there are rejects.
+        of the file, and `is_whole`, whether its end is proven; `error`, None or `kind` and `message`, with `file`,
+        `row` and `column` where a reject caused it; `advice`, the end of a message that proposes a `csv` block, set if
+        there are rejects.
     """
     result: Result = {"parts": [], "rejects": [], "new_columns": [], "last_row": task["layout"]["skip_rows"]}
-    result |= {"rows": 0, "skipped": 0, "bytes": 0, "sha256": None, "etag": None, "summed": False}
+    result |= {"rows": 0, "skipped": 0, "bytes": 0, "sha256": None, "etag": None, "summed": False, "is_whole": True}
     result |= {"error": None, "advice": None}
     try:
         parts = _Parts(task, host, result)
         with _downloaded(task, host) as (file, spool):
-            result |= {"bytes": file.size, "sha256": file.sha256, "etag": file.etag, "summed": file.summed}
+            result |= {"bytes": file.size, "sha256": file.sha256, "etag": file.etag}
+            result |= {"summed": file.summed, "is_whole": file.is_whole}
             task = _behind(task, file, result)
             with closing(Places(lambda: spool.path("digests"))) as places:
                 _convert(file, task, parts, places if task["places"] else None)

@@ -13,6 +13,7 @@ from tap_exports.engine.decode.names import bounded
 from tap_exports.engine.decode.notation import Notation
 from tap_exports.engine.decode.read import advice, read, sample, unknown
 from tap_exports.engine.decode.shape import fit
+from tap_exports.engine.decode.source import is_blank
 
 __all__ = [
     "RAW",
@@ -27,6 +28,7 @@ __all__ = [
     "fitted",
     "infer_columns",
     "infer_text_columns",
+    "is_blank",
     "read",
     "read_csv",
     "read_json",

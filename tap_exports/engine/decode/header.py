@@ -13,7 +13,7 @@ from tap_exports.engine.decode.delimiter import LOOK, best
 from tap_exports.engine.decode.layout import Layout, excerpt
 from tap_exports.engine.decode.records import Grammar, cells, each_record
 from tap_exports.engine.model import LocalFile
-from tap_exports.errors import BadContentError, MisreadError
+from tap_exports.errors import BadContentError, EmptyFileError, MisreadError
 
 _LINE_ENDS = b"\r\n"
 _JSON_START = re.compile(rb'\{\s*"|\[\s*[\[{"]')
@@ -60,7 +60,7 @@ def read_header(blocks: Iterator[bytes], file: LocalFile, layout: Layout) -> Hea
 def _whole(data: bytes, file: LocalFile, layout: Layout) -> Header:
     """Return the header of a file that may have nothing but a header without a line end."""
     if not data.strip():
-        raise BadContentError(f"{file.name}: empty file where a header is due")
+        raise EmptyFileError(f"{file.name}: empty file where a header is due")
     ended = data if data.endswith((b"\n", b"\r")) else data + b"\n"
     found = _header(ended, file, layout, is_whole=True) if len(data) <= source.LIMIT else None
     if found is None:

@@ -18,7 +18,7 @@ from tap_exports.engine.decode.names import renamed
 from tap_exports.engine.decode.wrapper import listed_at, wrapped
 from tap_exports.engine.model import LocalFile, NewColumns, Reject, Row, Rows
 from tap_exports.engine.place import Places
-from tap_exports.errors import BadContentError, StopError
+from tap_exports.errors import BadContentError, EmptyFileError, StopError
 
 logger = logging.getLogger("tap-exports.decode")
 
@@ -43,6 +43,7 @@ def read_json(file: LocalFile, layout: Layout, places: Places | None = None) -> 
 
     Raises:
         BadContentError: The file is no JSON, or it is cut.
+        EmptyFileError: There is no text.
         StopError: An unknown key under the contract `freeze`.
     """
     first, seen, recognised = layout.first_row, set[str](), False
@@ -148,7 +149,7 @@ def _values(file: LocalFile, layout: Layout) -> Iterator[list[Any]]:
     elif start == b"{":
         yield from lines(stream) if begins_lines(stream) else wrapped(stream, layout)
     elif not start:
-        raise BadContentError(f"{file.name}: empty file where JSON is due")
+        raise EmptyFileError(f"{file.name}: empty file where JSON is due")
     else:
         raise stream.malformed("at the start")
 

@@ -22,6 +22,7 @@ from tap_exports.errors import MisreadError
 _READERS: Mapping[str, Callable[[LocalFile, Layout, Places | None], Generator[Decoded, None, Ending]]] = {
     "csv": read_csv,
     "json": read_json,
+    "jsonl": read_json,
 }
 
 
@@ -35,13 +36,14 @@ def read(
 
     Args:
         file: A complete file; a gzip layer or a zip is recognised by its first bytes.
-        format: `csv` or `json`.
+        format: `csv`, `json` or `jsonl`.
         layout: What the catalog knows.
         places: Gives each row its place, those that `layout.skip_rows` leaves out counted, or None: rows have none.
 
     Raises:
         BadContentError: The content is not of the format, or it is cut; the message proposes a `csv` block that would
             read it, where there is one.
+        EmptyFileError: There is no text.
     """
     parts = source.parts(file)
     for part in parts:
@@ -57,7 +59,7 @@ def advice(file: LocalFile, format: str, layout: Layout) -> str:  # noqa: A002 -
 
     Args:
         file: A complete file.
-        format: `csv` or `json`.
+        format: `csv`, `json` or `jsonl`.
         layout: How it was read.
     """
     return proposal(file, layout) if format == "csv" else ""
@@ -83,7 +85,7 @@ def sample(file: LocalFile, format: str, layout: Layout | None = None, limit: in
 
     Args:
         file: A complete file.
-        format: `csv` or `json`.
+        format: `csv`, `json` or `jsonl`.
         layout: Aliases, `csv` and deselected names; its columns are not looked at.
         limit: How many rows are looked at.
 

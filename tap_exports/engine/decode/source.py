@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CHUNK = 2 << 20  # bytes that are read and parsed at once: what bounds the memory
 LIMIT = 64 << 20  # bytes of the longest row: behind an unclosed quote or bracket lies the rest of the file
 
+MOST_BLANKS = 100  # bytes of a file that may still hold nothing
+
 _MOST_PARTS = 1000
 _LITTER = re.compile(r"(?:^|/)(?:__MACOSX/|\.DS_Store$|Thumbs\.db$|desktop\.ini$|\._[^/]*$)")
 _PIECES_OF_A_BLOCK = 8  # a zip gives them in 256 KiB
@@ -102,6 +104,18 @@ def head(file: LocalFile, size: int) -> tuple[bytes, bool]:
             if len(found) > size:
                 return found[:size], False
     return found, True
+
+
+def is_blank(file: LocalFile) -> bool:
+    """Return whether a file holds no text, what packs it taken off.
+
+    Raises:
+        BadContentError: As for `blocks`.
+    """
+    if file.size > MOST_BLANKS:
+        return False
+    text, is_all = head(file, MOST_BLANKS)
+    return is_all and not text.strip()
 
 
 def has_mark(head: bytes) -> bool:

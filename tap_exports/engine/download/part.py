@@ -45,6 +45,7 @@ class Part:
         total: Its length, or None while unknown.
         etag: Its strong ETag, or None.
         framed: Whether the reply that brings the bytes tells where they end.
+        is_whole: Whether the end is proven, by the reply or otherwise; set False where it is taken without.
     """
 
     def __init__(self, file: SpoolFile, *, verify: bool = True, limits: ArchiveLimits = ArchiveLimits()) -> None:  # noqa: B008 - frozen
@@ -66,7 +67,7 @@ class Part:
         self.received = 0
         self.total: int | None = None
         self.etag: str | None = None
-        self.framed = True
+        self.framed = self.is_whole = True
         self._codings: tuple[str, ...] = ()
         self._decoding = Decoding("")
         self._digests: Digests = {}

@@ -101,7 +101,8 @@ def _finished(remote: RemoteFile, file: SpoolFile, part: Part, limits: ArchiveLi
         raise BadContentError(f"{remote.name}: its bytes do not have the SHA-256 that the provider gives")
     local = LocalFile(remote.name, file.path, file.size, file.sha256, part.etag, None, limits.max_mb, limits.max_ratio)
     summed = remote.sha256 is not None or part.verified
-    return replace(local, rows_at=remote.rows_at, columns=remote.columns, summed=summed)
+    found = replace(local, rows_at=remote.rows_at, columns=remote.columns)
+    return replace(found, summed=summed, is_whole=part.is_whole)
 
 
 class _Transfer:
@@ -205,6 +206,7 @@ class _Transfer:
         self._unknown_ends += 1
         what = "the server announces no length and answers no question for the end, so a cut would not be seen"
         if self._settings.unframed_files == "accept":
+            self._part.is_whole = False
             LOGGER.warning("%s: %s", self._where, what)
         elif self._unknown_ends == UNKNOWN_ENDS:
             raise BadContentError(f"{what}; `unframed_files: accept` reads it all the same")

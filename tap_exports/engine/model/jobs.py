@@ -113,7 +113,8 @@ class RemoteFile:
     Attributes:
         name: The name that rows carry in `_sdc_file`; stable between two reads of one job, safe for a file system.
         url: The signed URL: a secret, never printed.
-        format: `csv`, `json` or `archive`; a gzip layer is recognised by its first bytes.
+        format: `csv`, `json`, `jsonl` or `archive`; a gzip layer is recognised by its first bytes. `jsonl` is read as
+            `json` is, and may hold nothing.
         rows: The provider's own count of rows in this file, or None.
         ahead: Whether it is downloaded before its reader needs it, so that it must not fill the spool.
         sha256: What the provider says that the SHA-256 of its bytes is, as hex digits, or None.
@@ -147,6 +148,7 @@ class LocalFile:
         rows_at: As in `RemoteFile`.
         columns: As in `RemoteFile`.
         summed: Whether its bytes have a digest that the provider or the server of the file gives of them.
+        is_whole: Whether its end is proven; False where `unframed_files: accept` took it all the same.
     """
 
     name: str
@@ -160,3 +162,4 @@ class LocalFile:
     rows_at: str = ""
     columns: tuple[str, ...] = ()
     summed: bool = False
+    is_whole: bool = True

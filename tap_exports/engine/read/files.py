@@ -45,7 +45,7 @@ from tap_exports.errors import BadContentError, FileGoneError
 LOGGER = logging.getLogger("tap-exports.run")
 ROWS_PER_CHECKPOINT = 10_000
 NO_START = datetime(1970, 1, 1, tzinfo=timezone.utc)  # part of the key, which takes no null
-MOST_BLANKS = 100  # bytes of a file that may still hold nothing
+MAY_BE_BLANK = "jsonl"  # the format in which a table without rows has no text
 
 Download = Callable[[RemoteFile, Callable[[], RemoteFile]], LocalFile]
 
@@ -166,15 +166,27 @@ class FileReader:
     ) -> Iterator[Event]:
         job, stream = outcome.job, outcome.request.stream
         try:
+            local = self._confirmed(outcome, remote, local)
             done = state.rows_done(job.id, local) if self.resumes else 0
             tally.begin_file(done)
             tally.bytes += local.size
             tally.sha256, tally.summed = local.sha256, tally.summed and local.summed
-            if not is_empty(local, declared([remote], job)):
+            tally.ended = tally.ended and local.is_whole
+            if not is_empty(remote, local, declared([remote], job)):
                 yield from self._decode(outcome, local, remote.format, state, tally, places)
             tally.end_file(stream, self.limits)
         finally:
             local.path.unlink(missing_ok=True)
+
+    def _confirmed(self, outcome: Outcome, remote: RemoteFile, local: LocalFile) -> LocalFile:
+        """Return a copy of a file; where it holds nothing and nothing else says so, a second one, from a new URL.
+
+        A server may answer once with a proper reply of no bytes where there are rows.
+        """
+        if declared([remote], outcome.job) == 0 or not is_empty(remote, local, None):
+            return local
+        local.path.unlink(missing_ok=True)
+        return self._download(outcome, self.again(outcome, remote.name))
 
     def _decode(
         self,
@@ -249,9 +261,14 @@ def cut(data: pa.RecordBatch | list[Row], before: int) -> Iterator[pa.RecordBatc
         start = end
 
 
-def is_empty(file: LocalFile, count: int | None) -> bool:
-    """Return whether a file holds nothing where the provider counts no rows; without that count nothing is no proof."""
-    return count == 0 and file.size <= MOST_BLANKS and not file.path.read_bytes().strip()
+def is_empty(remote: RemoteFile, local: LocalFile, count: int | None) -> bool:
+    """Return whether a file holds nothing where that is a table without rows.
+
+    The provider counts no rows, or the file is one of JSON Lines and its end is proven: a length of 0, or the end of
+    chunks. Other formats have a header or a bracket also without rows.
+    """
+    is_proven = count == 0 or (remote.format == MAY_BE_BLANK and not remote.rows and local.is_whole)
+    return is_proven and decode.is_blank(local)
 
 
 def window_constants(request: Request) -> dict[str, str]:

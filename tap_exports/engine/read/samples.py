@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
@@ -13,7 +14,7 @@ from tap_exports.engine.model import Column, Event, Job, LocalFile, NewColumns, 
 from tap_exports.engine.place import Places
 from tap_exports.engine.read.files import FileReader
 from tap_exports.engine.read.tally import Tally
-from tap_exports.errors import AuthError, RunEndingError, StopError, TapError
+from tap_exports.errors import AuthError, EmptyFileError, RunEndingError, StopError, TapError
 
 LOGGER = logging.getLogger("tap-exports.run")
 MOST_FAILURES = 2  # jobs whose files cannot be read, before sampling ends without columns
@@ -91,7 +92,8 @@ def _columns(reader: FileReader, job: Job, layout: decode.Layout) -> dict[str, C
     for remote in reader.api.open(job):
         local = reader.download(remote, lambda name=remote.name: _again(reader, job, name))  # type: ignore[misc] # binds
         try:
-            columns |= decode.sample(local, remote.format, layout)
+            with contextlib.suppress(EmptyFileError):
+                columns |= decode.sample(local, remote.format, layout)
         finally:
             local.path.unlink(missing_ok=True)
     return columns

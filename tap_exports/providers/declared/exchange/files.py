@@ -50,7 +50,7 @@ class Files:
     @property
     def format(self) -> str:
         """Return the files' format as decoders know it."""
-        return {"tsv": "csv", "jsonl": "json"}.get(self.suffix, self.suffix)
+        return {"tsv": "csv"}.get(self.suffix, self.suffix)
 
     def of(self, job: Job, look: Callable[[Job], Job]) -> Sequence[RemoteFile]:
         """Return the files of a completed job.
