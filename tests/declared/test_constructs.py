@@ -122,6 +122,7 @@ def test_a_construct(tmp_path: Path, case: str) -> None:
 BUSY = {"matches": "^429.*too many", "means": "busy", "wait": 0.1, "at_most": 1, "sample": "too many exports"}
 SAME = {"matches": r"^409.*exists: (?P<id>\S+)", "means": "same", "sample": "exists: {id}"}
 QUOTA = {"matches": "^402.*quota", "means": "quota", "sample": "quota used up"}
+LARGE = {"matches": "^413.*too many rows", "means": "too_large", "sample": "too many rows"}
 NOTHING = {"matches": "^422.*nothing", "means": "empty", "sample": "nothing to export"}
 ALONE: Json = {"list": None, "find": None, "lost_reply": "repeat"}
 
@@ -145,6 +146,17 @@ def test_the_same_job_is_adopted(tmp_path: Path) -> None:
         ran = tap(tmp_path, config(box, lost_reply_search_seconds=0)).succeeded()
         assert landed(ran) == truth(box)
         assert (box.spend()[NAME]["jobs_created"], box.spend()[NAME]["refused"]) == (3, 1)
+
+
+def test_a_range_that_is_too_large_is_cut(tmp_path: Path) -> None:
+    """The refusal names no job and no quota: `window_size: auto` asks for less, and all rows arrive."""
+    with served(refusing(LARGE), knobs={"most_rows": 80}) as box:
+        plain = tap(tmp_path, config(box))
+        assert (plain.code, landed(plain)) == (1, [])
+        assert "`window_size: auto` by itself" in plain.stderr
+        ran = tap(tmp_path, config(box, entry={"window_size": "auto"})).succeeded()
+        assert landed(ran) == truth(box)
+        assert all(receipt["rows"] <= 80 for receipt in receipts(ran) if receipt["status"] == "completed")  # noqa: PLR2004 - the knob
 
 
 def test_a_quota_that_is_used_up_is_no_loss(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from tap_exports.registry import providers
 from tap_exports.settings import slug
 from tap_exports.singer.streams.kinds import Entry, csv_dialect
 from tap_exports.singer.streams.services import Services
-from tap_exports.singer.streams.short_lived import SampledStream
+from tap_exports.singer.streams.short_lived import KeptJobsStream, SampledStream
 
 if TYPE_CHECKING:
     from tap_exports.engine.http.transport import OpensUrls
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-class DeclaredRows(SampledStream):
+class DeclaredRows(KeptJobsStream, SampledStream):
     """Rows of a declared export.
 
     Docs: docs/declare.md
@@ -66,6 +66,16 @@ class DeclaredRows(SampledStream):
         """Return the declaration's window, empty for full exports."""
         found: Mapping[str, Any] = self.declaration.spec.get("window", {})
         return found
+
+    @property
+    def retention(self) -> timedelta | None:  # type: ignore[override] # depends on the declaration
+        """Return how long the provider keeps jobs, as the declaration says."""
+        return self.declaration.keeps
+
+    @property
+    def lists_jobs(self) -> bool:
+        """Return whether the stream reads jobs that others made."""
+        return self.collects
 
     @property
     def instants(self) -> frozenset[str]:  # type: ignore[override] # depends on the declaration

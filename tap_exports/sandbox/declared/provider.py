@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -41,6 +42,7 @@ class Knobs:
         page_rows: Rows of a page of a chain of files.
         page_jobs: Jobs of a page of the list.
         most_jobs: Creations until a quota is used up; 0 for no quota.
+        most_rows: Rows of the largest job that a declaration with such a refusal takes; 0 for no bound.
         token_seconds: Life of a token.
     """
 
@@ -52,6 +54,7 @@ class Knobs:
     page_rows: int = 300
     page_jobs: int = 100
     most_jobs: int = 0
+    most_rows: int = 0
     token_seconds: int = 3600
 
 
@@ -67,6 +70,7 @@ class DeclaredProvider(Provider):
     def seed(self) -> None:
         """Set rows and an empty list of jobs up."""
         self.made, self.refused, self.address = count(1), 0, ""
+        self.keeps = kept(self.spec)
         self.access = Access(self.spec.get("auth", {}), self.settings.token_seconds)
         self.table = Table.of(self.spec.get("window", {}).get("key", "moment"), self.settings.rows)
         self.delivery = Delivery(self.spec, self.table, self.world.files, self.name, self.settings.page_rows)
@@ -205,6 +209,7 @@ class DeclaredProvider(Provider):
                 "quota": bool(most) and len(self.jobs) >= most,
                 "same": same is not None,
                 "empty": not rows,
+                "too_large": bool(self.settings.most_rows) and len(rows) > self.settings.most_rows,
             }
             if due[case["means"]]:
                 self.refused += 1
@@ -249,7 +254,11 @@ class DeclaredProvider(Provider):
         listed, found = self.spec["list"], dict(path)
         cursor = listed.get("pages", {}).get("param", "")
         self._read_call(listed, request, found, cursor)
-        kept = [order for order in reversed(self.jobs.values()) if order.life.observe().name != VANISHED]
+        kept = [
+            order
+            for order in reversed(self.jobs.values())
+            if order.life.observe().name != VANISHED and not self._is_past(order)
+        ]
         size = self.settings.page_jobs if "page" in found or cursor else max(1, len(kept))
         place = int(found["page"]) - int(listed.get("first_page", 1)) if "page" in found else 0
         start = int(dict(request.query).get(cursor, place * size))
@@ -320,9 +329,19 @@ class DeclaredProvider(Provider):
         names = ["id", *self.spec["job"].get("also", {})]
         number = next((path[name] for name in names if name in path), "")
         order = self.jobs.get(number)
-        if order is None or order.life.phase().name == VANISHED:
+        if order is None or order.life.phase().name == VANISHED or self._is_past(order):
             raise Refusal(404, "no such job")
         return order
+
+    def _is_past(self, order: Order) -> bool:
+        """Return whether a job is older than the provider keeps jobs."""
+        return self.keeps is not None and self.world.clock.now() - order.life.created > self.keeps
+
+
+def kept(spec: Spec) -> timedelta | None:
+    """Return how long jobs are kept, or None for no limit."""
+    number, _, unit = str(spec.get("limits", {}).get("keep", "")).partition(" ")
+    return timedelta(**{unit.removesuffix("s") + "s": int(number)}) if unit else None
 
 
 def _stands(order: Order) -> bool:

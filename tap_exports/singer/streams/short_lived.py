@@ -21,23 +21,14 @@ from tap_exports.singer.streams.stream import EventStream, Run
 LOGGER = logging.getLogger("tap-exports")
 
 
-class WholeSecondStream(EventStream):
-    """A stream whose instants are whole seconds.
+class KeptJobsStream(EventStream):
+    """A stream of a provider that deletes jobs after a while, also those of others that nobody has read yet.
 
     Attributes:
         retention: How long the provider keeps the listed jobs, or None for no limit.
     """
 
     retention: ClassVar[timedelta | None] = None
-
-    @property
-    def overlaps(self) -> bool:
-        """Return whether windows end less than a second before now, so that the last second must be read again."""
-        return bool(self.config["settling_seconds"] < 1)
-
-    def make_ledger(self) -> StreamState:
-        """Return a state whose bookmarks are whole seconds."""
-        return WholeSeconds(self.name, self.stream_state, self.tap.changes, overlaps=self.overlaps)
 
     @property
     def lists_jobs(self) -> bool:
@@ -57,6 +48,19 @@ class WholeSecondStream(EventStream):
                 hours,
             )
         return super().make_run()
+
+
+class WholeSecondStream(KeptJobsStream):
+    """A stream whose instants are whole seconds."""
+
+    @property
+    def overlaps(self) -> bool:
+        """Return whether windows end less than a second before now, so that the last second must be read again."""
+        return bool(self.config["settling_seconds"] < 1)
+
+    def make_ledger(self) -> StreamState:
+        """Return a state whose bookmarks are whole seconds."""
+        return WholeSeconds(self.name, self.stream_state, self.tap.changes, overlaps=self.overlaps)
 
 
 class Samples(Delivers, Protocol):

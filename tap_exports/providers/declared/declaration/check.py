@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +85,12 @@ class Declaration:
     def is_windowed(self) -> bool:
         """Return whether exports cover windows."""
         return "window" in self.spec
+
+    @property
+    def keeps(self) -> timedelta | None:
+        """Return how long the provider keeps jobs, None where the declaration does not say so."""
+        number, _, unit = str(self.spec.get("limits", {}).get("keep", "")).partition(" ")
+        return timedelta(**{unit.removesuffix("s") + "s": int(number)}) if unit else None
 
     @property
     def pages_jobs(self) -> bool:

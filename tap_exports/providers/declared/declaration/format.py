@@ -50,6 +50,7 @@ def _path(about: str) -> Schema:
 NAME = r"^[A-Za-z_]\w*$"
 PYTHON = r"^[A-Za-z_][A-Za-z0-9_]*\.py$"
 KEYS = r"^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*){0,2}$"
+KEPT = r"^[1-9]\d{0,4} (minute|hour|day|week)s?$"
 PATH = "^/(?!/)"  # not the host of another URL
 PATH_TEMPLATE = "Path below base_url, with holes"
 VALUE = _map({}, "Values with holes")
@@ -241,7 +242,7 @@ FORMAT: Schema = {
                 {
                     "jobs": _count("Jobs at once", 1),
                     "per_minute": _count("Requests a minute", 1),
-                    "keep": _text("How long jobs are kept, such as `7 days`"),
+                    "keep": _text("How long jobs are kept, such as `7 days`", pattern=KEPT),
                 },
                 "Limits of the provider",
             ),

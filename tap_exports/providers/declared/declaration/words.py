@@ -25,6 +25,7 @@ MEANT = {
     "^https?://": "an URL is due, beginning with https://",
     "^https://": "an URL is due, beginning with https://",
     "^[a-z][a-z0-9_]*$": "lower-case letters, digits and _ are due, a letter first",
+    "^[1-9]": "a number of minutes, hours, days or weeks is due, such as 7 days",
     "date": "a day such as 2026-01-31 is due",
 }
 BOUNDS = {"exclusiveMinimum": "more than", "minimum": "at least", "maximum": "at most"}
@@ -57,7 +58,7 @@ def described(error: ValidationError) -> Iterator[tuple[Place, str]]:
 
 
 def _is_about(begin: str, rule: str) -> bool:
-    return rule == begin or (begin == "^/" and rule.startswith("^/"))
+    return rule == begin or (begin in {"^/", "^[1-9]"} and rule.startswith(begin))
 
 
 def _kind(rule: object, value: object, place: Place) -> str:
