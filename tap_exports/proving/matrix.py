@@ -97,6 +97,8 @@ def _files(spec: Spec) -> Iterator[Case]:
     yield Case("file: one line of text once", _faults(first, status=200, body="text"))
     yield Case("file: one line of text each time", _faults(where, status=200, body="text"), again=True)
     yield Case("file: empty body once", _faults(first, status=200, body="empty"))
+    if _gives_count(spec) or spec["files"].get("format") != "jsonl":  # else it is an export without rows
+        yield Case("file: empty body each time", _faults(where, status=200, body="empty"), again=True)
     if _gives_count(spec):
         yield Case("file: cut without a trace", _faults(first, unframed=True, cut_after_bytes=200), again=True)
     if where["origin"] == "files":

@@ -156,7 +156,7 @@ def test_a_range_that_is_too_large_is_cut(tmp_path: Path) -> None:
         assert "`window_size: auto` by itself" in plain.stderr
         ran = tap(tmp_path, config(box, entry={"window_size": "auto"})).succeeded()
         assert landed(ran) == truth(box)
-        assert all(receipt["rows"] <= 80 for receipt in receipts(ran) if receipt["status"] == "completed")  # noqa: PLR2004 - the knob
+        assert all(receipt["rows"] <= 80 for receipt in receipts(ran) if receipt["status"] == "completed")
 
 
 def test_a_quota_that_is_used_up_is_no_loss(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_reply_of_nothing_is_no_empty_export(tmp_path: Path) -> None:
 
 
 def test_nothing_without_an_end_is_refused(tmp_path: Path) -> None:
-    """The connection just ended, each time, and `unframed_files: accept` takes it: the window stays open all the same."""
+    """The connection just ended, and `unframed_files: accept` takes that: the window stays open."""
     cut: Json = {"match": {"origin": "files"}, "action": {"unframed": True, "cut_after_bytes": 0}}
     with served(LINES, faults={"faults": [cut]}) as box:
         ran = tap(tmp_path, config(box, unframed_files="accept", max_attempts=1, end_date="2026-01-20"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any, Literal
 
@@ -15,7 +15,6 @@ from tap_exports.engine.http.quota import used_up
 from tap_exports.engine.http.transport import Answer
 from tap_exports.engine.jobs.echo import different, means_same
 from tap_exports.engine.model import Job, RemoteFile, Request, Row, Status, Window
-from tap_exports.engine.windows import EPOCH
 from tap_exports.errors import (
     BadContentError,
     BusyError,
@@ -31,6 +30,7 @@ from tap_exports.providers.declared.declaration import WINDOW_HOLES
 from tap_exports.providers.declared.declaration.paths import HEADER, pick
 from tap_exports.providers.declared.declaration.templates import Values, fill, holes
 from tap_exports.providers.declared.exchange.calls import STATUS, Calls, Signs, headers_of
+from tap_exports.providers.declared.exchange.echoed import UNITS, is_aligned, shows_all, windows
 from tap_exports.providers.declared.exchange.files import Files
 from tap_exports.providers.declared.exchange.listing import JobList
 from tap_exports.providers.declared.exchange.replies import EMPTY, RECORD, Replies
@@ -41,7 +41,6 @@ MATCHED_CHARACTERS = 240  # of a refusal's text; see `MOST_COST` of declarations
 Refusal = tuple[Mapping[str, Any], re.Match[str]]  # as declared, and where it fits
 TOO_LARGE = "`max_window_days` makes windows smaller, `window_size: auto` by itself"
 NONE = "none-"  # ids of exports for which the provider made no job, since there is nothing to export
-UNITS = {"second": timedelta(seconds=1), "day": timedelta(days=1)}
 
 
 class DeclaredApi:
@@ -79,6 +78,8 @@ class DeclaredApi:
             self.find = self._find
             self.contradiction = self._contradiction
             self.completed = self._completed
+            if shows_all(self._spec):
+                self.earlier = self._earlier
         elif self._spec.get("lost_reply") == "repeat":
             self.free_to_repeat: Literal[True] = True
         if "delete" in self._spec:
@@ -247,6 +248,14 @@ class DeclaredApi:
                 return job
         return None
 
+    def _earlier(self, request: Request, since: datetime) -> Iterator[tuple[Job, Window | None]]:
+        for job in self._list.once({**self._variables, **request.params}):
+            if job.created_at is None or job.created_at < since:
+                continue
+            for window in windows(self._spec, job.data.get(RECORD)) if self.declaration.is_windowed else [None]:
+                if means_same(self._asked(self._values(replace(request, window=window))), self._echo(job)):
+                    yield job, window
+
     def _contradiction(self, request: Request, job: Job) -> str:
         return ", ".join(different(self._asked(self._values(request)), self._echo(job)))
 
@@ -286,8 +295,3 @@ class DeclaredApi:
             self.calls.send(self._spec["delete"], {**self._variables, "id": job_id})
         except NotFoundError:
             return
-
-
-def is_aligned(moment: datetime, unit: timedelta) -> bool:
-    """Return whether an instant begins a whole unit, in UTC."""
-    return not (moment - EPOCH) % unit

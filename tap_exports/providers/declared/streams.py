@@ -17,7 +17,7 @@ from tap_exports.engine.decode import CsvDialect, Layout
 from tap_exports.engine.http.credentials import Credentials, KeyedTransport
 from tap_exports.engine.http.pace import Pace
 from tap_exports.errors import ConfigError, NotFoundError, RefusedError
-from tap_exports.providers.declared.api import UNITS, DeclaredApi
+from tap_exports.providers.declared.api import DeclaredApi
 from tap_exports.providers.declared.auth import DEFAULT, FixedCredentials, TokenCredentials, fixed_headers
 from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration, checked
 from tap_exports.providers.declared.declaration.items import entries_of
@@ -25,6 +25,7 @@ from tap_exports.providers.declared.declaration.looks import nobody_look
 from tap_exports.providers.declared.declaration.source import Source, read
 from tap_exports.providers.declared.declaration.templates import Values, fill, holes
 from tap_exports.providers.declared.exchange.calls import Calls
+from tap_exports.providers.declared.exchange.echoed import UNITS
 from tap_exports.providers.declared.override import api_class
 from tap_exports.registry import providers
 from tap_exports.settings import slug
@@ -249,11 +250,14 @@ def source_of(block: Entry, where: str) -> Source:
         raise ConfigError(f"{where}: one of `file` and `api` is due")
     if api:
         return Source(f"{where}.api", api, {})
-    path = Path(str(file))
-    shipped = SHIPPED / f"{file}.yaml"
-    if not path.suffix and not path.exists() and shipped.parent == SHIPPED and shipped.exists():
-        path = shipped
-    return read(path)
+    return read(path_of(str(file)))
+
+
+def path_of(file: str) -> Path:
+    """Return the path of a declaration: as it stands, or of the shipped one of that name."""
+    path, shipped = Path(file), SHIPPED / f"{file}.yaml"
+    is_name = not path.suffix and not path.exists() and shipped.parent == SHIPPED and shipped.exists()
+    return shipped if is_name else path
 
 
 def check(declaration: Declaration, block: Entry, entry: Entry, where: str) -> None:
