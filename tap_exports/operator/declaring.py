@@ -5,35 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tap_exports.errors import ConfigError
 from tap_exports.operator import prompts
 from tap_exports.operator.report import Report, Table
-from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration, checked, read
-from tap_exports.providers.declared.declaration.templates import holes
+from tap_exports.providers.declared.declaration import Declaration, checked, read
+from tap_exports.providers.declared.declaration.needs import CREDENTIALS, PARAMS, VARIABLES, Need, needs
 from tap_exports.providers.declared.streams import SHIPPED
 from tap_exports.tap import PROVIDERS
-
-CREDENTIALS, VARIABLES, PARAMS = "credentials", "variables", "params"
-CALLS = ("submit", "then", "poll", "files", "list", "find", "delete")
-OWN = WINDOW_HOLES | {"mark", "id", "page", "token"}  # filled by the tap
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """A value that a configuration gives.
-
-    Attributes:
-        name: The hole's name.
-        part: `credentials`, `variables` of the block, or `params` of the export.
-        example: What the declaration's example has, or None.
-    """
-
-    name: str
-    part: str
-    example: Any = None
 
 
 def shipped() -> list[str]:
@@ -45,26 +25,6 @@ def shipped() -> list[str]:
 def declaration_of(name: str) -> Declaration:
     """Return a shipped declaration."""
     return checked(read(SHIPPED / f"{name}.yaml"))
-
-
-def needs(declaration: Declaration) -> list[Need]:
-    """Return what a configuration has to give, credentials first, each once."""
-    spec = declaration.spec
-    example: Mapping[str, Any] = spec.get("example", {}).get("params", {})
-    auth, places = spec.get("auth", {}), [spec["base_url"], spec.get("auth", {}).get("oauth2", {}).get("token_url", "")]
-    variables = _names(places)
-    also = spec["job"].get("also", {}).keys()
-    found = [Need(name, CREDENTIALS) for name in _names(auth) if name not in variables]
-    found += [Need(name, VARIABLES) for name in variables]
-    known = {need.name for need in found} | also
-    calls = [spec.get(call, {}) for call in CALLS]
-    each: Mapping[str, Any] = spec.get("each", {})  # a list of items, each of which fills a hole
-    asked = [each["of"] if name == each.get("as") else name for name in _names(calls) if name not in known]
-    return found + [Need(name, PARAMS, example.get(name)) for name in asked]
-
-
-def _names(template: object) -> list[str]:
-    return [name for name in dict.fromkeys(name for name, _ in holes(template)) if name not in OWN]
 
 
 def block_of(declaration: Declaration, export: str, asked: Callable[[Need], Any]) -> dict[str, Any]:

@@ -71,11 +71,11 @@ def test_doctor_holds_the_declaration_against_live_replies(call: Caller, tmp_pat
         assert sent(box) == {"GET"}
     found = facts(done)
     assert done.code == 0
-    assert found["Are the jobs at `data` of the list?"].endswith("are on the first page")
-    assert found["Have jobs the fields that `job` names?"] == "there: id, status, createdAt, updatedAt; absent: none"
-    assert found["Which status words have jobs?"] == "COMPLETED, FAILED"
-    assert found["Do jobs show what `find` compares?"].startswith("there: schema_id, start_date, end_date")
-    assert found["Do jobs show what `find` compares?"].endswith("; absent: none")
+    assert found["Are the jobs at `data` of the list?"] == "seen: data"
+    assert found["Have jobs the fields that `job` names?"] == "seen: id, status, createdAt, updatedAt"
+    words = found["Which status words have jobs?"]
+    assert words.startswith("not seen: PENDING means pending, PROCESSING means running; seen: COMPLETED means completed")
+    assert found["Do jobs show what `find` compares?"] == "seen: schema_id, start_date, end_date, expand_array"
     assert found["Has the second page other jobs?"] == "0 of 0 are not on the first one"
     assert checks(done)["clock"]["verdict"] == "ok"
 
@@ -92,9 +92,42 @@ def test_doctor_names_what_a_declaration_has_wrong(call: Caller, tmp_path: Path)
         wrong = call("doctor", config={**given, "declared": [{**block, "file": str(tmp_path / "odd.yaml")}]})
         elsewhere = {**spec, "seen": str(spec["seen"]), "list": {**spec["list"], "items": "exports"}}
         broken = call("doctor", config={**given, "declared": [{**block, "api": elsewhere}]})
-    assert facts(wrong)["Which status words have jobs?"] == "COMPLETED, FAILED; not declared: COMPLETED, FAILED"
-    assert facts(wrong)["Have jobs the fields that `job` names?"].endswith("absent: row_count")
-    assert facts(broken)["Are the jobs at `exports` of the list?"] == "no: nothing stands there"
+    said = facts(wrong)["Which status words have jobs?"]
+    assert all(f'"{word}" is not: add it with its meaning' in said for word in ("COMPLETED", "FAILED"))
+    assert "not seen: row_count (no job has it; it has id, " in facts(wrong)["Have jobs the fields that `job` names?"]
+    assert facts(broken)["Are the jobs at `exports` of the list?"].startswith("contradicted: exports (null in data, ")
+
+
+def test_doctor_and_check_say_the_same(call: Caller, tmp_path: Path) -> None:
+    """One implementation: each statement about the list, with its verdict, in both."""
+    with Sandbox(SandboxOptions(job_seconds=0)) as box:
+        given = config(box, "exelensia")
+        tap(tmp_path, given).succeeded()
+        doctor, check = call("doctor", config=given), call("check", "exelensia_declared", config=given)
+    told = "; ".join(facts(doctor).values())
+    about = [each for each in check.data["statements"] if ": job." in each["where"] or ": find." in each["where"]]
+    assert len(about) == 8
+    assert all(each["statement"] in told for each in about)
+    assert {each["verdict"] for each in about} == {"seen"}
+
+
+@pytest.mark.parametrize(
+    ("name", "asks"),
+    [
+        ("databricks", {"key", "host", "warehouse", "table", "column"}),
+        (
+            "amazon_ads",
+            {"client_id", "client_secret", "refresh_token", "report_type", "group_by", "columns", "profiles"},
+        ),
+    ],
+)
+def test_init_and_check_ask_for_the_same(call: Caller, name: str, asks: set[str]) -> None:
+    """What neither the tap nor a reply fills: not the name of the next page; the list of items, not the item."""
+    listed = call("init", "--provider", name, "--list").data["needs"]
+    statements = call("check", name).data["statements"]
+    told = [words for each in statements if (words := each["statement"]).startswith("to be set as ")]
+    named = {word for words in told for word in words.rpartition(": ")[2].split(", ")}
+    assert ({need["name"] for need in listed}, named) == (asks, asks)
 
 
 @pytest.mark.parametrize(

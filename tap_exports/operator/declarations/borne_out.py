@@ -49,9 +49,9 @@ class Bearing:
         yield from self._access()
         for key in ("list", "poll"):
             yield from self._call(key)
-        yield from self._fields()
-        yield from self._words()
-        yield from self._echoes()
+        yield from self.fields()
+        yield from self.words()
+        yield from self.echoes()
         yield from self._files()
         yield self._said(
             ("submit",), self._verb("submit"), NOT_ASKED, "it creates a job, which this command never does"
@@ -85,7 +85,12 @@ class Bearing:
         if key not in self._spec or (key == "poll" and self._spec[key].get("list")):
             return
         yield self._made(key)
-        if key == "list" and (reply := next(iter(self._seen.replies("list")), None)):
+        if key == "list":
+            yield from self.items()
+
+    def items(self) -> Iterator[Statement]:
+        """Yield where the jobs stand in the list."""
+        for reply in self._seen.replies("list")[:1]:
             path = self._spec["list"]["items"]
             found = pick(reply.json(), path, reply.headers)
             listed = isinstance(found, list)
@@ -102,7 +107,8 @@ class Bearing:
             return self._said((key,), words, NOT_ASKED, reason)
         return self._said((key,), words, SEEN if self._seen.replies(key) else NOT_SEEN)
 
-    def _fields(self) -> Iterator[Statement]:
+    def fields(self) -> Iterator[Statement]:
+        """Yield the fields of a job."""
         job = self._spec["job"]
         paths: dict[Place, str] = {("job", name): path for name, path in job.items() if isinstance(path, str)}
         paths |= {("job", "progress", n): path for n, path in enumerate(job.get("progress", ()))}
@@ -125,7 +131,8 @@ class Bearing:
             return self._said(place, path, AGAINST, f"{fields.shown(strange)} is no {_KINDS[str(place[-1])]}")
         return self._said(place, path, SEEN, f"in {len(values)} of {len(self._jobs)} jobs")
 
-    def _words(self) -> Iterator[Statement]:
+    def words(self) -> Iterator[Statement]:
+        """Yield the status words, and those that jobs have beyond them."""
         told = {str(word) for record in self._jobs if (word := pick(record, self._spec["job"]["status"])) is not None}
         seen = {word.casefold() for word in told}
         for word, meaning in self._spec["status"].items():
@@ -136,7 +143,8 @@ class Bearing:
                 ("status",), "every word is in the map", AGAINST, f'"{word}" is not: add it with its meaning'
             )
 
-    def _echoes(self) -> Iterator[Statement]:
+    def echoes(self) -> Iterator[Statement]:
+        """Yield what jobs show of their requests."""
         for path in self._spec.get("find", {}):
             place = ("find", path)
             if not self._listed:

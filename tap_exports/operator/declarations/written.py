@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tap_exports.operator.declarations.statement import Statement, Verdict
-from tap_exports.providers.declared.declaration import WINDOW_HOLES, Declaration
+from tap_exports.providers.declared.declaration import Declaration
+from tap_exports.providers.declared.declaration.needs import CREDENTIALS, PARAMS, VARIABLES, needs
 from tap_exports.providers.declared.declaration.source import Place
-from tap_exports.providers.declared.declaration.templates import holes
 
-CALLS = ("submit", "then", "poll", "files", "list", "find", "delete")
-FILLED = WINDOW_HOLES | {"id", "mark", "page", "next", "token"}
 LOST = {
     "find": "a job whose creation got no reply is found in the list",
     "repeat": "a job whose creation got no reply is created again",
@@ -36,24 +35,27 @@ def summary(declaration: Declaration) -> Iterator[Statement]:
     yield _said(declaration, ("window",) if window else (), words)
     way = spec.get("lost_reply") or ("find" if "find" in spec else "stop")
     yield _said(declaration, ("lost_reply",) if "lost_reply" in spec else (), LOST[way])
-    counted = "rows" in spec.get("proof", {}) or "rows" in spec["job"]
-    proof = "proof A: the provider's count" if counted else "proof B at most: the proper end of a file, no count"
+    proof = "proof A: the provider's count" if counts(spec) else "proof B at most: the proper end of a file, no count"
+    proof = "proof A: the provider's checksum" if "sha256" in spec.get("proof", {}) else proof
     yield _said(declaration, ("proof",) if "proof" in spec else ("job",), proof)
+    if kept := spec.get("limits", {}).get("keep"):
+        yield _said(declaration, ("limits", "keep"), f"`mode: collect` warns of a bookmark older than {kept}")
+
+
+def counts(spec: Mapping[str, Any]) -> bool:
+    """Return whether the provider counts rows."""
+    return "rows" in spec.get("proof", {}) or "rows" in spec["job"]
 
 
 def _to_fill(declaration: Declaration) -> Iterator[Statement]:
-    spec = declaration.spec
-    variables = {name for name, _ in holes(spec["base_url"])} - FILLED
-    credentials = {name for name, _ in holes(spec.get("auth", {}))} - FILLED - variables
-    own = {*FILLED, *spec["job"].get("also", {}), *variables}
-    params = {name for name, _ in holes([spec[key] for key in CALLS if key in spec])} - own
-    for place, setting, names in (
-        (("auth",), "credentials", credentials),
-        (("base_url",), "variables", variables),
-        (("submit",), "params of an export, or variables", params - credentials),
+    found = needs(declaration)
+    for place, part, setting in (
+        (("auth",), CREDENTIALS, "credentials"),
+        (("base_url",), VARIABLES, "variables"),
+        (("submit",), PARAMS, "params of an export, or variables"),
     ):
-        if names:
-            yield _said(declaration, place, f"to be set as {setting}: {', '.join(sorted(names))}")
+        if names := sorted(need.name for need in found if need.part == part):
+            yield _said(declaration, place, f"to be set as {setting}: {', '.join(names)}")
 
 
 def _said(declaration: Declaration, place: Place, words: str) -> Statement:
