@@ -74,7 +74,9 @@ def test_doctor_holds_the_declaration_against_live_replies(call: Caller, tmp_pat
     assert found["Are the jobs at `data` of the list?"] == "seen: data"
     assert found["Have jobs the fields that `job` names?"] == "seen: id, status, createdAt, updatedAt"
     words = found["Which status words have jobs?"]
-    assert words.startswith("not seen: PENDING means pending, PROCESSING means running; seen: COMPLETED means completed")
+    assert words.startswith(
+        "not seen: PENDING means pending, PROCESSING means running; seen: COMPLETED means completed"
+    )
     assert found["Do jobs show what `find` compares?"] == "seen: schema_id, start_date, end_date, expand_array"
     assert found["Has the second page other jobs?"] == "0 of 0 are not on the first one"
     assert checks(done)["clock"]["verdict"] == "ok"
