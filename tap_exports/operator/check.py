@@ -98,13 +98,15 @@ def _shared(tap: TapExports) -> dict[str, Any]:
 
 
 def block_for(blocks: Sequence[Block], declaration: Declaration, file: str) -> dict[str, Any]:
-    """Return the block that names a declaration, with its first export or the declaration's example.
+    """Return the block that names a declaration or holds it, with its first export or the declaration's example.
 
     Raises:
         ConfigError: There is none.
     """
 
     def names(block: Block) -> bool:
+        if block.get("api") == declaration.spec:
+            return True
         written = str(block.get("file") or "")
         return written == file or (bool(written) and Path(written).resolve() == Path(file).resolve())
 
@@ -113,7 +115,7 @@ def block_for(blocks: Sequence[Block], declaration: Declaration, file: str) -> d
         raise ConfigError(f"config: no block of `declared` has the file {file}: add one with its credentials")
     example = declaration.spec.get("example", {})
     exports = found.get("exports") or [{"name": "example", "params": example.get("params", {})}]
-    return {**found, "file": file, "exports": exports[:1]}
+    return {name: value for name, value in found.items() if name != "api"} | {"file": file, "exports": exports[:1]}
 
 
 def report(statements: Sequence[Statement], notes: Sequence[str]) -> Report:

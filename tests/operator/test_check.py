@@ -204,6 +204,17 @@ def test_errors_of_the_file_are_the_verdict(call: Caller, tmp_path: Path) -> Non
     )
 
 
+def test_a_block_that_holds_the_declaration_names_it_too(call: Caller, box: Sandbox) -> None:
+    """So does the configuration that `tap-exports-sandbox --write-config` writes; one of another content does not."""
+    whole = config(box, NAME)
+    assert "api" in whole["declared"][0]
+    found = call("check", str(FILE), config=whole)
+    assert (found.code, verdicts(found)["auth"], against(found)) == (0, "seen", [])
+    odd = {**whole["declared"][0]["api"], "docs": "https://elsewhere.example"}
+    other = call("check", str(FILE), config={**whole, "declared": [{**whole["declared"][0], "api": odd}]})
+    assert (other.code, "no block of `declared`" in other.err) == (1, True)
+
+
 def test_a_configuration_without_its_block_is_refused(call: Caller, box: Sandbox, tmp_path: Path) -> None:
     """The keys of another block are not for it."""
     whole = given(box, tmp_path)
