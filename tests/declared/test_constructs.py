@@ -5,10 +5,16 @@ docs/declare.md names the construct behind each row of `CASES`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from tap_exports.engine.http.credentials import KeyedTransport
+from tap_exports.engine.http.transport import Answer, OpensUrls
+from tap_exports.providers.declared import streams
+from tap_exports.sandbox.declared.access import KEY
+from tap_exports.tap import TapExports
 from tests.declared.vendors import (
     NAME,
     STREAM,
@@ -23,6 +29,7 @@ from tests.declared.vendors import (
 )
 from tests.tap.harness import Json, tap
 
+Headers, Noting = Callable[[], Mapping[str, str]], Callable[[str, Answer], None]
 JOB, FILES = VENDOR["job"], VENDOR["files"]
 PATH = "/exports/{id}/rows"
 CHUNKS = "/exports/{id}/chunks/{next}"
@@ -117,6 +124,28 @@ def test_a_construct(tmp_path: Path, case: str) -> None:
         again = tap(tmp_path, config(box), state=ran.states[-1]).succeeded()
         assert landed(again) == ([] if "window" in spec else truth(box))
         assert box.spend()[NAME]["jobs_created"] - made == ("window" not in spec)
+
+
+def test_headers_of_a_file_are_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With variables, which are the same for all jobs; a hole that only a job fills is an error before any request."""
+    sent: list[Json] = []
+
+    class Noted(KeyedTransport):
+        def __init__(self, transport: OpensUrls, base: str, headers: Headers, note: Noting) -> None:
+            sent.append(dict(headers()))
+            super().__init__(transport, base, headers, note)
+
+    spec = vendor(files={"path": PATH, "headers": {"Accept": "text/csv", "X-Team": "team {team}"}})
+    with served(spec) as box:
+        given = config(box, block={"variables": {"team": "7"}})
+        assert landed(tap(tmp_path, given).succeeded()) == truth(box)
+        monkeypatch.setattr(streams, "KeyedTransport", Noted)
+        TapExports(config=given).discover_streams()
+        assert sent == [{"Accept": "text/csv", "X-Team": "team 7", "x-key": KEY}]
+        box.clear_requests()
+        ran = tap(tmp_path, config(box))
+        assert (ran.code, box.requests()) == (1, [])
+        assert 'set "team" in `variables`: headers of files are the same for all jobs' in ran.stderr
 
 
 BUSY = {"matches": "^429.*too many", "means": "busy", "wait": 0.1, "at_most": 1, "sample": "too many exports"}

@@ -192,7 +192,8 @@ def streams_of(tap: Services, block: Entry, declaration: Declaration) -> Iterato
     api = api_class(declaration)(Calls(client, declaration, base, variables, query=query, body=body))
     lifecycle = tap.lifecycle(api, block, limits.get("jobs"))
     files = declaration.spec["files"]
-    keyed, more = "path" in files or files.get("keyed"), files.get("headers", {})
+    keyed, more = "path" in files or files.get("keyed"), fill(files.get("headers", {}), variables)
+    more = {name: str(value) for name, value in more.items()}
     transport = KeyedTransport(tap.transport, base, lambda: {**more, **held.headers()}, api.note) if keyed else None
     for written in block.get("exports", ()):
         where = f"config: {block['name']}: {written['name']}"
@@ -274,6 +275,9 @@ def check(declaration: Declaration, block: Entry, entry: Entry, where: str) -> N
     for name, _ in holes(paths):
         if name not in known | {"mark", "id", *WINDOW_HOLES}:
             raise ConfigError(f'{where}: set "{name}" in `params` or `variables`: {declaration.name} needs it')
+    for name, _ in holes(spec["files"].get("headers", {}) if "path" in spec["files"] else {}):
+        if name not in (block.get("variables") or {}):
+            raise ConfigError(f'{where}: set "{name}" in `variables`: headers of files are the same for all jobs')
 
 
 def paths_only(calls: object) -> list[str]:
