@@ -332,6 +332,12 @@ def test_yaml_that_is_no_json_is_refused(text: str) -> None:
 # What a provider answers
 
 
+def test_windows_without_number_are_refused() -> None:
+    """Each would be a job."""
+    with pytest.raises(ConfigError, match=r"window\.days: at least 0\.001 is due, got 1e-07"):
+        declaration(vendor(window={"key": "moment", "days": 1e-7}))
+
+
 def test_a_count_of_pages_is_bounded(tmp_path: Path) -> None:
     """A job that says it has a billion files is an error, not a billion requests."""
     files = {"path": "/exports/{id}/rows", "pages": {"count": "made_up", "param": "n"}}

@@ -245,7 +245,7 @@ def test_a_count_of_none_needs_no_second_copy(tmp_path: Path) -> None:
     ids=["end not proven", "counted", "counted itself", "JSON", "CSV"],
 )
 def test_nothing_is_refused_where_there_may_be_rows(
-    tmp_path: Path, remote: RemoteFile, count: int | None, is_whole: bool, error: type[TapError]
+    tmp_path: Path, remote: RemoteFile, count: int | None, *, is_whole: bool, error: type[TapError]
 ) -> None:
     """A bracket or a header is due, rows are counted, or the connection may have been cut before the first byte."""
     with pytest.raises(error):
