@@ -21,11 +21,17 @@ UNUSED = (
     "pyarrow.dataset",
     "rich",
     "yaml",
+    "jmespath",
+    "oauthlib",
+    "jwt",
+    "tap_exports.providers.declared.api",
+    "tap_exports.providers.declared.declaration",
     "tap_exports.engine.publish.storage",
     "tap_exports.engine.archive",
 )
 CLOSIENT = {"closient": {"api_key": "secret", "organization_ids": ["0195c2a0-0000-7000-8000-000000000001"]}}
 CENSION = {"cension": {"api_key": "secret"}}
+DECLARED = {"declared": [{"file": "stripe", "credentials": {"key": "secret-key"}, "exports": [{"name": "rows"}]}]}
 
 
 def imported(config: object) -> set[str]:
@@ -40,6 +46,11 @@ def test_what_other_runs_need_is_not_imported(config: dict[str, object], needed:
     """Parquet, archives, bars and the other providers' streams wait until something asks for them."""
     others = {f"tap_exports.providers.{name}.streams" for name in PROVIDERS if name not in config}
     assert imported(config) & ({*UNUSED} | others) == needed
+
+
+def test_a_declaration_alone_imports_what_reads_it() -> None:
+    """The libraries of paths and of YAML come with the first declared block; that of assertions with its grant."""
+    assert imported(DECLARED) & {"yaml", "jmespath", "oauthlib", "jwt"} == {"yaml", "jmespath", "oauthlib"}
 
 
 def test_parts_of_lines_do_without_parquet() -> None:
