@@ -105,7 +105,7 @@ def test_a_catalog_without_keys_leaves_the_stream_its_own(tmp_path: Path, sandbo
 def test_a_catalog_without_metadata_of_the_stream_keeps_its_columns(
     tmp_path: Path, sandbox: Boxes, metadata: list[Json]
 ) -> None:
-    """P4: a stream that nothing deselects is selected, and its rows have their keys, or they would replace each other."""
+    """P4: a stream that nothing deselects is selected, and its rows have their keys, so that none replaces another."""
     config = sandbox().config("exelensia")
     found = selected(catalog_of(tap(tmp_path, config, "--discover")), FILES)
     found["streams"] = [each for each in found["streams"] if each["tap_stream_id"] == FILES]

@@ -63,4 +63,5 @@ def test_ratio_over_runs(tmp_path: Path, sandbox: Boxes) -> None:
     for end in ("2024-02-01", "2024-02-10", "2024-02-20"):
         ran = run(tmp_path, box, end=end, state=state, min_rows_ratio=0.01, max_window_days=10).succeeded()
         state = ran.states[-1]
-    assert state and state["bookmarks"][COMPANIES]["ledger"]["counts"]
+    assert state
+    assert state["bookmarks"][COMPANIES]["ledger"]["counts"]
