@@ -16,6 +16,7 @@ PROVE ?=
 CLUSTER ?=
 SEEDS ?= 0-999
 OPEN ?=
+MUTATE ?=
 ENVIRONMENT := $(SYSTEM_PYTHON) tools/environment.py
 COMPILE := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.10 --quiet
 
@@ -114,8 +115,8 @@ meltano: setup ## All commands of the plugin under a real Meltano; the suite run
 soak: setup ## Thousands of jobs with one request in twenty going wrong
 	$(PYTHON) -m tools.soak
 
-simulate: setup ## Drawn histories of a simulated world, SEEDS=0-999; OPEN=1 with what is known to be open
-	$(PYTHON) -m tests.simulation --seeds $(SEEDS) $(if $(OPEN),--open)
+simulate: setup ## Drawn histories of a simulated world, SEEDS=0-999; OPEN=1 with what is known to be open; MUTATE=key-by-job
+	$(PYTHON) -m tests.simulation --seeds $(SEEDS) $(if $(OPEN),--open) $(if $(MUTATE),--mutate $(MUTATE))
 
 prove: setup ## Faults and crashes for every shipped declaration, into docs/declare.md; PROVE="stripe zuora" for some
 	$(PYTHON) -m tools.prove $(PROVE)

@@ -1,4 +1,7 @@
-"""Plays histories and prints each finding as a short story: `make simulate`, `make simulate SEEDS=17,42`."""
+"""Plays histories and prints each finding as a short story: `make simulate`, `make simulate SEEDS=17,42`.
+
+With `MUTATE=key-by-job` a behaviour that was mended is put back first, and the seed that finds it is told.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from functools import partial
 
 from tests.simulation.history import play
 from tests.simulation.known import OPEN, closed
+from tests.simulation.mutations import MUTATIONS, put_back
 from tests.simulation.oracle import judge
 from tests.simulation.played import Finding
 from tests.simulation.shrink import shrink
@@ -24,7 +28,10 @@ def main() -> int:
     parser.add_argument("--seeds", default="0-999", help="such as 17,42 or 0-999")
     parser.add_argument("--open", action="store_true", help="play also what is known to be open")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--mutate", choices=MUTATIONS, help="put back a behaviour that was mended, until it is found")
     chosen = parser.parse_args()
+    if chosen.mutate:
+        return find(chosen.mutate, chosen.seeds)
     began, kinds, count = time.monotonic(), Counter[str](), 0
     tell = partial(story_of, names=() if chosen.open else tuple(OPEN))
     with ProcessPoolExecutor(chosen.processes) as pool:
@@ -38,6 +45,20 @@ def main() -> int:
     told = ", ".join(f"{kind} {number}" for kind, number in kinds.most_common()) or "none"
     sys.stdout.write(f"{count} histories in {seconds:.0f} s, {60 * count / seconds:.0f} a minute; findings: {told}\n")
     return 1 if kinds else 0
+
+
+def find(name: str, among: str) -> int:
+    """Put a behaviour back, and return 1 if none of the seeds finds it."""
+    put_back(name)
+    for count, seed in enumerate(seeds(among), 1):
+        story = closed(draw(seed), OPEN)
+        found = next((each for each in judge(play(story)) if each.kind in MUTATIONS[name].finds), None)
+        if found:
+            sys.stdout.write("\n".join(told(shrink(story, found), found)))
+            sys.stdout.write(f"\n{name} is found by seed {seed}, after {count} histories\n")
+            return 0
+    sys.stdout.write(f"{name} is not found\n")
+    return 1
 
 
 def seeds(text: str) -> Iterator[int]:

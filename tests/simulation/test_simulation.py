@@ -7,8 +7,10 @@ import pytest
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request
+from tests.simulation import history
 from tests.simulation.history import play
 from tests.simulation.known import OPEN, OPEN_STORIES, closed
+from tests.simulation.mutations import MUTATIONS
 from tests.simulation.oracle import judge
 from tests.simulation.shrink import shrink
 from tests.simulation.stories import STORIES, exelensia
@@ -31,6 +33,15 @@ def test_told_stories_keep_the_promises(name: str, request: pytest.FixtureReques
     if name in OPEN_STORIES:
         request.applymarker(pytest.mark.xfail(reason=f"open: {name}", strict=True, raises=AssertionError))
     assert [str(finding) for finding in judge(play(STORIES[name]))] == []
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_what_was_mended_is_found_when_it_is_put_back(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A told story sees what it is about: with the old behaviour it breaks its promise."""
+    mutation = MUTATIONS[name]
+    monkeypatch.setattr(history, "_CATALOGS", {})
+    mutation.apply(monkeypatch)
+    assert mutation.finds & {finding.kind for finding in judge(play(STORIES[mutation.story]))}
 
 
 def test_one_seed_is_one_history() -> None:
