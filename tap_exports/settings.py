@@ -109,7 +109,7 @@ def _instant(config: Mapping[str, Any], key: str) -> datetime | None:
     try:
         instant = from_text(text)
     except (ValueError, AttributeError):
-        msg = f'config: {key} "{_shown(text)}" is not an ISO 8601 date-time, such as 2026-01-31T00:00:00Z'
+        msg = f'config: {key} "{shown(text)}" is not an ISO 8601 date-time, such as 2026-01-31T00:00:00Z'
         raise ConfigError(msg) from None
     if not FIRST_YEAR <= instant.year <= LAST_YEAR:
         raise ConfigError(f"config: {key} {text.strip()} must be in the years {FIRST_YEAR} to {LAST_YEAR}")
@@ -125,7 +125,7 @@ def is_day(text: str) -> bool:
     return True
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Return a wrong value as a message may show it: it may be a key that was pasted into the wrong place."""
     is_date_like = re.fullmatch(r"[0-9TZtz:.+ -]{1,40}", text)
     return printable(text) if is_date_like or len(text) < LONGEST_ECHO else f"… ({len(text)} characters)"
@@ -177,7 +177,7 @@ def unknown_keys(config: Mapping[str, Any], schema: JsonSchema, path: str = "") 
         elif known and schema.get("additionalProperties") is False:
             near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
             is_name = re.fullmatch(_WORDS, str(key)) or difflib.SequenceMatcher(None, near, str(key)).ratio() >= NEAR
-            name = printable(str(key)) if is_name else _shown(str(key))
+            name = printable(str(key)) if is_name else shown(str(key))
             yield f'config: unknown key "{prefix}{name}"; the nearest setting is "{near}"'
 
 

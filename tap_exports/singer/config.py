@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tap_exports.engine.secrets import printable
+from tap_exports.settings import shown
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -60,7 +61,9 @@ def _number(value: object, kinds: Iterable[str]) -> object:
 
 def describe(error: ValidationError) -> str:
     """Return a message that names the setting and the rule that it breaks, never its value."""
-    path = printable(".".join(str(part) for part in error.absolute_path)) or "the top level"
+    settings = set(error.absolute_schema_path)
+    parts = (str(part) if part in settings or isinstance(part, int) else shown(part) for part in error.absolute_path)
+    path = printable(".".join(parts)) or "the top level"
     if error.validator == "required":
         given: Any = error.instance
         missing = next(k for k in _words(error.validator_value) if k not in given)

@@ -61,7 +61,7 @@ class GivenTap(Tap):
         if state is not None:
             state = io.StringIO(json.dumps(inputs.read_state(_bytes(state), state.name)))
         if catalog is not None:
-            catalog = io.StringIO(json.dumps(inputs.read_object(_bytes(catalog), catalog.name, "--catalog")))
+            catalog = io.StringIO(json.dumps(inputs.read_catalog(_bytes(catalog), catalog.name)))
         super().invoke(state=state, catalog=catalog, **options)
         if GivenTap.current:
             GivenTap.current.account()

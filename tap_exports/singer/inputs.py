@@ -52,6 +52,28 @@ def read_object(raw: bytes, path: str, option: str) -> dict[str, Any]:
     return value
 
 
+def read_catalog(raw: bytes, path: str) -> dict[str, Any]:
+    """Return the catalog that a file holds.
+
+    Raises:
+        ConfigError: It is no JSON object, or describes a property by something else than a JSON Schema object.
+    """
+    catalog = read_object(raw, path, "--catalog")
+    for entry in _objects(catalog.get("streams")):
+        schema = entry.get("schema")
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        for name, prop in properties.items() if isinstance(properties, dict) else ():
+            if not isinstance(prop, dict):
+                where = f"{entry.get('tap_stream_id')}, property {name}"
+                raise ConfigError(f"--catalog: {path}: {where}: an object is due; run --discover again")
+    return catalog
+
+
+def _objects(value: object) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a list."""
+    return (each for each in value if isinstance(each, dict)) if isinstance(value, list) else iter(())
+
+
 def read_state(raw: bytes, path: str) -> dict[str, Any]:
     """Return the STATE that a file holds: bare, as Meltano wraps it, or as STATE messages, of which the last counts.
 

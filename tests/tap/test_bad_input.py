@@ -44,6 +44,13 @@ CONFIGS: dict[str, tuple[Json, tuple[str, ...]]] = {
         {"exelensa": {"api_key": SECRET}},
         ('config: unknown key "exelensa"; the nearest setting is "exelensia"',),
     ),
+    "key as a status word": (
+        {"exelensia": {"api_key": SECRET, "statuses": {"pasted-key-of-a-test": "done"}}},
+        (
+            'config: "exelensia.statuses.… (20 characters)" must be one of '
+            "pending, running, completed, failed, cancelled, timed_out",
+        ),
+    ),
     "misspelt setting": (
         {"setling_seconds": 1, "exelensia": {"api_key": SECRET}},
         ('config: unknown key "setling_seconds"; the nearest setting is "settling_seconds"',),
@@ -327,6 +334,17 @@ def test_catalog_from_an_older_schema(tmp_path: Path, sandbox: Boxes) -> None:
         "type": ["string", "null"]
     }
     assert all("vendor_name" in r for r in ran.records["exelensia_export_invoices"])
+
+
+@pytest.mark.parametrize("prop", [True, 5, None, ["string"]])
+def test_catalog_with_a_property_that_is_no_object(tmp_path: Path, sandbox: Boxes, prop: object) -> None:
+    """It is refused by the names of stream and property."""
+    config = sandbox().config("exelensia")
+    found = json.loads(b"\n".join(tap(tmp_path, config, "--discover").lines))
+    entry = next(each for each in found["streams"] if each["tap_stream_id"] == "exelensia_files")
+    entry["schema"]["properties"]["status"] = prop
+    message = f"{tmp_path / 'catalog.json'}: exelensia_files, property status: an object is due; run --discover again"
+    refused(tap(tmp_path, config, catalog=found), f"--catalog: {message}")
 
 
 def test_catalog_without_its_key(tmp_path: Path, sandbox: Boxes) -> None:

@@ -50,9 +50,16 @@ def test_unknown_fields_of_a_list_are_cleaned(
     """Fields that no document names, nested ones, their names and texts included; control characters are the data's."""
     box = sandbox()
     key = box.key(name.partition("_")[0])
-    record = {"preview": SIGNED, "said": [{"why": f"bad {key}", key: "api_key=ab"}], "raw": CONTROL}
-    row = written(name, record, box, monkeypatch, lambda: capfd.readouterr().out)
-    assert (row["preview"], row["raw"]) == ("https://files.test/a.csv?***", CONTROL)
+    record = {"preview": SIGNED, "said": [{"why": f"bad {key}", key: "api_key=ab"}], "raw": CONTROL, f"at {key}": 1}
+    out: list[str] = []
+
+    def taken() -> str:
+        out.append(capfd.readouterr().out)
+        return out[-1]
+
+    row = written(name, record, box, monkeypatch, taken)
+    assert key not in out[0]  # not in a SCHEMA either, which names the new columns
+    assert (row["preview"], row["raw"], row["at ***"]) == ("https://files.test/a.csv?***", CONTROL, 1)
     assert row["said"] == [{"why": "bad ***", "***": "api_key=***"}]
 
 

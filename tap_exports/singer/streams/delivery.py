@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -75,9 +75,11 @@ class Delivery:
             self.stream.tap.activity.read(event)
             self.stream.tap.reports.receipt(replace(event, clock_skew_seconds=self.stream.skew_seconds))
 
-    def _evolve(self, columns: Iterable[Column]) -> None:
-        """Announce new columns before the first row that holds them."""
-        self.stream.evolve(columns)
+    def _evolve(self, columns: Sequence[Column]) -> None:
+        """Announce new columns before the first row that holds them, under names as clean as the row's own."""
+        stream, cut = self.stream, self.stream.tap.redactor.cut_signed
+        own = {c.name for c in columns if not stream.is_user_data and c.name not in stream.user_fields}
+        stream.evolve(replace(c, name=cut(c.name), schema=cut(c.schema)) if c.name in own else c for c in columns)
         if self.batches:
             self.batches.evolve()
         self.stream.write_schema()
