@@ -39,6 +39,7 @@ def test_no_provider_block(tmp_path: Path) -> None:
     refused(tap(tmp_path, {}), f"config: no provider block; add at least one of {', '.join(BLOCKS)}")
 
 
+STATUSES = "pending, running, completed, failed, cancelled, timed_out"
 CONFIGS: dict[str, tuple[Json, tuple[str, ...]]] = {
     "misspelt provider": (
         {"exelensa": {"api_key": SECRET}},
@@ -46,10 +47,7 @@ CONFIGS: dict[str, tuple[Json, tuple[str, ...]]] = {
     ),
     "key as a status word": (
         {"exelensia": {"api_key": SECRET, "statuses": {"pasted-key-of-a-test": "done"}}},
-        (
-            'config: "exelensia.statuses.… (20 characters)" must be one of '
-            "pending, running, completed, failed, cancelled, timed_out",
-        ),
+        (f'config: "exelensia.statuses.… (20 characters)" must be one of {STATUSES}',),
     ),
     "misspelt setting": (
         {"setling_seconds": 1, "exelensia": {"api_key": SECRET}},
