@@ -49,13 +49,13 @@ class TargetExports(Target):
             "batch_size_rows",
             th.IntegerType(minimum=1, maximum=100_000_000),
             default=200_000,
-            description="Rows after which the next STATE is committed; 30 s after the last commit it is committed too",
+            description="Rows after which the next STATE is committed; after 128 MB or 30 s it is committed too",
         ),
         th.Property(
             "memory_limit_mb",
             th.IntegerType(minimum=64, maximum=1_000_000),
             default=128,
-            description="Memory of DuckDB, and 1 MB more for each column beyond 100; what it lacks it takes on disk",
+            description="Memory of DuckDB, and 1 MB more for each 10 columns beyond 100; what it lacks it takes on disk",
         ),
         th.Property(
             "threads",

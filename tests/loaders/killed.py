@@ -1,7 +1,7 @@
 """Kill `target-exports` at each message and before each statement of a run: `python -m tests.loaders.killed`.
 
 Each time a run goes on from the last STATE, as a tap would, and the tables must equal the truth. What the kill left
-must hold what the STATE that it keeps covers and nothing else; that STATE is the last one given out, or a later one.
+must hold what the STATE that it keeps covers and nothing else, as its books say; that STATE is the last one given out, or a later one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tap_exports.operator.verified import WRONG, verified
 from tests.loaders.target import Message, Row, Target, lines, record, schema, state
 
 KEYED = schema("keyed", ["id"], id="integer", v="string", n="number")
@@ -66,8 +67,10 @@ def wrong(folder: Path, at: int = len(RUN), dies_at: int = 0) -> list[str]:
     found = [] if kept >= last else [f"STATE {last} was given out, the file keeps {kept}"]
     start = _place(kept)
     found += _differences(f"after the kill, STATE {kept}", RUN[:start], landed(target))
+    found += _unbooked("after the kill", target)
     target.run(*(each for each in RUN[:start] if each["type"] == "SCHEMA"), *RUN[start:])
     found += _differences("after the next run", RUN, landed(target))
+    found += _unbooked("after the next run", target)
     return found
 
 
@@ -92,6 +95,13 @@ def _differences(when: str, messages: list[Message], tables: dict[str, dict[int,
         wanted, there = ({key: row["v"] for key, row in each.items()} for each in (rows, tables[name]))
         if wanted != there:
             yield f"{when}: {name} holds {there}, not {wanted}"
+
+
+def _unbooked(when: str, target: Target) -> Iterator[str]:
+    """Yield the tables that are not as their books say."""
+    for each in verified(target.path).data["jobs"]:
+        if each["verdict"] in WRONG:
+            yield f"{when}: by the books {each}"
 
 
 def main() -> int:
