@@ -55,7 +55,7 @@ class TargetExports(Target):
             "memory_limit_mb",
             th.IntegerType(minimum=64, maximum=1_000_000),
             default=128,
-            description="Memory of DuckDB, and 1 MB more for each 10 columns beyond 100; what it lacks it takes on disk",
+            description="Memory of DuckDB, 1 MB more for each 10 columns beyond 100; what it lacks it takes on disk",
         ),
         th.Property(
             "threads",

@@ -165,7 +165,7 @@ def _found(
 
 
 def _jobs(database: DuckDBPyConnection, table: str, columns: list[str]) -> dict[str | None, tuple[int, int]]:
-    job = JOB_ID if JOB_ID in columns else "NULL"
+    job = f"CAST({JOB_ID} AS VARCHAR)" if JOB_ID in columns else "NULL"
     listed = ", ".join(_quoted(name) for name in columns if name != MARK)
     digest = f"SELECT {job} AS job, count(*), sum(hash({listed})) FROM {_quoted(table)} GROUP BY job"  # noqa: S608 - quoted
     return {job: (rows, digest) for job, rows, digest in database.execute(digest).fetchall()}

@@ -1,7 +1,8 @@
 """Kill `target-exports` at each message and before each statement of a run: `python -m tests.loaders.killed`.
 
 Each time a run goes on from the last STATE, as a tap would, and the tables must equal the truth. What the kill left
-must hold what the STATE that it keeps covers and nothing else, as its books say; that STATE is the last one given out, or a later one.
+must hold what the STATE that it keeps covers and nothing else, as its books say; that
+STATE is the last one given out, or a later one.
 """
 
 from __future__ import annotations
