@@ -127,12 +127,12 @@ def test_loads_of_every_kind_are_booked(tmp_path: Path, call: Caller) -> None:
     """Columns that are added or widened, keys that come twice, rows of old versions that are deleted or marked."""
     target = loaded(tmp_path)
     wider = schema("t", ["id"], id="string", v="string", n="number", _sdc_job_id="string", more="object")
-    target.run(
-        wider, JOBS, *(record("t", 7, id=n, _sdc_job_id="c", n=12345678901234567, more={"a": 1}) for n in "5566")
-    )
+    rows = [record("t", 7, id=n, _sdc_job_id="c", n=12345678901234567, more={"a": 1}) for n in "5566"]
+    for _ in range(2):
+        target.run(wider, JOBS, *rows)
     target.run(JOBS, receipt("c", 4), wider, {"type": "ACTIVATE_VERSION", "stream": "t", "version": 7})
     assert target.types("t")["n"] == "VARCHAR"
-    assert target.query("SELECT sum(taken), sum(rows) FROM _exports.loads WHERE job = 'c'") == [(4, 2)]
+    assert target.query("SELECT sum(taken), sum(rows) FROM _exports.loads WHERE job = 'c'") == [(8, 2)]
     assert verdicts(call, target) == {**AS_LOADED, "b": "replaced", "c": "replaced"}
     soft = Target(target.path, hard_delete=False)
     soft.run(wider, record("t", 8, id="9", _sdc_job_id="c"), {"type": "ACTIVATE_VERSION", "stream": "t", "version": 8})
