@@ -20,6 +20,8 @@ from tap_exports.sandbox.options import SandboxOptions
 from tap_exports.sandbox.provider import Provider
 from tap_exports.sandbox.registry import PROVIDERS
 
+SHIPPED = Path(__file__).resolve().parents[1] / "providers" / "declared" / "shipped"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; print one JSON line when ready.
@@ -97,7 +99,8 @@ def command_line() -> argparse.ArgumentParser:
         default=[],
         type=Path,
         metavar="FILE",
-        help="serve the API that a declaration describes, and no built-in provider; may be repeated",
+        help="serve the API that a declaration describes, a file or the name of a shipped one, and no built-in "
+        "provider; may be repeated",
     )
     _add_configuration(parser)
     return parser
@@ -115,8 +118,22 @@ def _add_configuration(parser: argparse.ArgumentParser) -> None:
 
 
 def _providers(declarations: Sequence[Path]) -> Sequence[type[Provider]]:
-    made = [provider_of(yaml.safe_load(path.read_text(encoding="utf-8")), path.resolve()) for path in declarations]
-    return made or PROVIDERS
+    return [_declared(path) for path in declarations] or PROVIDERS
+
+
+def _declared(path: Path) -> type[Provider]:
+    """Return the provider of a declaration: a file, or the name of a shipped one.
+
+    Raises:
+        ValueError: It is no whole declaration.
+    """
+    shipped = SHIPPED / f"{path.name}.yaml"
+    found = shipped if path == Path(path.name) and not path.suffix and not path.exists() and shipped.exists() else path
+    try:
+        return provider_of(yaml.safe_load(found.read_text(encoding="utf-8")), found.resolve())
+    except (yaml.YAMLError, LookupError, AttributeError, TypeError, StopIteration) as error:
+        words = f"no whole declaration ({type(error).__name__}): `tap-exports check {found}` names its errors"
+        raise ValueError(f"{found}: {words}") from error
 
 
 def _options(given: argparse.Namespace) -> SandboxOptions:

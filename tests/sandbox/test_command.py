@@ -91,3 +91,22 @@ def test_bad_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--faults", str(plan)])
     assert "action: unknown explode" in capsys.readouterr().err
+
+
+def test_a_shipped_declaration_is_served_by_its_name() -> None:
+    ready, code, _, errors = serve(signal.SIGTERM, "--declaration", "stripe")
+    assert (list(ready["api_urls"]), code, errors) == (["stripe"], 0, "")
+
+
+@pytest.mark.parametrize("text", ["a: [1", "", "- 1", "name: x", "{name: x, submit: {post: /x}}", "name: [x]"])
+def test_what_is_no_declaration_is_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """And the command is named that says why."""
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(SystemExit):
+        main(["--declaration", str(path)])
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "no whole declaration" in told
+    assert told.endswith(f"`tap-exports check {path}` names its errors")
