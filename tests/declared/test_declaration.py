@@ -122,7 +122,7 @@ BAD = {
         'x.yaml:14: window.days: a number is due, got "ten"',
     ),
     "number for a text": ('"parts[].url"', "3", "x.yaml:11: files.url: a text is due, got 3"),
-    "too small": ("{key: created}", "{key: created, days: 0}", "x.yaml:14: window.days: more than 0 is due, got 0"),
+    "too small": ("{key: created}", "{key: created, days: 0}", "x.yaml:14: window.days: at least 0.001 is due, got 0"),
     "nothing": ("  post: /exports\n", "  post:\n", "x.yaml:5: submit.post: a text is due, got nothing"),
     "a key pasted into auth": (
         '{headers: {x-key: "{key}"}}',

@@ -87,7 +87,7 @@ def test_a_job_that_is_polled_in_the_list_is_not_lost_where_it_moves(tmp_path: P
     with served(spec, knobs={"page_jobs": 1}) as box:
         box.set_faults({"faults": [{"match": LISTED, "action": {"ties": True}}]})
         made_by_others(box, 5, type="another type")
-        ran = tap(tmp_path, config(box, **QUIET)).succeeded()
+        ran = tap(tmp_path, config(box, **QUIET, job_reuse_seconds=0)).succeeded()
         assert landed(ran) == truth(box)
         assert box.spend()[NAME]["jobs_created"] == 6
         assert len(paths(box, "POST")) == 6
