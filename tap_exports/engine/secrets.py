@@ -131,6 +131,12 @@ def printable(text: str) -> str:
     return _CONTROL.sub(_escape, text)
 
 
+def json_line(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return a value as one line of JSON in which each character that `printable` would show as an escape is one."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def install(redactor: Redactor) -> Callable[[], None]:
     """Clean every log record of the process where it is made, and every traceback of an uncaught exception.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from tap_exports.engine.secrets import json_line
 from tap_exports.operator.report import Report, Table
 from tap_exports.tap import TapExports
 
@@ -26,7 +26,7 @@ def show(report: Report, form: str | None) -> int:
         form: `text` or `json`; None: text on a terminal, else JSON.
     """
     if (form or ("text" if sys.stdout.isatty() else "json")) == "json":
-        sys.stdout.write(_clean(json.dumps(report.data, ensure_ascii=False)) + "\n")
+        sys.stdout.write(TapExports.redactor.cut(json_line(report.data)) + "\n")
     else:
         _print(report)
     sys.stdout.flush()

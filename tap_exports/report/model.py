@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tap_exports.engine.activity import Phase, Span
+from tap_exports.engine.secrets import json_line
 
 SLOWEST = 5
 
@@ -135,7 +135,7 @@ class RunReport:
 
     def to_json(self) -> str:
         """Return the report as one line of JSON."""
-        return json.dumps(self.to_fields(), ensure_ascii=False, separators=(",", ":"))
+        return json_line(self.to_fields())
 
     def to_fields(self) -> dict[str, Any]:
         """Return the report as JSON values."""

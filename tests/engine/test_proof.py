@@ -53,6 +53,22 @@ def test_a_capped_export_is_not_the_whole(tmp_path: Path) -> None:
     assert full_export(tmp_path, api_of(rows=2, is_capped=True), Limits()) == ([], "")
 
 
+def test_what_the_reply_to_a_creation_leaves_out_is_known_to_the_next_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No later reply may say that rows are missing: STATE keeps it, so that no version is activated over the rest."""
+    clock, proofs, bookmark = FakeClock(NOW), list[bool](), dict[str, Any]()
+    short = job("j1", Status.PENDING, is_capped=True, warnings=("80 companies are missing",))
+    api = ScriptedApi([short], {"j1": [job("j1", rows=2)]})
+    for detach in (True, False):
+        read = reader(api, Files(tmp_path, {"j1": ROWS}), clock)
+        state = StreamState.detached("s", bookmark)
+        run = ExportRun(Export("p", "s", {}), lifecycle(api, clock, detach=detach), read, state, clock)
+        assert play(run, bookmark, proofs)[1] is None
+    assert (api.calls.count("submit"), proofs) == (1, [])
+    assert "s: job j1: 80 companies are missing" in caplog.text
+
+
 class Careless:
     """A reader that ends without a proof."""
 

@@ -502,6 +502,17 @@ def test_a_replica_that_lags_behind_the_download_loses_nothing(tmp_path: Path) -
     assert (values(log), error, api.calls.count("submit")) == (["1", "2", "3"], "", 0)
 
 
+def test_the_receipt_of_a_job_that_was_looked_at_again_counts_its_creation(tmp_path: Path) -> None:
+    """A replica that lags behind the download makes no created job look as if the ledger had named it."""
+    api = ScriptedApi([job(credits=180)], opens={"j1": [GONE, GONE, [RemoteFile("export.csv", "j1")]]})
+    bookmark: dict[str, Any] = {}
+    read = reader(api, Files(tmp_path, {"j1": ROWS}), FakeClock(NOW))
+    run = ExportRun(export(), lifecycle(api, FakeClock(NOW)), read, StreamState.detached("s", bookmark), FakeClock(NOW))
+    run.start()
+    told = [event for event in run.events() if isinstance(event, Receipt)]
+    assert [(each.status, each.attempts, each.credits_charged) for each in told] == [("completed", 1, 180)]
+
+
 def test_the_receipt_of_a_job_that_has_no_successor(tmp_path: Path) -> None:
     """A creation that is refused does not swallow what became of the job before; the next run creates one."""
     api = ScriptedApi([RefusedError("no", 422), job("j2")], polls={"j1": [GONE]})

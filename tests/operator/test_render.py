@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tap_exports.operator import render
@@ -12,6 +14,14 @@ ROWS = [
     ("px", "exp_hGoQS5Cd3Ww3UrXfmwdSHg", "", "https://example.com/a/word/that/is/rather/long and more"),
 ]
 TABLE = Table(("provider", "job", "window", "note"), ROWS, "Jobs")
+
+
+def test_json_stays_json_with_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    """A provider's text is shown with escapes that JSON knows."""
+    note = "a\n\x1b\x7f\x85\u2028\u202eb"
+    render.show(Report({"note": note}, []), "json")
+    printed = capsys.readouterr().out.removesuffix("\n")
+    assert (printed.isprintable(), json.loads(printed)) == (True, {"note": note})
 
 
 @pytest.mark.parametrize("width", range(40, 200, 7))

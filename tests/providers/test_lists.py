@@ -14,6 +14,7 @@ LISTS = {
     Exports: ({"PENDING", "PROCESSING"}, {"COMPLETED", "FAILED"}),
     Processes: ({"PENDING", "PROCESSING"}, {"COMPLETED", "FAILED"}),
     Files: ({"PENDING"}, {"READY", "FAILED"}),
+    Results: ({"PENDING", "PROCESSING"}, {"SUCCESS", "COMPLETED", "FAILED"}),
     PackagexExports: ({"queued", "processing"}, {"completed", "failed", "timed_out"}),
     CornectExports: ({"pending", "processing"}, {"completed", "failed"}),
 }
@@ -36,8 +37,3 @@ def test_definitions_are_full_tables(stream: type[ListStream]) -> None:
     """They are few and change: no bookmark, and no start_date, cuts them."""
     assert not any("replication_key" in vars(kind) for kind in (stream, Schemas))
     assert not stream.ordered
-
-
-def test_results_have_no_status() -> None:
-    """A list whose records have no status holds back nothing."""
-    assert Results.statuses is None

@@ -66,6 +66,13 @@ class Parsed(HTMLParser):
         self.texts.append(data)
 
 
+def test_json_shows_what_forges_lines_as_escapes() -> None:
+    """A provider's text neither ends the line nor steers a terminal, and the line stays JSON."""
+    reason = "a\n\x1b\x7f\x85\u2028\u202eERROR forged"
+    line = replace(REPORT, advice=(reason,)).to_json()
+    assert (line.isprintable(), json.loads(line)["run_report"]["advice"]) == (True, [reason])
+
+
 def test_json_is_one_line_with_everything() -> None:
     """Seconds have milliseconds, phases their names; what is not set is left out."""
     line = REPORT.to_json()

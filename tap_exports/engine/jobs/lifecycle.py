@@ -74,7 +74,7 @@ class Lifecycle:
     # For the main thread
 
     def start(
-        self, request: Request, state: StreamState, *, resubmitted: bool = False, pause: float = 0
+        self, request: Request, state: StreamState, *, resubmitted: bool = False, pause: float = 0, created: int = 0
     ) -> Future[Outcome]:
         """Create the job of a request or re-attach to it, and wait for its end; returns at once.
 
@@ -83,11 +83,15 @@ class Lifecycle:
             state: The state of its stream.
             resubmitted: Whether a job of this request was lost while it was read; a second loss stops the stream.
             pause: Seconds to wait before.
+            created: Jobs that this run created for the request, where the job is asked for again.
         """
         entry = state.entry(request.fingerprint)
         requested_at = entry.requested_at if entry else self._clock.now()
         self._creation.own(request.stream, state)
-        pursuit = Pursuit(request, state, entry, resubmitted, requested_at, state.closed, not creation_costs(self.api))
+        is_free = not creation_costs(self.api)
+        pursuit = Pursuit(
+            request, state, entry, resubmitted, requested_at, state.closed, is_free=is_free, earlier=created
+        )
         self._open.add(request.fingerprint)
         self.activity.asked(request, entry.id if entry else None)
         steps = self._pursue(pursuit, pause)
@@ -216,8 +220,15 @@ class Lifecycle:
         if entry is None or entry.id is None:
             return (yield from self._creation.find(pursuit, earlier=True)) if entry else None
         LOGGER.info("%s: re-attaching to job %s", pursuit.request.stream, entry.id)
-        known = pursuit.request.params
-        return Job(entry.id, Status.PENDING, created_at=entry.requested_at, credits=entry.credits, data=known)
+        return Job(
+            entry.id,
+            Status.PENDING,
+            created_at=entry.requested_at,
+            credits=entry.credits,
+            warnings=entry.warnings,
+            is_capped=entry.is_capped,
+            data=pursuit.request.params,
+        )
 
     def contradiction(self, request: Request, job: Job) -> str:
         """Return what a job shows that differs from its request, or an empty string."""

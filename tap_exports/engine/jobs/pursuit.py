@@ -24,7 +24,8 @@ class Pursuit:
         answered_at: When the current job was created or found; None for one of an earlier run.
         closed: Closed full exports of earlier runs, which must not be adopted.
         is_free: Whether jobs cost nothing: a discarded one is used if it completes before the one in its place.
-        created: Jobs created for the request in this run.
+        created: Jobs created for the request by this pursuit.
+        earlier: Jobs created for the request in this run before, whose reader found the job gone or not ready.
         lost: As in `Outcome`.
         lost_as: As in `Outcome`.
     """
@@ -38,6 +39,7 @@ class Pursuit:
     is_free: bool
     answered_at: datetime | None = None
     created: int = 0
+    earlier: int = 0
     lost: Job | None = None
     lost_as: str = LOST
 
@@ -119,6 +121,7 @@ class Pursuit:
 
     def outcome(self, job: Job, waited: float, error: TapError | None = None) -> Outcome:
         """Return the outcome with the job as last seen, and the seconds that it took."""
+        attempts = self.earlier + self.created
         return Outcome(
-            self.request, job, self.requested_at, waited, self.created, self.lost, self.lost_as, self.resubmitted, error
+            self.request, job, self.requested_at, waited, attempts, self.lost, self.lost_as, self.resubmitted, error
         )

@@ -53,6 +53,8 @@ class Entry:
         progress: What the job last showed, or None.
         replaces: Id of the job in whose place it was created, since that one was lost or stalled; None where it
             replaces none, or where jobs cost money.
+        is_capped: Whether the reply to its creation said that the provider leaves rows out; no later reply may say so.
+        warnings: What that reply told the user.
     """
 
     id: str | None
@@ -65,6 +67,8 @@ class Entry:
     bad_reads: int = 0
     progress: Progress | None = None
     replaces: str | None = None
+    is_capped: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,8 @@ def entry_of(raw: Mapping[str, Any]) -> Entry:
         raw.get("bad_reads", 0),
         Progress(text(shown[0]), from_text(shown[1])) if shown else None,
         text(raw["replaces"]) if raw.get("replaces") else None,
+        bool(raw.get("capped")),
+        tuple(text(each) for each in raw.get("warnings", ())),
     )
 
 
@@ -177,6 +183,8 @@ def raw_of(entry: Entry) -> dict[str, Any]:
         "progress": progress,
         "replaces": entry.replaces,
         "adopted": entry.adopted or None,
+        "capped": entry.is_capped or None,
+        "warnings": list(entry.warnings) or None,
     }
     known = {**raw, **{name: value for name, value in more.items() if value is not None}}
     return known if entry.id is None else {"id": entry.id, **known}

@@ -225,6 +225,10 @@ class StreamState:
         raw = {"id": job.id, **raw_entry(request, at), "files": {}}
         if job.credits is not None:
             raw["credits"] = job.credits
+        if job.is_capped:
+            raw["capped"] = True
+        if job.warnings:
+            raw["warnings"] = list(job.warnings)
         if adopted:
             raw["adopted"] = True
         ledger = self._ledger()

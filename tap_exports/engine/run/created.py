@@ -279,8 +279,8 @@ class ExportRun:
                 yield from self._note_failed_read(outcome, tally, error)
             yield from self._replace(outcome, tally, error, LOST)
             return
-        pause = self.lifecycle.pause(absence)
-        future = self.lifecycle.start(request, self.state, resubmitted=outcome.resubmitted, pause=pause)
+        pause, made = self.lifecycle.pause(absence), outcome.attempts
+        future = self.lifecycle.start(request, self.state, resubmitted=outcome.resubmitted, pause=pause, created=made)
         self._running.appendleft(Running(request, future))
 
     def _replace(self, outcome: Outcome, tally: Tally, error: TapError, status: str) -> Iterator[Event]:

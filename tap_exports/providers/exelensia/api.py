@@ -29,6 +29,9 @@ STATUSES = {
 # https://exelensia.com/docs/api-reference/files: PENDING while it is uploaded.
 FILE_STATUSES = {"PENDING": Status.PENDING, "READY": Status.COMPLETED, "FAILED": Status.FAILED}
 
+# https://exelensia.com/docs/api-reference/results: SUCCESS is the only word that is documented.
+RESULT_STATUSES = {**STATUSES, "SUCCESS": Status.COMPLETED}
+
 # Field types of a schema; `string`, `date` and `number` are documented, the rest is what such APIs call theirs.
 KINDS = {
     "string": Kind.STRING,

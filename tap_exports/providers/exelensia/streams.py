@@ -16,6 +16,7 @@ from tap_exports.providers.exelensia.api import (
     API_URL,
     FILE_STATUSES,
     KINDS,
+    RESULT_STATUSES,
     STATUSES,
     ExelensiaApi,
     parse_columns,
@@ -97,9 +98,10 @@ class Results(ListStream):
     """Extraction results with the typed extraction.
 
     Docs: https://exelensia.com/docs/api-reference/results
-    Window: createdAt, cut to the millisecond.
-    Caveats: the extraction's fields are the union of all schemas of the team. A result that is corrected later does not
-        come again.
+    Window: createdAt, cut to the millisecond; never past a result whose status is not terminal.
+    Caveats: the extraction's fields are the union of all schemas of the team. SUCCESS is the only status that is
+        documented; one of an unknown status is passed after 7 days, with a warning. A result that is corrected later
+        does not come again.
     """
 
     name = "exelensia_results"
@@ -108,6 +110,7 @@ class Results(ListStream):
     primary_keys = ("id",)
     replication_key = "createdAt"
     ordered = True
+    statuses = RESULT_STATUSES
     user_fields = frozenset({"extraction"})
     api: ExelensiaApi
 
