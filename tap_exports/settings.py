@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from tap_exports.engine.clock import MILLISECOND, from_text
+from tap_exports.engine.clock import FIRST_YEAR, LAST_YEAR, MILLISECOND, from_text
 from tap_exports.engine.convert.bounds import Bounds
 from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.jobs import JobSettings
@@ -19,7 +19,6 @@ from tap_exports.engine.secrets import printable
 from tap_exports.errors import ConfigError
 
 JsonSchema = Mapping[str, Any]
-FIRST_YEAR, LAST_YEAR = 1900, 2199
 LONGEST_ECHO = 12  # characters of a wrong value that a message may show; keys are longer
 KEY_ROUNDS, KEY_DIGITS = 100_000, 16  # about 30 ms; what is left fits many keys
 NEAR = 0.6  # likeness to a setting that makes an unknown key a misspelt one

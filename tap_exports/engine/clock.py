@@ -10,6 +10,7 @@ from typing import Protocol
 from tap_exports.errors import RunEndingError
 
 MILLISECOND = timedelta(milliseconds=1)
+FIRST_YEAR, LAST_YEAR = 1900, 2199  # of what a person may ask for
 
 
 class Clock(Protocol):

@@ -55,23 +55,29 @@ def read_object(raw: bytes, path: str, option: str) -> dict[str, Any]:
 def read_catalog(raw: bytes, path: str) -> dict[str, Any]:
     """Return the catalog that a file holds.
 
+    A replication method that a person sets in the metadata, which the SDK does not look at, goes where it does.
+
     Raises:
         ConfigError: It is no JSON object, or describes a property by something else than a JSON Schema object.
     """
     catalog = read_object(raw, path, "--catalog")
-    for entry in _objects(catalog.get("streams")):
-        schema = entry.get("schema")
+    for stream in _objects(catalog.get("streams")):
+        schema = stream.get("schema")
         properties = schema.get("properties") if isinstance(schema, dict) else None
         for name, prop in properties.items() if isinstance(properties, dict) else ():
             if not isinstance(prop, dict):
-                where = f"{entry.get('tap_stream_id')}, property {name}"
+                where = f"{stream.get('tap_stream_id')}, property {name}"
                 raise ConfigError(f"--catalog: {path}: {where}: an object is due; run --discover again")
+        for entry in _objects(stream.get("metadata")):
+            for own in _objects([entry.get("metadata")] if not entry.get("breadcrumb") else []):
+                if method := own.pop("replication-method", None):
+                    own["forced-replication-method"] = method
     return catalog
 
 
-def _objects(value: object) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a list."""
-    return (each for each in value if isinstance(each, dict)) if isinstance(value, list) else iter(())
+def _objects(value: object) -> list[dict[str, Any]]:
+    """Return the objects of a list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def read_state(raw: bytes, path: str) -> dict[str, Any]:

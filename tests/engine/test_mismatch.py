@@ -8,7 +8,7 @@ import pytest
 
 from tap_exports.engine.ledger import StreamState, basis_of
 from tap_exports.engine.model import Request
-from tap_exports.engine.run.mismatch import settle
+from tap_exports.engine.run.mismatch import check_bookmark, settle
 from tap_exports.errors import StateError
 from tests.engine.scripted import NOW, job
 
@@ -164,3 +164,18 @@ def test_long_and_strange_values_are_digests() -> None:
     """What is no plain id or word, such as filters, cannot be read from STATE."""
     values = {"a": {"email": "someone@example.com"}, "b": "two words", "c": "x" * 81, "d": ["s1"]}
     assert all(text.startswith("sha256:") and len(text) == 23 for text in basis_of(values).values())
+
+
+@pytest.mark.parametrize(
+    "value", ["9999-12-31T23:59:59Z", "2199-01-01", "2026-07-05T00:00:00Z", "0001-01-01T00:00:00Z"]
+)
+def test_a_bookmark_beyond_sense_is_refused(value: str) -> None:
+    """Nothing would be read until then with exit code 0, or thousands of empty windows."""
+    with pytest.raises(StateError, match=f"STATE of s: the bookmark {value} lies beyond what a run can have proven"):
+        check_bookmark("s", state_of({"replication_key_value": value}), NOW)
+
+
+@pytest.mark.parametrize("value", [None, 7, "7", "x", "2026-07-03T20:00:00Z", "1900-01-01"])
+def test_a_bookmark_that_a_run_may_have_left_is_taken(value: object) -> None:
+    """Numbers are no dates, what is no date is refused where it is read, and a clock may have been set back."""
+    check_bookmark("s", state_of({"replication_key_value": value}), NOW)

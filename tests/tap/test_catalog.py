@@ -33,6 +33,14 @@ def selected(catalog: Json, *streams: str, **entry: Any) -> Json:  # noqa: ANN40
     return catalog
 
 
+def changed(catalog: Json, stream: str, override: Json) -> Json:
+    """Return a catalog with one stream selected and more in its own metadata."""
+    for each in selected(catalog, stream)["streams"]:
+        if each["tap_stream_id"] == stream:
+            next(m for m in each["metadata"] if not m["breadcrumb"])["metadata"] |= override
+    return catalog
+
+
 def kinds(ran: Ran, stream: str) -> list[str]:
     return [m["type"] for m in ran.messages if m.get("stream") == stream]
 
@@ -76,15 +84,29 @@ def test_overrides_that_cannot_be_served_are_refused_by_name(
     assert ran.errors[0].endswith("; remove the override")
 
 
-def test_overrides_in_metadata_count_too(tmp_path: Path, sandbox: Boxes) -> None:
-    """The Singer specification has them in the metadata of the stream itself."""
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"forced-replication-method": "LOG_BASED"}, "replication method LOG_BASED cannot be used"),
+        ({"replication-method": "LOG_BASED"}, "replication method LOG_BASED cannot be used"),
+        ({"replication-key": "updatedAt"}, 'replication key "updatedAt" cannot be used'),
+    ],
+)
+def test_overrides_in_metadata_count_too(tmp_path: Path, sandbox: Boxes, override: Json, message: str) -> None:
+    """The Singer specification has them in the metadata; what discovery wrote at the top of the entry stays there."""
+    config = sandbox().config("exelensia")
+    found = changed(catalog_of(tap(tmp_path, config, "--discover")), FILES, override)
+    assert f"catalog: {FILES}: {message}" in tap(tmp_path, config, catalog=found).errors[0]
+
+
+@pytest.mark.parametrize("name", ["forced-replication-method", "replication-method"])
+def test_a_full_table_of_the_metadata_reads_everything(tmp_path: Path, sandbox: Boxes, name: str) -> None:
     config = sandbox().config("exelensia")
     found = selected(catalog_of(tap(tmp_path, config, "--discover")), FILES)
-    for entry in found["streams"]:
-        if entry["tap_stream_id"] == FILES:
-            entry.pop("replication_method", None)
-            entry["metadata"][-1]["metadata"]["forced-replication-method"] = "LOG_BASED"
-    assert "replication method LOG_BASED" in tap(tmp_path, config, catalog=found).errors[0]
+    first = tap(tmp_path, config, catalog=found).succeeded()
+    full = changed(found, FILES, {name: "FULL_TABLE"})
+    again = tap(tmp_path, config, catalog=full, state=first.states[-1]).succeeded()
+    assert len(again.records[FILES]) == len(first.records[FILES]) > 0
 
 
 def test_a_catalog_without_keys_leaves_the_stream_its_own(tmp_path: Path, sandbox: Boxes) -> None:

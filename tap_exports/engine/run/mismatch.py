@@ -7,12 +7,15 @@ skip rows in silence (P1).
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 
+from tap_exports.engine.clock import FIRST_YEAR, from_text
 from tap_exports.engine.ledger import StreamState
 from tap_exports.errors import StateError
 
 LOGGER = logging.getLogger("tap-exports.run")
 STOP, RESTART, KEEP = "stop", "restart", "keep"
+AHEAD = timedelta(days=1)  # by which a bookmark may be ahead, since clocks are set back
 
 
 def settle(stream: str, state: StreamState, policy: str, *, keeps_jobs: bool) -> None:
@@ -49,3 +52,22 @@ def settle(stream: str, state: StreamState, policy: str, *, keeps_jobs: bool) ->
             f"`state_mismatch: {RESTART}` reads everything again, `state_mismatch: {KEEP}` goes on where it stands; "
             "or give the stream another name. See docs/state.md"
         )
+
+
+def check_bookmark(stream: str, state: StreamState, now: datetime) -> None:
+    """Refuse a bookmark that no run can have left; one that is no date is left to what reads it.
+
+    Raises:
+        StateError: It lies ahead of now, so that nothing would be read until then, or before any data.
+    """
+    try:
+        instant = from_text(state.value) if isinstance(state.value, str) else None
+    except ValueError:
+        return
+    if instant is None or (instant.year >= FIRST_YEAR and instant - now <= AHEAD):
+        return
+    why = "no run would read anything until then" if instant > now else f"it must not be before {FIRST_YEAR}"
+    raise StateError(
+        f"STATE of {stream}: the bookmark {state.value} lies beyond what a run can have proven: {why}; "
+        "set replication_key_value back, or remove it, and look at the clock of this machine"
+    )

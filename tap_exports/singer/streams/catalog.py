@@ -143,7 +143,8 @@ class CatalogStream(Stream):
         if self._input_schema is None:  # not in the catalog, so deselected: discover nothing
             self.primary_keys, self.replication_key = keys, bookmark
             return
-        override = Override(self.name, bookmark, self.replication_key, self.forced_replication_method)
+        override = self._override(entry, bookmark)
+        self.forced_replication_method = override.method
         self.reads_all = override.reads_all(can_read_again=self.can_read_again)
         self.replication_key = bookmark
         self._require_keys(keys)
@@ -151,6 +152,13 @@ class CatalogStream(Stream):
         if missing := [key for key in self.primary_keys if key not in known]:
             msg = f'catalog: {self.name}: key "{missing[0]}" is not among its columns; run --discover again'
             raise ConfigError(msg)
+
+    def _override(self, entry: CatalogEntry | None, own_key: str | None) -> Override:
+        """Return the replication that the catalog has, at the top of the entry or in its metadata."""
+        root = entry.metadata.get(()) if entry else None
+        keys = getattr(entry, "replication_key", None), getattr(root, "replication_key", None)
+        methods = getattr(entry, "replication_method", None), getattr(root, "forced_replication_method", None)
+        return Override.among(self.name, own_key, keys, methods)
 
     def _require_keys(self, default: Sequence[str]) -> None:
         """Select the key columns whatever the catalog says; log a warning if it has the key of an older version.

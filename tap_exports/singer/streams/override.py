@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tap_exports.errors import ConfigError
@@ -27,6 +28,17 @@ class Override:
     key: str | None
     method: str | None
 
+    @classmethod
+    def among(
+        cls, stream: str, own_key: str | None, keys: Iterable[str | None], methods: Iterable[str | None]
+    ) -> Override:
+        """Return the override where a catalog names several keys or methods: one that is not the stream's own counts.
+
+        Discovery writes the stream's own ones into both places, and a person changes one of them.
+        """
+        own_method = FULL_TABLE if own_key is None else INCREMENTAL
+        return cls(stream, own_key, _changed(own_key, keys), _changed(own_method, methods))
+
     def reads_all(self, *, can_read_again: bool) -> bool:
         """Return whether an incremental stream is to be read as a full table.
 
@@ -46,3 +58,9 @@ class Override:
 
     def _refused(self, what: str, why: str) -> ConfigError:
         return ConfigError(f"catalog: {self.stream}: {what} cannot be used: {why}; remove the override")
+
+
+def _changed(own: str | None, named: Iterable[str | None]) -> str | None:
+    """Return the first text that differs from the stream's own, else the own one if it is named, else None."""
+    given = [each for each in named if each]
+    return next((each for each in given if each != own), given[0] if given else None)

@@ -143,13 +143,14 @@ class EventStream(CatalogStream):
         """Hold STATE against the settings that it was made with; call it before `run`. May make a free request.
 
         Raises:
-            StateError: It was made with others, and `state_mismatch` is `stop`.
+            StateError: It was made with others, and `state_mismatch` is `stop`, or its bookmark is beyond sense.
         """
         if address := self.tap.addresses.get(self.client_name):
             account = self.asked.account if self.keeps_state and isinstance(self.asked, HasAccount) else None
             whose = {"account": account} if account else {}
             self._basis = basis_of({"api_url": address, **whose, **self.row_settings()})
         mismatch.settle(self.name, self.ledger, self.config["state_mismatch"], keeps_jobs=self.keeps_jobs)
+        mismatch.check_bookmark(self.name, self.ledger, self.time.now())
 
     @property
     def keeps_jobs(self) -> bool:
