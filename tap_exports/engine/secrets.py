@@ -45,6 +45,14 @@ _SIGNED = re.compile(
     r"|key-pair-id|(?:aws|google|oss)accesskeyid)(?:=|%3d)",
     re.IGNORECASE,
 )
+# What all of the rules for records need to find anything, in lower case and without what stands around it: the text may
+# be JSON, where a line break before a name is the letter of its escape.
+_HEADER_WORDS = ("authorization", "api-key", "cookie")
+_ASSIGNED = re.compile(
+    r"(?:x-(?:amz|goog|oss|cos|bz)-[a-z-]+|token|signature|sig|key|secret|password|credential|hmac|expires|policy"
+    r"|key-pair-id|accesskeyid)(?:=|%3d)"
+)
+_FOLDED = re.compile("[\u0130\u0131\u017f\u212a]")  # match `i`, `s` and `k` without regard to case
 _NAMED = ((_USER_OF_URL, rf"\1{MASK}@"), (_PARAMETER, rf"\1{MASK}"), (_HEADER, rf"\1\2{MASK}"))
 _RULES = ((_QUERY_OF_PATH, f"?{MASK}"), *_NAMED)
 
@@ -56,6 +64,7 @@ class Redactor:
         """Start with the rules alone."""
         self._forms: set[str] = set()
         self._known: re.Pattern[str] | None = None
+        self._needles: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
     def add(self, secret: str) -> None:
@@ -66,6 +75,7 @@ class Redactor:
             self._forms |= _forms(secret)
             longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
             self._known = re.compile("|".join(map(re.escape, longest_first)))
+            self._needles = _shortest({*self._forms, *(json.dumps(f, ensure_ascii=False)[1:-1] for f in self._forms)})
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Announce the values of all headers but plain negotiation, with and without a scheme such as `Bearer`."""
@@ -80,6 +90,8 @@ class Redactor:
 
     def cut(self, text: str) -> str:
         """Return text with known secrets as `***`, query strings as `?***`, and credential headers blanked."""
+        if "?" not in text and "#" not in text and not self.suspects(text):
+            return text
         known = self._known
         text = known.sub(MASK, text) if known else text
         text = _WORD.sub(_cut_query, text)
@@ -94,6 +106,8 @@ class Redactor:
         stays as it came; an URL without a signature keeps its query, and text its control characters.
         """
         if isinstance(value, str):
+            if not self.suspects(value):
+                return value
             text = self._known.sub(MASK, value) if self._known else value
             text = _WORD.sub(_cut_signature, text) if "=" in text or "%3" in text else text
             for pattern, replacement in _NAMED:
@@ -102,6 +116,20 @@ class Redactor:
         if isinstance(value, Mapping):
             return {self.cut_signed(name): self.cut_signed(each) for name, each in value.items()}
         return [self.cut_signed(each) for each in value] if isinstance(value, list) else value
+
+    def suspects(self, text: str) -> bool:
+        """Return whether `cut_signed` may change text, or a value or name in the JSON that it is.
+
+        True says little, False is certain; it costs a hundredth of what `cut_signed` does.
+        """
+        if any(needle in text for needle in self._needles) or _USER_OF_URL.search(text):
+            return True
+        if not text.isascii() and _FOLDED.search(text):
+            return True
+        lowered = text.lower()
+        if ("=" in text or "%3d" in lowered) and _ASSIGNED.search(lowered):
+            return True
+        return any(word in lowered for word in _HEADER_WORDS)
 
     def clean_record(self, record: logging.LogRecord) -> logging.LogRecord:
         """Clean message, traceback and stack of a log record; without a secret in it, it stays as it was."""
@@ -221,6 +249,11 @@ def _forms(secret: str) -> set[str]:
     escaped = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
     forms = {secret} | encoded | lower | escaped | _base64_forms(secret.encode())
     return {form for form in forms if len(form) >= SHORTEST_SECRET}
+
+
+def _shortest(forms: set[str]) -> tuple[str, ...]:
+    """Return the forms that hold no other one: without them in a text, none is."""
+    return tuple(form for form in sorted(forms, key=len) if not any(o in form for o in forms if o != form))
 
 
 def _base64_forms(secret: bytes) -> set[str]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -188,6 +189,33 @@ class TestRecords:
         record = {"a": text, "n": 1, "deep": [{"url": text, text: 0}, None, True]}
         shown = SIGNED[text]
         assert redactor.cut_signed(record) == {"a": shown, "n": 1, "deep": [{"url": shown, shown: 0}, None, True]}
+
+    @pytest.mark.parametrize("before", ["", "\n", "\t", "\x01", '"', "\\", "é"])
+    @pytest.mark.parametrize("text", [text for text, shown in SIGNED.items() if text != shown])
+    def test_what_would_be_cut_is_suspected_as_json_too(self, redactor: Redactor, text: str, before: str) -> None:
+        """An escape before a name is a letter: what is looked at is the JSON of a whole page."""
+        assert redactor.suspects(before + text)
+        assert redactor.suspects(json.dumps([{"a": before + text}], ensure_ascii=False))
+        assert redactor.suspects(json.dumps([{before + text: 1}], ensure_ascii=False))
+
+    @pytest.mark.parametrize("text", [text for text, shown in SIGNED.items() if text == shown])
+    def test_ordinary_text_is_not_suspected(self, redactor: Redactor, text: str) -> None:
+        assert not redactor.suspects(json.dumps([{"a": text, "b": 'a "quoted" id: 7; 90 %, x=1'}]))
+
+    def test_characters_that_pass_for_letters_are_suspected(self, redactor: Redactor) -> None:
+        """Patterns without regard to case take them for the letter."""
+        beyond = "".join(map(chr, range(128, 0x10000)))
+        passing = re.findall("[a-z]", beyond, re.IGNORECASE)
+        assert len(passing) >= 4
+        assert [each for each in passing if not redactor.suspects(f"a {each} b")] == []
+
+    @pytest.mark.parametrize("secret", ["plain0key", "with space", 'a"b"c', "a\\b\\c", "tab\tend", "ümläut"])
+    def test_a_secret_is_suspected_in_each_of_its_forms(self, secret: str) -> None:
+        redactor = Redactor()
+        redactor.add(secret)
+        for form in (secret, quote(secret), quote_plus(secret), json.dumps(secret), repr(secret)):
+            assert redactor.suspects(json.dumps({"a": f"x{form}y"}, ensure_ascii=False)), form
+        assert redactor.suspects(base64.b64encode(f"user:{secret}".encode()).decode())
 
 
 class TestLogging:

@@ -41,6 +41,7 @@ class Reply:
     body: bytes = field(repr=False)
     source: str = "the server"
     redactor: Redactor = field(default=_RULES_ONLY, repr=False, compare=False)
+    _syntax: list[bool] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def date(self) -> datetime | None:
@@ -62,9 +63,12 @@ class Reply:
 
     @property
     def is_json(self) -> bool:
-        """Return whether `json` can be read; nothing is built from it, so this is cheap."""
-        if self.is_empty:
-            return True
+        """Return whether `json` can be read; nothing is built from it, and it is found out once, so this is cheap."""
+        if not self._syntax:
+            self._syntax.append(self.is_empty or self._can_be_read())
+        return self._syntax[0]
+
+    def _can_be_read(self) -> bool:
         with contextlib.suppress(msgspec.DecodeError, RecursionError):
             _SYNTAX.decode(self.body)
             return True

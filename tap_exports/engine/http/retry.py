@@ -58,6 +58,8 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def _instant(text: str) -> datetime | None:
+    if not text:  # as in almost every reply
+        return None
     for read in (parsedate_to_datetime, from_text):
         with contextlib.suppress(TypeError, ValueError, OverflowError):
             instant = read(text)

@@ -6,14 +6,12 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
-from requests.structures import CaseInsensitiveDict
-
 _NOT_SENDABLE = re.compile(r"[^\x21-\x7e]+")
 _DROPPED = re.compile(r"[\t\r\n]")  # as browsers and `urlsplit` do
 
 
-class Headers(CaseInsensitiveDict[str]):
-    """The headers of a request, and the target that they go out with.
+class Headers(dict[str, str]):
+    """The headers of a request, and the target that they go out with; of names that differ in case the last counts.
 
     Attributes:
         target: Path and query, or the whole URL for a proxy of plain http.
@@ -21,12 +19,12 @@ class Headers(CaseInsensitiveDict[str]):
 
     def __init__(self, headers: Mapping[str, str], target: str) -> None:
         """Keep both."""
-        super().__init__(headers)
+        super().__init__({name.lower(): (name, value) for name, value in headers.items()}.values())
         self.target = target
 
     def copy(self) -> Headers:
         """Return a copy with the same target."""
-        return Headers(dict(self.items()), self.target)
+        return Headers(self, self.target)
 
 
 def split_target(url: str) -> tuple[str, str]:

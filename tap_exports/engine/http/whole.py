@@ -200,9 +200,11 @@ class WholeList:
 
     def _fresh(self, page: Page, now: _Read, before: _Read | None) -> list[Row]:
         """Return the records that no read has shown yet, and take note of all; a repeated row is held back."""
+        digests = [digest_of(row, self.key) for row in page.items]
+        if digests and self._is_new(digests, now):
+            return self._taken(page, digests, now)
         fresh, page_mark, news = [], 0, False
-        for row in page.items:
-            digest = digest_of(row, self.key)
+        for row, digest in zip(page.items, digests, strict=True):
             page_mark += int.from_bytes(digest, "big")
             if digest in now.digests:
                 self._repeat(digest, row, now)
@@ -217,6 +219,21 @@ class WholeList:
         now.rows += len(page.items)
         self._check_idle(page, now, page_mark, news=news)
         return fresh
+
+    def _is_new(self, digests: list[bytes], now: _Read) -> bool:
+        """Return whether this is the first read, with a key, and no record of a page came before: the usual page."""
+        if not self.key or now.digests is not self._known:
+            return False
+        new = set(digests)
+        return len(new) == len(digests) and new.isdisjoint(self._known)
+
+    def _taken(self, page: Page, digests: list[bytes], now: _Read) -> list[Row]:
+        """Take note of a page of which all is new."""
+        self._known.update(digests)
+        now.distinct += len(digests)
+        now.rows += len(digests)
+        now.idle = 0
+        return list(page.items)
 
     def _repeat(self, digest: bytes, row: Row, now: _Read) -> None:
         """Note a row that came before in this read; with a key it is the same record, whose number does not count."""

@@ -15,11 +15,11 @@ from tap_exports.engine.model import (
     NewColumns,
     Proven,
     Rejected,
-    Row,
     Rows,
 )
 from tap_exports.singer.messages.emitter import Emitter
 from tap_exports.singer.streams.catalog import CatalogStream
+from tap_exports.singer.streams.cleaning import cleaned
 
 if TYPE_CHECKING:
     from tap_exports.singer.messages.batches import Batches
@@ -99,7 +99,7 @@ class Delivery:
         """Write rows; they count for nothing."""
         stream = self.stream
         if not stream.is_user_data and isinstance(rows.data, list):
-            rows = Rows([self._clean(row) for row in rows.data], rows.constants)
+            rows = Rows(cleaned(rows.data, stream.tap.redactor, stream.free_texts, stream.user_fields), rows.constants)
         if self.batches and self.batches.take(rows, self.version):
             return
         if EXTRA in stream.lineage:
@@ -110,12 +110,6 @@ class Delivery:
         Emitter(writer, stream.name, stream.selected_names, self.version).emit(
             rows, stream.stream_maps, stream.schema if stream.deselects_nested else None, stream.mask
         )
-
-    def _clean(self, row: Row) -> Row:
-        redactor = self.stream.tap.redactor
-        said = {name: row[name] for name in self.stream.free_texts if isinstance(row.get(name), str)}
-        kept = {name: row[name] for name in self.stream.user_fields if name in row}
-        return {**redactor.cut_signed(row), **{name: redactor.cut(text) for name, text in said.items()}, **kept}
 
     def _cleaned(self, rejected: Rejected) -> Rejected:
         """Return a reject whose texts are as clean as the record would have been."""
