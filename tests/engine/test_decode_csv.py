@@ -140,6 +140,18 @@ def test_two_thousand_columns(write: Write) -> None:
 # Lines -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_wide_table_comes_in_larger_pieces(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each column costs the same again in each piece: in pieces of the usual size a wide table took twice the CPU."""
+    monkeypatch.setattr(source, "CHUNK", 1 << 16)
+    batches = []
+    for columns in (12, 2000):
+        names = [f"c{number}" for number in range(columns)]
+        row = ",".join(["x" * 10] * columns) + "\n"
+        text = ",".join(names) + "\n" + row * (12 * source.CHUNK // len(row))
+        batches.append(len(list(read_csv(write(text.encode()), layout(**dict.fromkeys(names, Kind.STRING))))))
+    assert batches[1] * 3 <= batches[0] * 2
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("final", [True, False])
 def test_all_line_ends(write: Write, tiny_chunks: None, end: str, final: bool) -> None:  # noqa: FBT001 - a parameter

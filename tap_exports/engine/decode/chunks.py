@@ -11,6 +11,7 @@ from tap_exports.engine.decode.records import exact_cut, fields, first_record, g
 from tap_exports.engine.model import LocalFile
 from tap_exports.errors import MisreadError
 
+_COLUMNS = 1000  # for which `source.CHUNK` bytes are enough: each column costs the same again in each piece
 _LAST_LINES, _LAST_BYTES = 16, 1 << 16  # how far back a record is looked for before all quotes are counted
 
 
@@ -35,7 +36,8 @@ def chunks(pending: bytes, blocks: Iterator[bytes], form: Form, file: LocalFile)
     Raises:
         MisreadError: A quote is never closed, or a row is longer than `source.LIMIT` bytes.
     """
-    row, wanted, ends = 1, 0, _ends_a_line(pending)
+    least = min(2, form.fields / _COLUMNS) * source.CHUNK
+    row, wanted, ends = 1, least, _ends_a_line(pending)
     for block in blocks:
         pending += block
         ends = ends or _ends_a_line(block)
@@ -45,7 +47,7 @@ def chunks(pending: bytes, blocks: Iterator[bytes], form: Form, file: LocalFile)
         if piece is None:
             wanted = _longer(pending, row, file)
             continue
-        pending, wanted = pending[piece.end :], 0
+        pending, wanted = pending[piece.end :], least
         row += piece.parsed.count
         yield piece
     if pending:
