@@ -142,6 +142,9 @@ bench: postgres nginx ## Figures against peers, into docs/performance.md; BENCH=
 	  $(ENVIRONMENT) $$project .venv-$$part requirements/$$part.txt; \
 	  touch .venv-$$part/.installed; \
 	done
+	@test .venv-bench-tap/.installed -nt requirements/tap.txt || { \
+	  $(ENVIRONMENT) .venv-bench-tap requirements/build.txt && \
+	  $(ENVIRONMENT) --add --editable . .venv-bench-tap requirements/tap.txt && touch .venv-bench-tap/.installed; }
 	.venv-bench/bin/python -m bench $(BENCH)
 
 fmt: setup ## Format, and mend what can be mended

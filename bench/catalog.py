@@ -14,7 +14,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-COMMAND = Path(sys.executable).with_name("tap-exports")
+# Of an environment with what a user has: numpy, which peers bring, is loaded by pyarrow wherever it is installed.
+COMMAND = Path(f"{sys.prefix}-tap") / "bin" / "tap-exports"
 
 
 def selected(catalog: dict[str, Any], streams: Collection[str], *, lineage: bool) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class Lab:
         for turn in range(self.times(times)):
             round_: dict[str, Ran] = {}
             for side, make in list(open_sides.items()):
-                if ran := self._once(row, side, make):
+                if ran := self.once(row, side, make):
                     round_[side] = ran
                 else:
                     del open_sides[side]
@@ -117,7 +117,8 @@ class Lab:
                 check(round_)
         return row
 
-    def _once(self, row: Row, side: str, make: Make) -> Ran | None:
+    def once(self, row: Row, side: str, make: Make) -> Ran | None:
+        """Run a side once; return None where it cannot run, and note why."""
         try:
             command = make()
             row.commands[side] = shown(command, self.folder)
@@ -135,7 +136,7 @@ def shown(command: Sequence[str | Path], folder: Path) -> str:
     """Return a command without the paths of this machine."""
     text = " ".join(map(str, command))
     own = Path(sys.executable).parent
-    names = {environment("airbyte"): "airbyte/bin", environment("targets"): "targets/bin", own: "bin"}
+    names = {environment(name): f"{name}/bin" for name in ("airbyte", "targets", "tap")} | {own: "bin"}
     for path, name in {folder.resolve(): ".bench", folder: ".bench", **names}.items():
         text = text.replace(str(path), name)
     return text

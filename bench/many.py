@@ -24,6 +24,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from bench.process import BrokenRunError
+from bench.seeds import KEY
 from bench.server import Api, serve
 from bench.table import FIELDS
 from bench.tap import Settings, Tap, exelensia
@@ -151,7 +152,7 @@ def run(tap: Tap) -> Seen:
 
 def closient(api: str, folder: Path, count: int, at_once: int) -> Tap:
     """Return a tap of so many organizations."""
-    block = {"api_key": "bench", "api_url": api, "organization_ids": [f"{number:022d}" for number in range(count)]}
+    block = {"api_key": KEY, "api_url": api, "organization_ids": [f"{number:022d}" for number in range(count)]}
     config: Settings = {
         "allow_private_hosts": True,
         "progress": "never",

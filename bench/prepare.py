@@ -43,8 +43,8 @@ def _packed(write: Callable[[Path, Path], None]) -> Callable[[Path, int], None]:
 
 def _wide(path: Path, rows: int) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(",".join(f"c{n}" for n in range(WIDE)) + "\n")
-        file.writelines(",".join(f"{row}-{n}" for n in range(WIDE)) + "\n" for row in range(rows))
+        file.write(",".join(["id", *(f"c{n}" for n in range(1, WIDE))]) + "\n")
+        file.writelines(",".join([str(row), *(f"{row}-{n}" for n in range(1, WIDE))]) + "\n" for row in range(rows))
 
 
 def _long(path: Path, rows: int) -> None:

@@ -56,10 +56,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def bars(results: Results) -> Iterator[str]:
     """Yield the table of the bars."""
-    rows = [(bar.path, bar.against, bar.text, *judged(bar, results)) for bar in BARS]
+    rows = [(bar.path, *compared(bar, results), bar.text, *judged(bar, results)) for bar in BARS]
     met = sum(row[-1] == "yes" for row in rows)
     yield f"## Bars\n{met} of {len(rows)} are met.\n"
-    yield table(("path", "against", "bar", "measured", "met"), rows)
+    yield table(("path", "ours", "peers", "limit", "figure or ratio", "met"), rows)
+
+
+def compared(bar: Bar, results: Results) -> tuple[str, str]:
+    """Return the tap's figure and what it is held against."""
+    try:
+        ours, peer = bar.sides(results) if bar.sides else ("", "")
+    except KeyError:
+        ours, peer = "not measured", ""
+    return ours, f"{bar.against} ({peer})" if peer else bar.against
 
 
 def judged(bar: Bar, results: Results) -> tuple[str, str]:

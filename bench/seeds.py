@@ -12,3 +12,5 @@ WORDS = (
     "saddle", "saffron", "señal", "silver", "spruce", "summit", "thistle", "timber",
     "tulip", "umber", "valley", "velvet", "walnut", "willow", "winter", "zephyr",
 )  # fmt: skip
+
+KEY = "3f2b7c40d91e4a5f86a1"  # of the providers' APIs: in no record, or each of its values would be cut

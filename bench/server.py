@@ -81,11 +81,19 @@ class Api:
         }
 
     def results(self, query: Query) -> bytes:
-        """Return one page of results, as it was prepared; read once, whoever asks for it."""
+        """Return one page of results, as it was prepared; read once, whoever asks for it. An empty one past the last.
+
+        A client asks for one more after a full last page: the total may be too low.
+        """
         number = query.get("page", "1")
         if number not in self.pages:
-            self.pages[number] = (self.data / "pages" / f"{number}.json").read_bytes()
+            prepared = self.data / "pages" / f"{number}.json"
+            self.pages[number] = prepared.read_bytes() if prepared.exists() else self._past_the_last()
         return self.pages[number]
+
+    def _past_the_last(self) -> bytes:
+        first = json.loads((self.data / "pages" / "1.json").read_bytes())
+        return _json({"data": [], "meta": first["meta"]})
 
     def create(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Begin a job."""
@@ -128,8 +136,8 @@ def parsed(target: str) -> tuple[str, Query]:
 
 def definition(name: str) -> dict[str, Any]:
     """Return the definition of a schema, which is named as its file: its columns."""
-    wide = {f"c{number}": "string" for number in range(WIDE)} if name.startswith("wide") else FIELDS
-    columns = {"id": "integer", "text": "string"} if name.startswith("long") else wide
+    wide = {"id": "integer"} | {f"c{number}": "string" for number in range(1, WIDE)}
+    columns = {"wide": wide, "long": {"id": "integer", "text": "string"}}.get(name.partition("-")[0], FIELDS)
     fields = [{"key": each, "type": kind} for each, kind in columns.items()]
     return {"id": name, "schema": {"fields": fields}, "createdAt": _text(_SCHEMA_SINCE)}
 

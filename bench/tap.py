@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.catalog import COMMAND
 from bench.process import BrokenRunError, complaint
+from bench.seeds import KEY
 
 Settings = dict[str, Any]
 
@@ -77,7 +78,7 @@ def exelensia(origin: str, *files: str, **settings: object) -> Settings:
     """Return settings with one export per file, each named after its place: `exelensia_export_0` and so on."""
     # The key of the peers; without one each row would get a digest besides (docs/decisions/0009-place-of-a-row.md).
     exports = [{"schema_id": name, "name": str(number), "primary_keys": ["id"]} for number, name in enumerate(files)]
-    block = {"api_key": "bench", "api_url": origin, "exports": exports}
+    block = {"api_key": KEY, "api_url": origin, "exports": exports}
     since = datetime.now(timezone.utc) - timedelta(days=1)
     shared = {"start_date": since.isoformat(), "settling_seconds": 0, "poll_interval_seconds": 0.1}
     return {

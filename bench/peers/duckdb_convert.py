@@ -1,4 +1,4 @@
-"""DuckDB's one statement from CSV to Parquet: `python -m bench.peers.duckdb_convert FILE TARGET`, prints the rows.
+"""DuckDB's one statement from CSV to Parquet: `python -m bench.peers.duckdb_convert URL TARGET`, prints the rows.
 
 Docs: https://duckdb.org/docs/guides/file_formats/csv_import and …/data/parquet/overview. Its own number of threads.
 """
@@ -6,9 +6,11 @@ Docs: https://duckdb.org/docs/guides/file_formats/csv_import and …/data/parque
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import duckdb
 
+from bench.peers.fetched import fetched
 from bench.table import FIELDS
 
 TYPES = {
@@ -20,8 +22,9 @@ TYPES = {
 }
 
 
-def main(source: str, target: str) -> None:
-    """Convert and count."""
+def main(url: str, target: str) -> None:
+    """Download, convert and count."""
+    source = fetched(url, Path(target).parent)
     columns = ", ".join(f"'{name}': '{TYPES[kind]}'" for name, kind in FIELDS.items())
     connection = duckdb.connect()
     # Paths of this benchmark's own folder; a COPY statement takes no parameters in these places.

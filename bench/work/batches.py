@@ -63,19 +63,19 @@ def same_files(row: Row, places: Mapping[str, Path]) -> Check:
 
 
 def parquet(lab: Lab) -> Row:
-    """Measure Parquet; DuckDB and Polars read the local file, the tap and dlt download it."""
+    """Measure Parquet; all sides download the file."""
     rows = lab.size(ROWS)
     file = lab.table(rows)
-    row = lab.row(f"CSV of {rows:,} rows to Parquet, zstd; DuckDB and Polars from the local file")
+    row = lab.row(f"CSV of {rows:,} rows to Parquet, zstd; all sides download it")
     with lab.served() as (files, api):
-        local = lab.data / file
+        url = f"{files}/{file}"
         places = {"tap": out(lab, "parquet"), "dlt": out(lab, "dlt") / "loaded"}
         places |= {side: out(lab, side) / "rows.parquet" for side in ("duckdb", "polars")}
         sides = {
             "tap": tap_into(lab, api, file, "parquet", "parquet"),
-            "dlt": into(lab, "dlt", program("dlt_arrow", f"{files}/{file}", out(lab, "dlt"))),
-            "duckdb": into(lab, "duckdb", program("duckdb_convert", local, places["duckdb"])),
-            "polars": into(lab, "polars", program("polars_convert", local, places["polars"])),
+            "dlt": into(lab, "dlt", program("dlt_arrow", url, out(lab, "dlt"))),
+            "duckdb": into(lab, "duckdb", program("duckdb_convert", url, places["duckdb"])),
+            "polars": into(lab, "polars", program("polars_convert", url, places["polars"])),
         }
         return lab.alternate(row, sides, same_files(row, places))
 

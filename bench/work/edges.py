@@ -15,6 +15,7 @@ from bench import services
 from bench.lab import Lab
 from bench.process import BrokenRunError, states
 from bench.results import Row
+from bench.seeds import KEY
 from bench.tap import Settings, Tap
 from bench.work.records import always, tap_of
 from tap_exports.sandbox.closient.seed import LOAD
@@ -41,7 +42,7 @@ def operations(lab: Lab) -> Row:
 def cension(api: str, count: int) -> Settings:
     """Return settings with so many runs."""
     entry = {"export_id": 1, "name": "runs", "operation_ids": list(range(1, count + 1))}
-    block = {"api_key": "bench", "api_url": api, "exports": [entry]}
+    block = {"api_key": KEY, "api_url": api, "exports": [entry]}
     return {
         "allow_private_hosts": True,
         "progress": "never",

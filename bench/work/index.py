@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bench.lab import Lab
 from bench.results import Row
-from bench.work import batches, edges, jobs, limits, loading, pages, profile, records, startup
+from bench.work import batches, counted, edges, jobs, limits, loading, pages, profile, records, startup
 
 ROWS: dict[str, Callable[[Lab], Row]] = {
     "server": limits.server,
@@ -16,8 +16,10 @@ ROWS: dict[str, Callable[[Lab], Row]] = {
     "airbyte-typed": records.airbyte_typed,
     "pages": pages.serial,
     "pages-many": pages.many,
+    "page-cost": pages.cost,
     "jobs": jobs.makespan,
     "start": startup.first,
+    "instructions": counted.instructions,
     "sizes": records.sizes,
     "parquet": batches.parquet,
     "jsonl": batches.jsonl,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,7 +89,7 @@ def exports(lab: Lab) -> Row:
                 config = write(
                     lab.place("exports-file") / "config.json", {"path": str(lab.runs / "exports-file" / "x.duckdb")}
                 )
-                take(lab, row, pipeline, [sys.executable, "-m", "target_exports", "--config", config])
+                take(lab, row, pipeline, [environment("tap") / "target-exports", "--config", config])
     return row
 
 

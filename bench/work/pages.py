@@ -34,10 +34,22 @@ def serial(lab: Lab) -> Row:
         return lab.alternate(row, sides, same_rows("tap-32", "sdk"))
 
 
+def cost(lab: Lab) -> Row:
+    """Measure the CPU time of a page: the same list without latency, long and a tenth as long."""
+    sizes = {"tenth": lab.size(SERIAL_PAGES) // 10, "all": lab.size(SERIAL_PAGES)}
+    row = lab.row(f"{sizes['all']:,} pages of 100 items, and a tenth of them, without latency, 8 in flight")
+    row.facts["count"] = sizes
+    for _ in range(lab.times(5)):
+        for side, pages in sizes.items():
+            with lab.served(data=lab.pages(pages)) as (_files, api):
+                lab.once(row, side, always(tap_of(lab, api, 8)))
+    return row
+
+
 def many(lab: Lab) -> Row:
     """Measure the full number of pages; the serial peer takes so long that it reads fewer, in a row of its own."""
     pages = lab.size(PAGES)
     row = lab.row(f"{pages:,} pages of 100 items, each after {LATENCY * 1000:.0f} ms")
     with lab.served(data=lab.pages(pages), latency=LATENCY) as (_, api):
-        sides = {f"tap-{number}": always(tap_of(lab, api, number)) for number in (8, 32)}
+        sides = {f"tap-{number}": always(tap_of(lab, api, number)) for number in (8, 32, 64)}
         return lab.alternate(row, sides)

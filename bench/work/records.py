@@ -83,6 +83,8 @@ def sizes(lab: Lab) -> Row:
     row.facts["rows"] = {side: lab.size(rows) * files for side, (rows, files) in tables.items()}
     row.facts["start"] = {side: f"start-{files}" for side, (_, files) in tables.items()}
     work = {row.facts["start"][side]: (1, files) for side, (_, files) in tables.items()}
+    work["one"] = (lab.size(100_000), 1)
+    row.facts["rows"]["one"] = lab.size(100_000)
     work |= {side: (lab.size(rows), files) for side, (rows, files) in tables.items()}
     with lab.served() as (_, api):
         taps = {side: tap_of(lab, api, lab.table(rows), side, files) for side, (rows, files) in work.items()}

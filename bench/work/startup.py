@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from bench.lab import Lab
+from bench.lab import Command, Lab, environment
 from bench.results import Row
 from bench.work.records import always, tap_of
 
@@ -13,6 +11,6 @@ def first(lab: Lab) -> Row:
     """Measure the time to the first RECORD; the job is done at once."""
     row = lab.row("start to the first RECORD of a file of one row, against `import singer_sdk`")
     with lab.served() as (_, api):
-        imported = [sys.executable, "-c", "import singer_sdk"]
-        sides = {"tap": always(tap_of(lab, api, lab.table(1), "start")), "import": always([*imported])}
+        imported: Command = [environment("tap") / "python", "-c", "import singer_sdk"]
+        sides = {"tap": always(tap_of(lab, api, lab.table(1), "start")), "import": always(imported)}
         return lab.alternate(row, sides, times=15)
