@@ -16,6 +16,7 @@ class Due(Enum):
     """When STATE has to be written."""
 
     NOW = "now"  # before a job is created
+    KEPT = "kept"  # the same, but for the journal only: `SOON` where a durable ledger holds it by then
     SOON = "soon"  # rows or jobs are proven: once there is an allowance
     LATER = "later"  # what no creation and no row waits for: the same, and at most once a second
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tap_exports.engine.convert.reader import MAX_SIGNATURES, Converter, ConvertingReader
+from tap_exports.engine.convert.converter import MAX_SIGNATURES, Converter
+from tap_exports.engine.convert.reader import ConvertingReader
 from tap_exports.engine.convert.task import Host, Result, Task, layout_values
 from tap_exports.engine.decode import Layout
 from tap_exports.engine.http import HttpSettings

@@ -95,6 +95,33 @@ def test_state_is_as_urgent_as_what_is_in_it() -> None:
     assert [*made.until(_soon()), *made.pump()] == [Checkpoint(Due.NOW)]
 
 
+class Kept:
+    """A durable ledger that a script breaks."""
+
+    def __init__(self, *, keeps: bool, breaks: bool = False) -> None:
+        self.keeps, self._breaks = keeps, breaks
+
+    def note_read(self, stream: str, fingerprint: str) -> None:
+        raise AssertionError
+
+    def write(self) -> None:
+        self.keeps = self.keeps and not self._breaks
+
+
+@pytest.mark.parametrize(
+    ("durable", "due"),
+    [(Kept(keeps=True), Due.SOON), (Kept(keeps=False), Due.NOW), (Kept(keeps=True, breaks=True), Due.NOW)],
+    ids=["kept", "none", "breaks"],
+)
+def test_an_intent_that_the_ledger_holds_spares_state(durable: Kept, due: Due) -> None:
+    """Without a ledger, also where it breaks at this very write, STATE comes before the POST."""
+    made = Journal(durable)
+    made.hand_over(Change(list, list, Due.KEPT), list)
+    assert list(made.pump()) == [Checkpoint(due)]
+    made.hand_over(Change(list, list, Due.NOW), list)
+    assert Checkpoint(Due.NOW) in [*made.until(_soon()), *made.pump()]
+
+
 def _soon() -> Future[None]:
     over: Future[None] = Future()
     Timer(0.1, over.set_result, [None]).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -14,8 +15,11 @@ from typing import Any
 import pytest
 
 from tap_exports.sandbox import Sandbox
+from tap_exports.sandbox.closient.api import JOB_ID, TAR_JOB_ID
+from tap_exports.sandbox.closient.seed import ACME
 from tests.process.child import DEVNULL, Child
-from tests.tap.harness import Json, Ran, arguments_of, tap
+from tests.providers.test_closient_tap import EXPORTS, HOSTILE, RECORDS, SECTIONS, catalog
+from tests.tap.harness import Json, Ran, arguments_of, only, tap
 from tests.tap.test_batches import COMPANIES, FORMATS, batched, exelensia, messages, parts, rows
 
 Boxes = Callable[..., Sandbox]
@@ -206,11 +210,12 @@ def test_log_says_where_each_stream_is_read(tmp_path: Path, sandbox: Boxes) -> N
     assert set(said) == {m["stream"] for m in ran.messages if m["type"] == "SCHEMA"}
     assert said["packagex_export_shipments_errors"] == "files are converted by own_executor:Executor"
     assert said["cornect_credits"] == "read by the tap itself: its rows come from no file"
-    assert said["closient_export_files"] == "read by the tap itself: its rows come from archives"
+    assert said["cornect_export_software"] == said[RECORDS] == "files are converted by own_executor:Executor"
+    assert said["closient_export_files"] == "read by the tap itself: its files are digested and stored by the tap"
     del config["batch_config"]
-    assert (
-        "executor: without batch_config it has no effect" in tap(tmp_path, config, environment=factory(tmp_path)).stderr
-    )
+    plain = tap(tmp_path, config, environment=factory(tmp_path))
+    assert "executor: without batch_config it has no effect" in plain.stderr
+    assert set(re.findall(r"\| (\w+): read by the tap itself: there is no batch_config", plain.stderr)) == set(said)
 
 
 BAD = {
@@ -278,3 +283,83 @@ def test_killed_between_parts(tmp_path: Path, sandbox: Boxes, form: str) -> None
     found = [row["_sdc_row"] for ran in (first, after) for row in rows(ran, LOAD)]
     assert 0 < len(rows(first, LOAD)) < 24_000
     assert found == list(range(1, 24_001))
+
+
+def archived(box: Sandbox, folder: Path, form: str, **changes: object) -> Json:
+    """Return a configuration of two given archives, whose parts have the same names and bytes in any run."""
+    config = only(box.config(), "closient")
+    block = {**config["closient"], "organization_ids": [ACME], "job_ids": [JOB_ID, TAR_JOB_ID]}
+    same = {**batched(folder, form, batch_size=3), "emit_activate_version_messages": False}
+    return {**config, **same, "closient": block, **changes}
+
+
+def chosen(folder: Path, config: Json, *more: str) -> Json:
+    """Return the catalog in which the records and some more streams are selected."""
+    return catalog(folder, {**config, "executor": "threads:4"}, RECORDS, "export_jobs", *more)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_archives_are_converted_elsewhere(tmp_path: Path, sandbox: Boxes, form: str) -> None:
+    """An own executor makes the parts of records that the tap itself makes, byte by byte, and the tap downloads none.
+
+    Each conversion has a URL of its own, and the task holds no key.
+    """
+    box = sandbox()
+    config = archived(box, tmp_path / "away", form, executor="own_executor:Executor")
+    selected = chosen(tmp_path, config, EXPORTS, SECTIONS)
+    box.clear_requests()
+    ran = tap(tmp_path, config, catalog=selected, environment=factory(tmp_path), fresh=True).succeeded()
+    tasks = seen(tmp_path)
+    assert [task["part"]["stream"] for task in tasks] == [RECORDS, RECORDS]
+    assert len({task["file"]["url"] for task in tasks}) == 2
+    assert config["closient"]["api_key"] not in (tmp_path / "seen").read_text(encoding="utf-8")
+    assert sum(request["origin"] == "files" for request in box.requests()) == 2
+    plain = tap(tmp_path, archived(box, tmp_path / "here", form), catalog=selected).succeeded()
+    assert named(ran, RECORDS) == named(plain, RECORDS)
+    assert len(named(ran, RECORDS)) > 4
+    assert receipts(ran) == receipts(plain) != []
+
+
+def named(ran: Ran, stream: str) -> list[tuple[str, bytes]]:
+    """Return the parts of a stream in the order of their messages: name and content."""
+    urls = [Path(url.removeprefix("file://")) for m in messages(ran, "BATCH", stream) for url in m["manifest"]]
+    return [(path.name, path.read_bytes()) for path in urls]
+
+
+def receipts(ran: Ran) -> list[Json]:
+    names = ("job_id", "stream", "status", "rows", "bytes", "sha256")
+    return [{name: row[name] for name in names} for row in ran.records["export_jobs"]]
+
+
+def test_counts_of_archives_stay_with_the_tap(tmp_path: Path, sandbox: Boxes) -> None:
+    """What a worker found is held against what the job declares: the job stays unproven, with the same message."""
+    box = sandbox(knobs={"closient": {"count_error": 1}})
+    config = archived(box, tmp_path, "jsonl", executor="own_executor:Executor")
+    ran = tap(tmp_path, config, catalog=chosen(tmp_path, config), environment=factory(tmp_path), fresh=True)
+    assert (ran.code, "organization: 1 of 2 (verify_counts: fail)" in ran.stderr) == (1, True)
+    assert [row["status"] for row in ran.records["export_jobs"]] == ["failed", "failed"]
+
+
+@pytest.mark.parametrize("name", ["climbs", "link", "tag"])
+def test_hostile_archive_elsewhere(tmp_path: Path, sandbox: Boxes, name: str) -> None:
+    """The error of a worker is the error of the tap; no part of the archive is announced."""
+    archive, message = HOSTILE[name]
+    action = {"replace": {"base64": base64.b64encode(archive).decode()}}
+    box = sandbox(faults={"faults": [{"match": {"origin": "files"}, "action": action}]})
+    config = archived(box, tmp_path, "jsonl", executor="own_executor:Executor", verify_counts="off")
+    ran = tap(tmp_path, config, catalog=chosen(tmp_path, config), environment=factory(tmp_path), fresh=True)
+    assert ran.code == 1
+    assert any(message in error for error in ran.errors), ran.stderr
+    assert not messages(ran, "BATCH", RECORDS)
+
+
+def test_archive_that_is_gone_is_the_taps_own(tmp_path: Path, sandbox: Boxes) -> None:
+    """Only the tap can look again and submit a job again: it reads that archive itself."""
+    gone = {"match": {"origin": "files", "nth": 1}, "action": {"status": 404}}
+    box = sandbox(faults={"faults": [gone]})
+    config = archived(box, tmp_path, "jsonl", executor="own_executor:Executor")
+    config["closient"]["job_ids"] = []
+    ran = tap(tmp_path, config, catalog=chosen(tmp_path, config), environment=factory(tmp_path), fresh=True).succeeded()
+    assert [row["record"] for row in rows(ran, RECORDS)] == [
+        row["record"] for row in box.truth("closient/records", organization_id=ACME)
+    ]

@@ -5,21 +5,17 @@ docs/decisions/0008-executor.md says which jobs are still read as rows, and why.
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future, wait
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from tap_exports.engine.clock import Clock
-from tap_exports.engine.convert.executors import Executor
-from tap_exports.engine.convert.task import Host, Result, Task, column_of, raised
-from tap_exports.engine.http import HttpSettings
+from tap_exports.engine.convert.converter import Converter, refuse_missing
+from tap_exports.engine.convert.queue import Conversions
+from tap_exports.engine.convert.task import Result, Task, column_of, raised
 from tap_exports.engine.jobs import Journal, Outcome, describe
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import (
@@ -37,41 +33,11 @@ from tap_exports.engine.model import (
 from tap_exports.engine.publish.form import Published
 from tap_exports.engine.read.files import FileReader, declared, window_constants
 from tap_exports.engine.read.tally import Tally, advised
-from tap_exports.engine.workers import Workers
-from tap_exports.errors import BadContentError, EmptyFileError, StopError, UrlExpiredError
+from tap_exports.errors import BadContentError, EmptyFileError
 
-LOGGER = logging.getLogger("tap-exports.run")
 FORMATS = frozenset({"csv", "json", "jsonl"})
-MAX_RENEWALS = 3
-MAX_SIGNATURES = 50  # of one file, those included that were refused because the work began late
-LATE_SECONDS = 1.0  # in a queue, after which a refused URL says nothing about the next one
-AHEAD = 4  # files handed in and not yet announced, for each that is converted at once
-LETTING_GO_SECONDS = 1  # for running conversions to remove their unfinished parts
 
 Shape = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Converter:
-    """What converts files, and the settings that each task needs beside the stream's shape.
-
-    Attributes:
-        executor: Converts files.
-        http: Settings of the download.
-        spool: `folder` and `max_mb` of the workers' spools.
-        options: Arguments of fsspec's file system; never in a task.
-        has_room: Returns whether the spool takes another file ahead of its turn.
-        samples: Whether unknown columns get their types from a sample of the file.
-        noted: Returns what STATE says of the files of a job; thread-safe.
-    """
-
-    executor: Executor
-    http: HttpSettings
-    spool: Mapping[str, Any]
-    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    has_room: Callable[[], bool] = lambda: True
-    samples: bool = False
-    noted: Callable[[str], Mapping[str, Any]] = lambda _: {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +68,9 @@ class _Place:
     first: int = 1
 
 
+_START = _Place()
+
+
 class ConvertingReader:
     """Reads jobs of one file by converting it to parts; all other jobs go to the reader of rows.
 
@@ -126,42 +95,13 @@ class ConvertingReader:
         """Start nothing: conversions begin with the stream's first `read`."""
         self._plain, self._shape, self._converter = plain, shape, converter
         self._journal, self._clock = journal, clock
-        self._workers: Workers[_Done | None] = Workers(converter.executor.most, "convert")
-        self._begun: dict[str, Future[_Done | None]] = {}
-        self._running: set[Future[_Done | None]] = set()
-        self._waiting: deque[Outcome] = deque()
-        self._ending = threading.Event()
-        self._lock = threading.RLock()
-        self._turn = False
+        self._conversions: Conversions[_Done | None] = Conversions(converter, self._converted, self._suits)
 
     # In any thread
 
     def run_ahead(self, outcome: Outcome) -> None:
         """Queue a completed job; its file is converted once the stream is being read and the spool has room."""
-        with self._lock:
-            self._waiting.append(outcome)
-            if self._turn:
-                self._fill()
-
-    def _fill(self) -> None:
-        """Hand in what is ready: the executor begins a file when it is free."""
-        most = AHEAD * self._converter.executor.most
-        while self._waiting and len(self._begun) < most and self._converter.has_room():
-            outcome = self._waiting.popleft()
-            if self._suits():
-                self._begun[outcome.job.id] = self._submit(outcome, _Place())
-
-    def _submit(self, outcome: Outcome, place: _Place) -> Future[_Done | None]:
-        future = self._workers.submit(partial(self._converted, outcome, place))
-        self._running.add(future)
-        future.add_done_callback(self._ended)
-        return future
-
-    def _ended(self, future: Future[_Done | None]) -> None:
-        with self._lock:
-            self._running.discard(future)
-            if self._turn and not self._ending.is_set():
-                self._fill()
+        self._conversions.add(outcome)
 
     def _suits(self) -> bool:
         """Return whether jobs can be converted: without columns, parts have no schema."""
@@ -169,36 +109,28 @@ class ConvertingReader:
 
     # In a worker
 
-    def _converted(self, outcome: Outcome, place: _Place) -> _Done | None:
-        """Convert a job's file; return None if it is left to the reader of rows, or the run is ending.
+    def _converted(self, outcome: Outcome, place: _Place = _START) -> _Done | None:
+        """Convert a job's file with a fresh URL; return None if it is left to the reader of rows.
 
         That is a job that is not a single CSV or JSON file, and a file that holds nothing: it is read twice.
         """
-        with self._converter.executor.slot(self._ending.is_set):
-            if self._ending.is_set():
-                return None
-            files = self._plain.api.open(outcome.job)
-            if len(files) != 1 or files[0].format not in FORMATS or declared(files, outcome.job) == 0:
-                return None
-            done = self._signed(outcome, files[0], place)
-            return None if done.is_blank else done
-
-    def _signed(self, outcome: Outcome, remote: RemoteFile, place: _Place) -> _Done:
-        """Convert a file, with a new URL where one is refused; one that came late to a worker counts as none."""
-        shape, renewals = self._shape(), 0
+        files = self._plain.api.open(outcome.job)
+        if len(files) != 1 or files[0].format not in FORMATS or declared(files, outcome.job) == 0:
+            return None
+        remote, shape = files[0], self._shape()
         renew = partial(self._plain.again, outcome, remote.name)
-        host = Host(self._converter.options, renew, self._ending.is_set, self._clock)
-        for number in count(1):
-            result = self._converter.executor.work(self._task(outcome, remote, shape, place), host)
-            is_refused = result["error"] and result["error"]["kind"] == UrlExpiredError.__name__
-            renewals += result.get("queued", 0.0) < LATE_SECONDS
-            if not is_refused or renewals > MAX_RENEWALS or number == MAX_SIGNATURES:
-                return _Done(shape, remote, result)
-            remote = renew()
-        raise AssertionError
+        result = self._converter.convert(
+            remote,
+            lambda signed: self._task(outcome, signed, shape, place),
+            renew,
+            lambda: self._conversions.has_ended,
+            self._clock,
+        )
+        done = _Done(shape, remote, result)
+        return None if done.is_blank else done
 
     def _task(self, outcome: Outcome, remote: RemoteFile, shape: Shape, place: _Place) -> Task:
-        resumes = self._plain.resumes and place == _Place()
+        resumes = self._plain.resumes and place == _START
         noted = self._converter.noted(outcome.job.id).get(remote.name) if resumes else None
         lineage = {JOB_ID: outcome.job.id, FILE: remote.name, **window_constants(outcome.request)}
         return {
@@ -227,7 +159,7 @@ class ConvertingReader:
         try:
             done = None
             if self._suits():
-                done = yield from self._fitting(outcome, self._taken(outcome), _Place())
+                done = yield from self._fitting(outcome, self._conversions.take(outcome), _START)
             if done is None:
                 yield from self._plain.read(outcome, state, tally)
             else:
@@ -240,14 +172,8 @@ class ConvertingReader:
         finally:
             tally.read_seconds = self._clock.monotonic() - began
 
-    def _taken(self, outcome: Outcome) -> Future[_Done | None]:
-        """Return the conversion of a job, submitting it unless it is running; submit those of the next jobs."""
-        with self._lock:
-            self._turn = True
-            self._waiting = deque(each for each in self._waiting if each.job.id != outcome.job.id)
-            future = self._begun.pop(outcome.job.id, None) or self._submit(outcome, _Place())
-            self._fill()
-        return future
+    def _submit(self, outcome: Outcome, place: _Place) -> Future[_Done | None]:
+        return self._conversions.submit(partial(self._converted, outcome, place))
 
     def _fitting(
         self, outcome: Outcome, future: Future[_Done | None], place: _Place
@@ -296,10 +222,7 @@ class ConvertingReader:
             yield Rejected(job_id, reject)
         if result["error"]:
             raise raised(result["error"])
-        if (there := sum(part["rows"] for part in result["parts"])) != result["rows"]:
-            raise StopError(
-                f"{local.name}: {result['rows']} rows were read, its parts hold {there}; the window stays open"
-            )
+        refuse_missing(result, local.name)
 
     def _prove(self, outcome: Outcome, tally: Tally, done: _Done) -> None:
         """Compare the counts with the reject limits and the provider's own row count."""
@@ -311,10 +234,5 @@ class ConvertingReader:
 
     def release(self) -> None:
         """Discard conversions that were not read; running ones stop at their next batch and remove unfinished parts."""
-        self._ending.set()
-        with self._lock:
-            self._begun.clear()
-            self._waiting.clear()
-        self._workers.close()
-        wait(set(self._running), LETTING_GO_SECONDS)
+        self._conversions.release()
         self._plain.release()

@@ -76,8 +76,13 @@ class Creation:
 
     @property
     def _due(self) -> Due:
-        """Return when STATE with an intent is due: before the POST, unless no later run would look for the job."""
-        return Due.SOON if isinstance(self.api, FreeToRepeat) else Due.NOW
+        """Return when STATE with an intent is due: before the POST, unless no later run would look for the job.
+
+        A creation that costs nothing need not wait for STATE once a durable ledger holds its intent.
+        """
+        if isinstance(self.api, FreeToRepeat):
+            return Due.SOON
+        return Due.NOW if creation_costs(self.api) else Due.KEPT
 
     def _submit(self, pursuit: Pursuit) -> Steps[Job | None]:
         """Send the creating request. A refusal removes the intent; after an unknown outcome the job is looked for."""

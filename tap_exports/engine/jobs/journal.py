@@ -33,7 +33,14 @@ class _Handed:
 
 
 class Durable(Protocol):
-    """What keeps intents and jobs beside STATE."""
+    """What keeps intents and jobs beside STATE.
+
+    Attributes:
+        keeps: Whether what it wrote outlives the process.
+    """
+
+    @property
+    def keeps(self) -> bool: ...  # noqa: D102 - see above
 
     def note_read(self, stream: str, fingerprint: str) -> None:
         """Record that all rows of a job are written, before it leaves STATE."""
@@ -48,6 +55,8 @@ class Durable(Protocol):
 
 class _Nothing:
     """Keeps nothing beside STATE."""
+
+    keeps = False
 
     def note_read(self, stream: str, fingerprint: str) -> None:
         """Do nothing."""
@@ -180,12 +189,17 @@ class Journal:
         if self._unwritten:
             began = time.monotonic()
             self._durable.write()
-            dues = {handed.change.due for handed in self._unwritten}
-            yield Checkpoint(next(due for due in Due if due in dues))
+            yield Checkpoint(self._due())
             now = time.monotonic()
             self._rests_until = now + min(RESTS * (now - began), LONGEST_REST_SECONDS)
         while self._unwritten:
             self._release(self._unwritten.pop(0))
+
+    def _due(self) -> Due:
+        """Return when STATE with the changes is due, which the durable ledger has by now, if one is kept."""
+        kept = Due.SOON if self._durable.keeps else Due.NOW
+        dues = {kept if handed.change.due is Due.KEPT else handed.change.due for handed in self._unwritten}
+        return next(due for due in Due if due in dues)
 
     def _release(self, handed: _Handed) -> None:
         if handed.change.retract:

@@ -53,6 +53,11 @@ class DurableLedger:
         """Return where it is, `none` where nothing is kept."""
         return self._place.name
 
+    @property
+    def keeps(self) -> bool:
+        """Return whether it keeps anything; thread-safe."""
+        return not isinstance(self._place, Nowhere)
+
     def open(self, place: Place, now: Callable[[], datetime], *, required: bool) -> None:
         """Lock and read what earlier runs left; then `merge` the streams and `write`.
 

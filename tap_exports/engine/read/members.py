@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 from tap_exports.engine import decode
 from tap_exports.engine.archive import (
@@ -31,6 +31,8 @@ ROWS_PER_BATCH = 1000
 BYTES_PER_BATCH = 4 * 1024 * 1024
 DOCUMENTS = frozenset({".yaml", ".yml"})
 
+Archive: TypeAlias = tuple[Path, Survey]
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -48,7 +50,7 @@ class Opened:
     inventory: Inventory
     constants: Row
     complain: Callable[[str], None]
-    archive: tuple[Path, Survey] | None = None
+    archive: Archive | None = None
 
 
 class Reader(Protocol):
@@ -124,20 +126,16 @@ class RecordReader:
         """Yield the records in archive order, then compare their number with the count of each section."""
         counts = Counts()
         constants = {**opened.constants, JOB_ID: opened.outcome.job.id}
-        yield from batches(self._records(opened, counts), constants)
-        yield verify(opened, counts, [(s, s.records) for s in opened.inventory.sections or ()], "records")
+        yield from batches(record_rows(opened.archive, opened.inventory.keys, self.limits, counts), constants)
+        yield self.proven(opened, counts)
 
-    def _records(self, opened: Opened, counts: Counts) -> Iterator[tuple[Row, int]]:
-        keys = opened.inventory.keys
-        for member, section in members(opened, self.limits):
-            path = member.path
-            if suffix_of(path) not in DOCUMENTS:
-                continue
-            for index, item in enumerate(read_items(member, path)):
-                counts.add(section, keys)
-                record = item.value if isinstance(item.value, dict) else {"value": item.value}
-                place = {"section": section, "path": path, "index": index, FILE: path, ROW: index + 1}
-                yield {**place, "record": record}, item.bytes
+    def proven(self, opened: Opened, counts: Counts) -> Proven:
+        """Compare the number of records with the count of each section.
+
+        Raises:
+            CountError: They differ and `verify_counts` is `fail`.
+        """
+        return verify(opened, counts, [(s, s.records) for s in opened.inventory.sections or ()], "records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +159,7 @@ class AssetReader:
 
     def _files(self, opened: Opened, counts: Counts) -> Iterator[tuple[Row, int]]:
         keys = opened.inventory.keys
-        for member, section in members(opened, self.limits):
+        for member, section in members(opened.archive, keys, self.limits):
             if suffix_of(member.path) in DOCUMENTS:
                 continue
             counts.add(section, keys)
@@ -181,12 +179,26 @@ def section_row(section: Section) -> Row:
     }
 
 
-def members(opened: Opened, limits: ArchiveLimits) -> Iterator[tuple[Member, str]]:
+def record_rows(
+    archive: Archive | None, keys: frozenset[str], limits: ArchiveLimits, counts: Counts
+) -> Iterator[tuple[Row, int]]:
+    """Yield the items of the YAML files in archive order, each with its approximate size, and count them."""
+    for member, section in members(archive, keys, limits):
+        path = member.path
+        if suffix_of(path) not in DOCUMENTS:
+            continue
+        for index, item in enumerate(read_items(member, path)):
+            counts.add(section, keys)
+            record = item.value if isinstance(item.value, dict) else {"value": item.value}
+            place = {"section": section, "path": path, "index": index, FILE: path, ROW: index + 1}
+            yield {**place, "record": record}, item.bytes
+
+
+def members(archive: Archive | None, keys: frozenset[str], limits: ArchiveLimits) -> Iterator[tuple[Member, str]]:
     """Yield every file except the manifest, with its section; nothing without an archive."""
-    if opened.archive is None:
+    if archive is None:
         return
-    path, found = opened.archive
-    keys = opened.inventory.keys
+    path, found = archive
     for member in read_members(path, limits):
         if member.path != found.manifest:
             yield member, section_of(member.path, found.root, keys)

@@ -192,8 +192,19 @@ class SharedJobs:
         job.tally.sha256 = local.sha256
         with located(f"{job.where}: {local.name}"):
             self._check_size(job, local.size)
-            job.found = survey(local.path, self.archive_limits)
-        self._check_manifest(job, job.found)
+            found = survey(local.path, self.archive_limits)
+        self._check_manifest(job, found)
+
+    def verify(self, job: SharedJob, size: int, found: Survey) -> None:
+        """Hold an archive that was read elsewhere against what the job declares, unless one was held before.
+
+        Raises:
+            CountError: They differ and `verify_counts` is `fail`.
+        """
+        if job.found is None:
+            with located(job.where):
+                self._check_size(job, size)
+            self._check_manifest(job, found)
 
     def _remote(self, job: SharedJob) -> RemoteFile:
         return self.api.open(job.outcome.job)[0]
@@ -206,6 +217,7 @@ class SharedJobs:
 
     def _check_manifest(self, job: SharedJob, found: Survey) -> None:
         """Compare the manifest with the job; where only the manifest lists sections, log each failed one."""
+        job.found = found
         told, own = self.api.inventory(job.outcome.job), self.api.manifest(found)
         if found.manifest is None:
             LOGGER.warning("%s: the archive has no manifest", job.where)

@@ -9,13 +9,16 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from tap_exports import settings
-from tap_exports.engine.convert.reader import Converter, ConvertingReader
+from tap_exports.engine.convert.archives import ArchiveConverter
+from tap_exports.engine.convert.converter import Converter
+from tap_exports.engine.convert.reader import ConvertingReader
 from tap_exports.engine.convert.task import layout_values
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import EXTRA, Kind
 from tap_exports.engine.publish.storage import Storage
 from tap_exports.engine.read.files import FileReader, Reads
 from tap_exports.engine.read.guards import GuardedReader
+from tap_exports.engine.read.members import JobReader, RecordReader, SectionReader
 from tap_exports.engine.read.samples import SamplingReader
 from tap_exports.engine.run.archived import ArchiveRun
 from tap_exports.engine.run.collected import CollectRun
@@ -23,6 +26,7 @@ from tap_exports.engine.run.created import ExportRun
 from tap_exports.engine.run.followed import FollowRun, Quiet
 from tap_exports.singer.columns import VERSION, VERSION_COLUMN, to_column
 from tap_exports.singer.messages.batch_settings import BatchSettings
+from tap_exports.singer.messages.emitter import transforms
 from tap_exports.singer.streams.catalog import CatalogStream
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -38,7 +42,7 @@ class Converted(NamedTuple):
     """
 
     run: Any
-    reader: ConvertingReader
+    reader: ArchiveConverter | ConvertingReader
 
 
 def converted(
@@ -65,6 +69,9 @@ def converted(
         stream.tap.writer.keep_output()
         executor.open(shape.place, Storage(batches.root, batches.prefix, batches.options))
     LOGGER.log(level, "%s: files are converted by %s", stream.name, executor.label)
+    if isinstance(run, ArchiveRun) and isinstance(run.reader, RecordReader):
+        run.away = ArchiveConverter(run.shared, run.reader, shape, _converter(shape))
+        return Converted(run, run.away)
     made: list[ConvertingReader] = []
     return Converted(_with_reader(run, lambda reader: _converting(reader, shape, made)), made[0])
 
@@ -73,18 +80,29 @@ def why_here(run: object, stream: CatalogStream) -> str | None:
     """Return why the rows of a run cannot come from an executor, None where they can."""
     config, reader = stream.config, _reader_of(run)
     reasons = {
-        "its rows come from archives": isinstance(run, ArchiveRun),
-        "its rows come from no file": reader is None,
+        **_whys_of_archives(run, stream),
+        "its rows come from no file": reader is None and not isinstance(run, ArchiveRun),
         "its files need the credentials": not stream.converts_elsewhere,
-        "stream_maps": config.get("stream_maps"),
         "flattening_enabled": config.get("flattening_enabled"),
+        "its stream map": any(transforms(each) for each in stream.stream_maps),
         "a property inside an object is deselected": stream.deselects_nested,
         "expect_columns": isinstance(reader, GuardedReader) and reader.guards.expect_columns,
-        "rejects_max_ratio": config["rejects_max_ratio"],
-        f"rejects_max_count is over {MOST_REJECTS}": config["rejects_max_count"] > MOST_REJECTS,
+        "rejects_max_ratio": reader and config["rejects_max_ratio"],
+        f"rejects_max_count is over {MOST_REJECTS}": reader and config["rejects_max_count"] > MOST_REJECTS,
         "job_wait is detach": config["job_wait"] == "detach",
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _whys_of_archives(run: object, stream: CatalogStream) -> Mapping[str, bool]:
+    """Return why the rows of archives cannot come from an executor: each reason, and whether it holds."""
+    if not isinstance(run, ArchiveRun):
+        return {}
+    return {
+        "its rows come from no file": isinstance(run.reader, (JobReader, SectionReader)),
+        "its files are digested and stored by the tap": not isinstance(run.reader, RecordReader),
+        "its archives are read once for all streams": stream.tap.executor.is_here,
+    }
 
 
 def _reader_of(run: object) -> Reads | None:
@@ -120,20 +138,16 @@ def _converting(reader: Reads, shape: _Shape, made: list[ConvertingReader]) -> R
 
 def _reader(plain: FileReader, shape: _Shape) -> ConvertingReader:
     stream = shape.stream
-    tap, config, executor = stream.tap, stream.config, stream.tap.executor
+    converter = replace(_converter(shape), samples=isinstance(plain, SamplingReader), noted=partial(_noted, stream))
+    return ConvertingReader(plain, shape, converter, stream.tap.journal, stream.tap.clock)
+
+
+def _converter(shape: _Shape) -> Converter:
+    tap, config, executor = shape.stream.tap, shape.stream.config, shape.stream.tap.executor
     folder = str(tap.spool.directory) if executor.is_here else config.get("spool_dir")
     http, spool = settings.http_settings(config), {"folder": folder, "max_mb": config["spool_max_mb"]}
     options = shape.batches.options if executor.is_here else {}
-    converter = Converter(
-        executor,
-        http,
-        spool,
-        options,
-        has_room=lambda: tap.spool.has_room,
-        samples=isinstance(plain, SamplingReader),
-        noted=partial(_noted, stream),
-    )
-    return ConvertingReader(plain, shape, converter, tap.journal, tap.clock)
+    return Converter(executor, http, spool, options, has_room=lambda: tap.spool.has_room)
 
 
 def _noted(stream: CatalogStream, job_id: str) -> Mapping[str, Any]:

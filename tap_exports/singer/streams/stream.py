@@ -16,6 +16,7 @@ from tap_exports.engine.thrift import Due
 from tap_exports.errors import StopError
 from tap_exports.singer import logs
 from tap_exports.singer.messages.batch_settings import batch_settings
+from tap_exports.singer.options import EXECUTOR
 from tap_exports.singer.streams.catalog import CatalogStream
 from tap_exports.singer.streams.delivery import Counts, Delivery
 from tap_exports.singer.streams.services import Services
@@ -194,6 +195,8 @@ class EventStream(CatalogStream):
 
                 self._converted = converted(self._run, self, self._batch_settings, lambda: self.part_version)
                 self._run = self._converted.run if self._converted else self._run
+            elif not self._batch_settings and self.config["executor"] != EXECUTOR:
+                self.logger.info("%s: read by the tap itself: there is no batch_config", self.name)
             self._run.start()
         return self._run
 
