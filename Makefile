@@ -129,7 +129,7 @@ duel: setup ## The same cases for other tools, into docs/duel.md; DUEL="--only d
 	done
 	$(PYTHON) -m bench.duel $(DUEL)
 
-cluster: ## A cluster's life and death: Dask, Ray, pools, an S3 server; CLUSTER="--only killed tls"
+cluster: postgres ## A cluster's life and death: Dask, Ray, pools, an S3 server; CLUSTER="--only killed tls"
 	$(CHECK_PYTHON)
 	@test .venv-cluster/.installed -nt requirements/cluster.txt || $(ENVIRONMENT) --editable . .venv-cluster requirements/cluster.txt
 	@touch .venv-cluster/.installed

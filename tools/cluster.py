@@ -13,7 +13,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.cluster import bytes_of_rows, cases, engines, unfit
+from tests.cluster import bytes_of_rows, cases, engines, five, unfit
 from tests.cluster.rig import Rig
 from tests.cluster.servers import s3
 
@@ -42,6 +42,7 @@ CASES = (
     engines.pool_orphaned,
     engines.on_ray,
     bytes_of_rows.everywhere,
+    five.five_providers,
 )
 
 
