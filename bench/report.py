@@ -13,6 +13,7 @@ from bench.work.index import ROWS
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HALVE = Path(__file__).with_name("halve.md")
 MANY = Path(__file__).with_name("many.md")
+SCHEDULED = Path(__file__).parent / "scheduled" / "curve.md"
 INTRO = """# Performance
 
 Written by `make bench` (`bench/`) from one machine's figures; sections marked so are by hand. Every side of a
@@ -42,7 +43,7 @@ def write_report(results: Results) -> None:
     folder.mkdir(exist_ok=True)
     drawn = list(plots.draw(results, folder))
     parts = [INTRO, *bars(results), *waits(results), *server(results), *profile(results)]
-    parts += [HALVE.read_text(encoding="utf-8"), MANY.read_text(encoding="utf-8")]
+    parts += [path.read_text(encoding="utf-8") for path in (HALVE, MANY, SCHEDULED)]
     parts += ["## Plots\n", *(f"![{title}](performance/{name})\n" for name, title in drawn)]
     parts += [*figures(results), *absent(results), *machine(results), HOW, *commands(results)]
     (DOCS / "performance.md").write_text("\n".join(parts), encoding="utf-8")

@@ -188,6 +188,11 @@ class Run:
         self._request(account)
 
     @property
+    def open_jobs(self) -> int:
+        """Return the jobs that STATE holds."""
+        return sum(len(account.state.entries) for account in self._accounts)
+
+    @property
     def calls(self) -> int:
         """Return the requests to all accounts."""
         return sum(account.provider.calls for account in self._accounts)

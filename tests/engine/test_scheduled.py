@@ -1,0 +1,33 @@
+"""The simulation of `bench.scheduled` on a small scale: its scheduler is the tap's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.scheduled import run as simulated
+from bench.scheduled.__main__ import ideal
+from bench.scheduled.run import Run
+
+FILES = 400
+
+
+@pytest.fixture(autouse=True)
+def _real_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the modules back their own time, which a run takes away."""
+    for module in (simulated.thrift_module, simulated.journal_module, simulated.elsewhere_module):
+        monkeypatch.setattr(module, "time", module.time)  # type: ignore[attr-defined] # imported there
+
+
+@pytest.mark.parametrize("workers", [10, 1000])
+def test_every_file_is_read_within_the_bounds(workers: int) -> None:
+    """No run is faster than all slots and workers together; no window is left open; no URL is signed in vain."""
+    run = Run(FILES, workers, side_by_side=True)
+    took = run.play()
+    assert ideal(FILES, workers) <= took < 4 * ideal(FILES, workers)
+    assert (run.open_jobs, FILES <= run.signed < 1.05 * FILES) == (0, True)
+    assert run.calls > 3 * FILES
+
+
+def test_streams_in_turn_leave_workers_idle() -> None:
+    """Only the files of one stream are converted at a time, those of the others wait for its end."""
+    assert Run(FILES, 1000, side_by_side=False).play() > Run(FILES, 1000, side_by_side=True).play()
