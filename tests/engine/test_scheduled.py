@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from bench.scheduled import run as simulated
 from bench.scheduled.__main__ import ideal
+from bench.scheduled.played import STALL_SECONDS
 from bench.scheduled.run import Run
+from tap_exports.engine import thrift
+from tap_exports.engine.convert import elsewhere
+from tap_exports.engine.jobs import journal
 
 FILES = 400
 
@@ -14,8 +17,8 @@ FILES = 400
 @pytest.fixture(autouse=True)
 def _real_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the modules back their own time, which a run takes away."""
-    for module in (simulated.thrift_module, simulated.journal_module, simulated.elsewhere_module):
-        monkeypatch.setattr(module, "time", module.time)  # type: ignore[attr-defined] # imported there
+    for module in (thrift, journal, elsewhere):
+        monkeypatch.setitem(vars(module), "time", vars(module)["time"])
 
 
 @pytest.mark.parametrize("workers", [10, 1000])
@@ -23,7 +26,7 @@ def test_every_file_is_read_within_the_bounds(workers: int) -> None:
     """No run is faster than all slots and workers together; no window is left open; no URL is signed in vain."""
     run = Run(FILES, workers, side_by_side=True)
     took = run.play()
-    assert ideal(FILES, workers) <= took < 4 * ideal(FILES, workers)
+    assert ideal(FILES, workers) <= took < 4 * ideal(FILES, workers) + STALL_SECONDS
     assert (run.open_jobs, FILES <= run.signed < 1.05 * FILES) == (0, True)
     assert run.calls > 3 * FILES
 
