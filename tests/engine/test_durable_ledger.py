@@ -51,7 +51,7 @@ class Run:
         self.journal = Journal(self.ledger)
         self.state = StreamState(STREAM, self.bookmarks[STREAM], changes)
         self.ledger.open(LocalPlace(path), lambda: now, required=True)
-        self.ledger.merge(STREAM, key, self.state, reads_all=reads_all, is_full=is_full)
+        self.ledger.merge(STREAM, [key], self.state, reads_all=reads_all, is_full=is_full)
         self.ledger.write()
 
     def open(self, window: Window | None, job_id: str, at: datetime = NOW) -> Request:
@@ -217,7 +217,7 @@ def test_a_second_that_is_read_again_does_not_keep_its_job(path: Path) -> None:
     after.bookmarks[STREAM].update(first.bookmarks[STREAM])
     after.state = WholeSeconds(STREAM, after.bookmarks[STREAM], Changes(), overlaps=True)
     after.ledger.open(LocalPlace(path), lambda: NOW, required=True)
-    after.ledger.merge(STREAM, KEY, after.state, reads_all=False, is_full=False)
+    after.ledger.merge(STREAM, [KEY], after.state, reads_all=False, is_full=False)
     assert after.jobs == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -104,11 +105,16 @@ def test_looking_leaves_no_trace(call: Caller, tmp_path: Path) -> None:
         job = tap(tmp_path, {**given, "job_wait": "detach"}).succeeded().states[-1]["bookmarks"][INVOICES]
         for path in state_folder().glob("*.lock"):
             path.unlink()
+        stale = state_folder() / "stale.json"
+        stale.write_text("{}")
+        os.utime(stale, (0, 0))
         before, job_id = left_behind(), job["ledger"]["jobs"][0]["id"]
         for words in ("plan", "jobs", f"jobs watch {job_id} --timeout 0.1", f"jobs cancel {job_id}"):
             call(*words.split(), config=given, state=NOTHING)
-        assert len(before) == 1
+        assert len(before) == 2
         assert left_behind() == before
+        tap(tmp_path, {**given, "job_wait": "detach"}, state=NOTHING).succeeded()
+        assert not stale.exists()
 
 
 def test_a_run_that_only_the_ledger_knows_is_cancelled(call: Caller, tmp_path: Path) -> None:

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
+from tap_exports.engine.ledger.places import LocalPlace
 from tap_exports.sandbox import Sandbox
+from tap_exports.singer.streams import durable
+from tap_exports.singer.streams.stream import EventStream
+from tap_exports.tap import TapExports
 from tests.process.child import Child
 from tests.tap.harness import arguments_of, tap
 
@@ -155,6 +159,74 @@ def test_configurations_of_one_account_have_ledgers_of_their_own(tmp_path: Path,
     tap(tmp_path, one_file).succeeded()
     assert creations(box) == 8
     assert len(json.loads((tmp_path / "one.json").read_bytes())["streams"]) == 2
+
+
+def spelled(config: Json) -> Json:
+    """Return a configuration with its dates in the form in which Meltano writes them."""
+    return {**config, "start_date": "2020-01-01T00:00:00+00:00", "end_date": "2026-01-01T01:00:00+01:00"}
+
+
+def test_dates_are_compared_by_their_meaning(tmp_path: Path, sandbox: Boxes) -> None:
+    """Meltano and a pipe write the same date in two forms: both have one ledger."""
+    box = sandbox()
+    config = one_export(box)
+    first = tap(tmp_path, config).succeeded()
+    second = tap(tmp_path, spelled(config)).succeeded()
+    assert (creations(box), len(ledgers())) == (2, 1)
+    assert second.records[INVOICES] == first.records[INVOICES]
+
+
+def earlier(config: Json, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the only ledger, and its section, the names that hold the dates as they are written."""
+    (new,) = ledgers()
+    loaded = TapExports(config=config, setup_mapper=False)
+    streams = [stream for stream in loaded.streams.values() if isinstance(stream, EventStream)]
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "_dates", durable._written_dates)
+        where = durable._where(loaded, durable._orders(streams), loaded.config_jsonschema)
+    content = json.loads(new.read_bytes())
+    (section,) = content["streams"].values()
+    content["streams"] = {where.keys[INVOICES][-1]: section}
+    old = Path(where.place.name)
+    assert old != new
+    old.write_text(json.dumps(content), encoding="utf-8")
+    new.unlink()
+    return old
+
+
+def test_a_ledger_of_an_earlier_name_is_taken_over(
+    tmp_path: Path, sandbox: Boxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is locked, its jobs are read, and one file is left; a ledger of either spelling is not lost."""
+    box = sandbox()
+    config = one_export(box)
+    first = tap(tmp_path, config).succeeded()
+    old = earlier(config, monkeypatch)
+    place = LocalPlace(old)
+    place.lock()
+    refused = tap(tmp_path, config)
+    assert (refused.code, creations(box)) == (1, 2)
+    assert f"has the ledger {old}" in refused.errors[0]
+    place.close()
+    second = tap(tmp_path, config).succeeded()
+    assert (creations(box), second.records[INVOICES]) == (2, first.records[INVOICES])
+    assert (len(ledgers()), old.exists()) == (1, False)
+    tap(tmp_path, spelled(config)).succeeded()
+    assert (creations(box), len(ledgers())) == (2, 1)
+
+
+def test_a_configured_ledger_keeps_its_sections(
+    tmp_path: Path, sandbox: Boxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has the name that the setting gives; its section is found under the earlier name, and renamed."""
+    box = sandbox()
+    config = one_export(box)
+    tap(tmp_path, config).succeeded()
+    chosen = tmp_path / "chosen.json"
+    earlier(config, monkeypatch).rename(chosen)
+    tap(tmp_path, {**config, "ledger": str(chosen)}).succeeded()
+    assert creations(box) == 2
+    assert len(json.loads(chosen.read_bytes())["streams"]) == 1
 
 
 def test_other_settings_keep_the_ledger(tmp_path: Path, sandbox: Boxes) -> None:

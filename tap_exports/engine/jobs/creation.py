@@ -84,6 +84,11 @@ class Creation:
             return Due.SOON
         return Due.NOW if creation_costs(self.api) else Due.KEPT
 
+    @property
+    def _id_due(self) -> Due:
+        """Return when STATE with a job's id is due: before its first poll, unless the durable ledger keeps it too."""
+        return Due.SOON if self.journal.is_durable else self._due
+
     def _submit(self, pursuit: Pursuit) -> Steps[Job | None]:
         """Send the creating request. A refusal removes the intent; after an unknown outcome the job is looked for."""
         request = pursuit.request
@@ -200,5 +205,5 @@ class Creation:
             self._owners.setdefault(job.id, request.fingerprint)
         self.activity.created(request, job)
         pursuit.answered_at = self.clock.now()  # the reply may come minutes after the first attempt
-        yield Change(partial(pursuit.opened, job, adopted=how == "found"))
+        yield Change(partial(pursuit.opened, job, adopted=how == "found"), due=self._id_due)
         return job

@@ -42,6 +42,10 @@ class Durable(Protocol):
     @property
     def keeps(self) -> bool: ...  # noqa: D102 - see above
 
+    @property
+    def keeps(self) -> bool:
+        """Return whether what is written outlives the process."""
+
     def note_read(self, stream: str, fingerprint: str) -> None:
         """Record that all rows of a job are written, before it leaves STATE."""
 
@@ -84,6 +88,11 @@ class Journal:
         self._before: list[Callable[[], object]] = []
 
     # For workers
+
+    @property
+    def is_durable(self) -> bool:
+        """Return whether intents and jobs are kept beside STATE, which may then follow later."""
+        return self._durable.keeps
 
     def hand_over(self, change: Change, then: Callable[[], object]) -> None:
         """Queue a change; `then` is called in the main thread once STATE with it was written.

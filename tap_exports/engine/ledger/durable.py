@@ -7,7 +7,7 @@ and the jobs that were read: STATE proves their windows, and nobody knows yet wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.ledger.checks import check_entries
 from tap_exports.engine.ledger.entries import CLOCK_SKEW, Entry, entry_of
-from tap_exports.engine.ledger.places import Nowhere, Place
+from tap_exports.engine.ledger.places import LocalPlace, Nowhere, Place
 from tap_exports.engine.ledger.state import StreamState
 from tap_exports.errors import LedgerError
 
@@ -41,6 +41,7 @@ class DurableLedger:
         """Start with nothing kept."""
         self._bookmarks, self._changed = bookmarks, changes.reader()
         self._place: Place = Nowhere()
+        self._earlier: LocalPlace | None = None
         self._is_required = False
         self._is_written = True
         self._sections: dict[str, Raw] = {}
@@ -55,53 +56,60 @@ class DurableLedger:
 
     @property
     def keeps(self) -> bool:
-        """Return whether it keeps anything; thread-safe."""
+        """Return whether what is written outlives the process."""
         return not isinstance(self._place, Nowhere)
 
-    def open(self, place: Place, now: Callable[[], datetime], *, required: bool) -> None:
+    def open(
+        self, place: Place, now: Callable[[], datetime], *, required: bool, earlier: LocalPlace | None = None
+    ) -> None:
         """Lock and read what earlier runs left; then `merge` the streams and `write`.
 
         Args:
             place: Where it is.
             now: Returns the current instant.
             required: Whether the configuration names the place; else one that cannot be used is done without.
+            earlier: A ledger of another name to take over; it is locked, and removed by the first `write`.
 
         Raises:
             LedgerError: Another run has it, it cannot be read, or it is required and cannot be used.
         """
-        self._place, self._is_required, self._now = place, required, now
+        self._place, self._is_required, self._now, self._earlier = place, required, now, earlier
+        places = _both(place, earlier)
         try:
-            place.lock()
-            data = place.read()
+            for each in places:
+                each.lock()
+            sections = _read(places)
         except OSError as error:
             self._fail(error)
             return
         oldest = to_text(now() - SECTION_KEPT)
-        sections = _sections(data, place.name) if data else {}
         self._sections = {key: raw for key, raw in sections.items() if raw["updated_at"] >= oldest}
         self._is_written = False  # so that the first write shows whether the place takes it, before anything is created
 
-    def look(self, place: Place, now: Callable[[], datetime]) -> None:
+    def look(self, place: Place, now: Callable[[], datetime], earlier: Place | None = None) -> None:
         """Read what earlier runs left, without a lock; then `merge` the streams, and never write.
 
         Args:
             place: Where it is.
             now: Returns the current instant.
+            earlier: A ledger of another name that a run would take over.
 
         Raises:
             LedgerError: It cannot be read.
         """
         self._now = now
         try:
-            data = place.read()
+            self._sections = _read(_both(place, earlier))
         except OSError as error:
             raise LedgerError(f"the ledger {place.name} cannot be read: {error.strerror or error}") from error
-        self._sections = _sections(data, place.name) if data else {}
 
-    def held(self, key: str) -> list[Entry]:
-        """Return what a section holds; call it before `merge`, which takes it over."""
-        section = self._sections.get(key, {})
-        return [entry_of(raw) for raw in (*section.get("jobs", ()), *section.get("intents", ()))]
+    def held(self, keys: Sequence[str]) -> list[Entry]:
+        """Return what sections hold; call it before `merge`, which takes them over."""
+        return [entry_of(raw) for raw in self._raw(keys)]
+
+    def _raw(self, keys: Sequence[str]) -> list[Raw]:
+        sections = [self._sections.get(key, {}) for key in keys]
+        return [raw for kind in ("jobs", "intents") for section in sections for raw in section.get(kind, ())]
 
     def drop(self, stream: str, chosen: Callable[[Entry], bool]) -> int:
         """Drop entries of a stream, of any request; return how many. Call it between `open` and `close`."""
@@ -114,19 +122,19 @@ class DurableLedger:
         self._is_written = self._is_written and not dropped
         return dropped
 
-    def merge(self, stream: str, key: str, state: StreamState, *, reads_all: bool, is_full: bool) -> None:
+    def merge(self, stream: str, keys: Sequence[str], state: StreamState, *, reads_all: bool, is_full: bool) -> None:
         """Take over into STATE what it lacks, and drop what it proves.
 
         Args:
             stream: The stream's name.
-            key: Name of the stream's section: another account, request or range has another one.
+            keys: Names of the stream's section, those of earlier versions first: another account, request or range
+                has another one. The last one is written.
             state: The stream's state over the live STATE.
             reads_all: Whether the run reads again what the bookmark covers.
             is_full: Whether the stream is a full table, whose later exports hold what earlier ones held.
         """
-        section = self._sections.get(key, {})
         incoming = StreamState.detached(stream, self._bookmarks().get(stream, {}))  # as the loader gave it out
-        for raw in [*section.get("jobs", ()), *section.get("intents", ())]:
+        for raw in self._raw(keys):
             entry, was_read = entry_of(raw), raw.get("read", False)
             is_proven = _proves(incoming, entry) and (was_read or not reads_all or entry.window is None)
             if is_proven or (was_read and self._is_stale(entry, is_full=is_full)):
@@ -135,7 +143,9 @@ class DurableLedger:
                 what = f"job {entry.id}" if entry.id else "the intent to create a job"
                 said = "an earlier run read it, which STATE does not prove" if was_read else "STATE does not hold it"
                 LOGGER.info("%s: %s of %s is in the ledger: %s", stream, what, entry.requested_at.isoformat(), said)
-        self._keys[stream], self._sections[key] = key, {}
+        for key in keys:
+            self._sections.pop(key, None)
+        self._keys[stream], self._sections[keys[-1]] = keys[-1], {}
         self._changed.add(stream)
 
     def _is_stale(self, entry: Entry, *, is_full: bool) -> bool:
@@ -162,9 +172,18 @@ class DurableLedger:
             return
         try:
             self._place.write(msgspec.json.encode({"version": FORMAT, "streams": self._sections}))
+            self._drop_earlier()
         except OSError as error:
             self._fail(error)
         self._is_written = True
+
+    def _drop_earlier(self) -> None:
+        """Remove the ledger that was taken over; a run that dies before this takes it over again."""
+        if self._earlier and self.keeps:
+            LOGGER.info("the ledger %s holds what %s held", self.name, self._earlier.name)
+            self._earlier.remove()
+            self._earlier.close()
+            self._earlier = None
 
     def _update(self, stream: str) -> None:
         """Copy a stream's ledger from STATE, less progress inside files, beside the jobs that were read."""
@@ -202,7 +221,21 @@ class DurableLedger:
         try:
             self.write()
         finally:
-            self._place.close()
+            for each in _both(self._place, self._earlier):
+                each.close()
+
+
+def _both(place: Place, earlier: Place | None) -> list[Place]:
+    return [earlier, place] if earlier else [place]
+
+
+def _read(places: Iterable[Place]) -> dict[str, Raw]:
+    """Return the sections of ledgers; of sections of one name that of the last ledger counts."""
+    sections: dict[str, Raw] = {}
+    for place in places:
+        if data := place.read():
+            sections |= _sections(data, place.name)
+    return sections
 
 
 def _sections(data: bytes, name: str) -> dict[str, Raw]:

@@ -149,6 +149,14 @@ class LocalPlace:
         finally:
             os.close(folder)
 
+    def exists(self) -> bool:
+        """Return whether there is a ledger."""
+        return self._path.is_file()
+
+    def remove(self) -> None:
+        """Remove it once another place holds what it held; the lock stays until `close`."""
+        self._path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Release the lock."""
         if self._lock is not None:
@@ -197,7 +205,7 @@ class RemotePlace:
 
 
 def place_of(setting: str | None, name: str) -> Place:
-    """Return where the ledger of a configuration is.
+    """Return where the ledger of a configuration is; touches nothing.
 
     Args:
         setting: The setting `ledger`: a path, a URL, `none`, or None for the default.
@@ -207,9 +215,7 @@ def place_of(setting: str | None, name: str) -> Place:
         LedgerError: No storage is known for the URL.
     """
     if setting is None:
-        folder = state_folder()
-        sweep(folder)
-        return LocalPlace(folder / name)
+        return LocalPlace(state_folder() / name)
     if setting.strip().lower() == NOWHERE:
         return Nowhere()
     if "://" not in setting:

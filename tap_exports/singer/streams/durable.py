@@ -5,18 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tap_exports import settings
 from tap_exports.engine.changes import Changes
+from tap_exports.engine.clock import to_text
 from tap_exports.engine.ledger import Entry
 from tap_exports.engine.ledger.durable import DurableLedger, Raw
-from tap_exports.engine.ledger.places import Nowhere, Place, place_of
+from tap_exports.engine.ledger.places import LocalPlace, Nowhere, Place, place_of, state_folder, sweep
 from tap_exports.engine.model import Request
 from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream
 
 DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Where the ledger of a run is.
+
+    Attributes:
+        place: Its place.
+        keys: Names of the section of each stream that creates jobs, that of earlier versions first.
+        earlier: A ledger with the name that earlier versions gave it, while there is one.
+    """
+
+    place: Place
+    keys: Mapping[str, Sequence[str]]
+    earlier: LocalPlace | None = None
 
 
 def open_ledger(
@@ -33,13 +50,15 @@ def open_ledger(
     Raises:
         LedgerError: Another run has it, or it cannot be used.
     """
-    orders = _orders(streams)
-    place, keys = _place(tap, orders, schema)
-    if isinstance(place, Nowhere):
+    where = _where(tap, _orders(streams), schema)
+    if isinstance(where.place, Nowhere):
         return
-    durable.open(place, tap.clock.now, required=tap.config.get("ledger") is not None)
-    _merge(tap, durable, keys)
+    is_configured = tap.config.get("ledger") is not None
+    durable.open(where.place, tap.clock.now, required=is_configured, earlier=where.earlier)
+    _merge(tap, durable, where.keys)
     durable.write()
+    if not is_configured:
+        sweep(state_folder())
 
 
 def look_into_ledger(
@@ -59,13 +78,13 @@ def look_into_ledger(
     Raises:
         LedgerError: It cannot be read.
     """
-    place, keys = _place(tap, _orders(streams), schema)
-    if isinstance(place, Nowhere):
+    where = _where(tap, _orders(streams), schema)
+    if isinstance(where.place, Nowhere):
         return {}
     durable = DurableLedger(bookmarks, Changes())
-    durable.look(place, tap.clock.now)
-    held = {name: durable.held(key) for name, key in keys.items()}
-    _merge(tap, durable, keys)
+    durable.look(where.place, tap.clock.now, where.earlier)
+    held = {name: durable.held(keys) for name, keys in where.keys.items()}
+    _merge(tap, durable, where.keys)
     return held
 
 
@@ -88,11 +107,11 @@ def drop_from_ledger(
     Raises:
         LedgerError: A run has it, or it cannot be read or written.
     """
-    place, _ = _place(tap, _orders(streams), schema)
-    if isinstance(place, Nowhere) or not _exists(place):
+    where = _where(tap, _orders(streams), schema)
+    if isinstance(where.place, Nowhere) or not (where.earlier or _exists(where.place)):
         return 0
     durable = DurableLedger(dict, Changes())
-    durable.open(place, tap.clock.now, required=True)
+    durable.open(where.place, tap.clock.now, required=True, earlier=where.earlier)
     try:
         return durable.drop(stream, chosen)
     finally:
@@ -106,26 +125,27 @@ def _exists(place: Place) -> bool:
         return False
 
 
-def _place(
-    tap: Services, orders: Mapping[str, Sequence[Request]], schema: Mapping[str, Any]
-) -> tuple[Place, dict[str, str]]:
-    """Return where the ledger of a run is, and the section of each stream that creates jobs."""
+def _where(tap: Services, orders: Mapping[str, Sequence[Request]], schema: Mapping[str, Any]) -> _Where:
     if not orders:
-        return Nowhere(), {}
-    accounts, dates = _accounts(tap.config, orders, schema), _dates(tap.config)
+        return _Where(Nowhere(), {})
+    accounts, setting = _accounts(tap.config, orders, schema), tap.config.get("ledger")
     of_run = sorted([name, accounts[requests[0].provider]] for name, requests in orders.items())
-    providers = sorted({requests[0].provider for requests in orders.values()})
-    place = place_of(tap.config.get("ledger"), f"{'-'.join(providers)}-{_digest([of_run, dates])}.json")
-    about = {name: [accounts[r[0].provider], [each.fingerprint for each in r], dates] for name, r in orders.items()}
-    return place, {name: f"{name}@{_digest(each)}" for name, each in about.items()}
+    providers = "-".join(sorted({requests[0].provider for requests in orders.values()}))
+    dates = _written_dates(tap.config), _dates(tap.config)  # earlier versions took them as they were written
+    before, now = (f"{providers}-{_digest([of_run, each])}.json" for each in dates)
+    about = {name: [accounts[r[0].provider], [each.fingerprint for each in r]] for name, r in orders.items()}
+    keys = {name: list(dict.fromkeys(f"{name}@{_digest([*each, of])}" for of in dates)) for name, each in about.items()}
+    earlier = LocalPlace(state_folder() / before)
+    is_left = setting is None and before != now and earlier.exists()
+    return _Where(place_of(setting, now), keys, earlier if is_left else None)
 
 
-def _merge(tap: Services, durable: DurableLedger, keys: Mapping[str, str]) -> None:
-    for name, key in keys.items():
+def _merge(tap: Services, durable: DurableLedger, keys: Mapping[str, Sequence[str]]) -> None:
+    for name, each in keys.items():
         stream = tap.streams[name]
         if isinstance(stream, EventStream) and not stream.failed_start:
             is_full = stream.replication_key is None
-            durable.merge(name, key, stream.make_ledger(), reads_all=stream.reads_all, is_full=is_full)
+            durable.merge(name, each, stream.make_ledger(), reads_all=stream.reads_all, is_full=is_full)
 
 
 def _orders(streams: Iterable[EventStream]) -> dict[str, Sequence[Request]]:
@@ -152,7 +172,13 @@ def _block(provider: str, config: Mapping[str, Any], schema: Mapping[str, Any]) 
     return {"declared": config.get("declared", [])}, schema
 
 
-def _dates(config: Mapping[str, Any]) -> list[Any]:
+def _dates(config: Mapping[str, Any]) -> list[str | None]:
+    """Return the dates by their meaning: Meltano writes those of its project file in another form."""
+    dates = settings.date_range(config)
+    return [each and to_text(each) for each in (dates.start, dates.until)]
+
+
+def _written_dates(config: Mapping[str, Any]) -> list[Any]:
     return [config.get("start_date"), config.get("end_date")]
 
 
