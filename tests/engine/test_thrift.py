@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from tap_exports.engine import thrift
-from tap_exports.engine.jobs import Change, Journal, journal
-from tap_exports.engine.model import Checkpoint
+from tap_exports.engine.jobs import Change, JobSettings, Journal, Lifecycle, journal
+from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.model import Checkpoint, Request
 from tap_exports.engine.thrift import BURST_BYTES, BYTES_PER_SECOND, Due, Thrift
-from tests.engine.scripted import handed
+from tests.engine.fakes import FakeClock
+from tests.engine.scripted import ScriptedApi, handed, job
 
 Now = Callable[[float], None]
 
@@ -98,11 +100,10 @@ def test_state_is_as_urgent_as_what_is_in_it() -> None:
 class Kept:
     """A durable ledger that a script breaks."""
 
-    def __init__(self, *, keeps: bool, breaks: bool = False) -> None:
-        self.keeps, self._breaks = keeps, breaks
+    def __init__(self, *, keeps: bool, is_named: bool = True, breaks: bool = False) -> None:
+        self.keeps, self.is_named, self._breaks = keeps, is_named, breaks
 
-    def note_read(self, stream: str, fingerprint: str) -> None:
-        raise AssertionError
+    def note_read(self, stream: str, fingerprint: str) -> None: ...
 
     def write(self) -> None:
         self.keeps = self.keeps and not self._breaks
@@ -110,16 +111,32 @@ class Kept:
 
 @pytest.mark.parametrize(
     ("durable", "due"),
-    [(Kept(keeps=True), Due.SOON), (Kept(keeps=False), Due.NOW), (Kept(keeps=True, breaks=True), Due.NOW)],
-    ids=["kept", "none", "breaks"],
+    [
+        (Kept(keeps=True), Due.SOON),
+        (Kept(keeps=True, is_named=False), Due.NOW),
+        (Kept(keeps=False), Due.NOW),
+        (Kept(keeps=True, breaks=True), Due.NOW),
+    ],
+    ids=["kept", "default", "none", "breaks"],
 )
 def test_an_intent_that_the_ledger_holds_spares_state(durable: Kept, due: Due) -> None:
-    """Without a ledger, also where it breaks at this very write, STATE comes before the POST."""
+    """Else STATE comes before the POST: without a ledger, where it breaks at this very write, and by default.
+
+    The default ledger may lie in a container that is gone with the run.
+    """
     made = Journal(durable)
     made.hand_over(Change(list, list, Due.KEPT), list)
     assert list(made.pump()) == [Checkpoint(due)]
     made.hand_over(Change(list, list, Due.NOW), list)
     assert Checkpoint(Due.NOW) in [*made.until(_soon()), *made.pump()]
+
+
+@pytest.mark.parametrize(("durable", "due"), [(None, Due.NOW), (Kept(keeps=True), Due.SOON)])
+def test_the_id_of_a_job_is_in_state_at_once_where_nothing_else_keeps_it(durable: Kept | None, due: Due) -> None:
+    """With `ledger: none` a run that is killed leaves the id in STATE before the first poll (P2)."""
+    chased = Lifecycle(ScriptedApi([job("j1")]), Journal(durable), FakeClock(), JobSettings())
+    over = chased.start(Request("p", "s", {}), StreamState.detached("s", {}))
+    assert list(chased.journal.until(over)) == [Checkpoint(due), Checkpoint(due)]
 
 
 def _soon() -> Future[None]:

@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tap_exports.engine.ledger.places import state_folder
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tests.operator.calling import Called, Caller, Json, planned, steps
@@ -39,6 +41,22 @@ def test_what_state_lacks_is_shown_and_planned(call: Caller, tmp_path: Path) -> 
     assert planned(plan, INVOICES)["steps"][0]["note"] == "known from the ledger only"
     assert steps(plan, INVOICES) == [("attach", job["id"])]
     assert steps(without, INVOICES) == [("create", None)]
+
+
+def test_a_job_that_is_found_is_said_once(call: Caller, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Beside its step; a run, which shows no steps, warns of it instead."""
+    with Sandbox(SandboxOptions(job_seconds=3600)) as box:
+        given = config(box, ledger="none", job_reuse_seconds=3600)
+        tap(tmp_path, {**given, "job_wait": "detach"}).succeeded()
+        plan = call("plan", config=given, state={}).data
+        again = tap(tmp_path, {**given, "job_wait": "detach"}).succeeded()
+    (step,) = planned(plan, INVOICES)["steps"]
+    assert (step["action"], step["note"]) == (
+        "attach",
+        "found at the provider: of the same request (job_reuse_seconds)",
+    )
+    assert "there is no STATE" not in caplog.text
+    assert "is read in place of a new one" in again.stderr
 
 
 def test_what_is_forgotten_does_not_come_back(call: Caller, tmp_path: Path) -> None:

@@ -37,14 +37,14 @@ class Durable(Protocol):
 
     Attributes:
         keeps: Whether what it wrote outlives the process.
+        is_named: Whether the configuration names its place: the default one may go with the machine or container.
     """
 
     @property
     def keeps(self) -> bool: ...  # noqa: D102 - see above
 
     @property
-    def keeps(self) -> bool:
-        """Return whether what is written outlives the process."""
+    def is_named(self) -> bool: ...  # noqa: D102 - see above
 
     def note_read(self, stream: str, fingerprint: str) -> None:
         """Record that all rows of a job are written, before it leaves STATE."""
@@ -60,7 +60,7 @@ class Durable(Protocol):
 class _Nothing:
     """Keeps nothing beside STATE."""
 
-    keeps = False
+    keeps = is_named = False
 
     def note_read(self, stream: str, fingerprint: str) -> None:
         """Do nothing."""
@@ -206,7 +206,7 @@ class Journal:
 
     def _due(self) -> Due:
         """Return when STATE with the changes is due, which the durable ledger has by now, if one is kept."""
-        kept = Due.SOON if self._durable.keeps else Due.NOW
+        kept = Due.SOON if self._durable.keeps and self._durable.is_named else Due.NOW
         dues = {kept if handed.change.due is Due.KEPT else handed.change.due for handed in self._unwritten}
         return next(due for due in Due if due in dues)
 

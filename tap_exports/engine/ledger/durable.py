@@ -59,6 +59,11 @@ class DurableLedger:
         """Return whether what is written outlives the process."""
         return not isinstance(self._place, Nowhere)
 
+    @property
+    def is_named(self) -> bool:
+        """Return whether the configuration names its place."""
+        return self._is_required
+
     def open(
         self, place: Place, now: Callable[[], datetime], *, required: bool, earlier: LocalPlace | None = None
     ) -> None:

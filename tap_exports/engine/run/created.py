@@ -24,7 +24,7 @@ from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failure
 from tap_exports.engine.run.frontier import Frontier
 from tap_exports.engine.run.growth import LAG
 from tap_exports.engine.run.lengths import Lengths, check_capped, ended_badly, explained, lengths_of
-from tap_exports.engine.run.recall import recall
+from tap_exports.engine.run.recall import recall, tell
 from tap_exports.engine.run.sizes import Sizes, is_for_size
 from tap_exports.errors import (
     BadContentError,
@@ -101,12 +101,13 @@ class ExportRun:
             LOGGER.warning("%s: %s", self.export.stream, windows.MORE)
         self._hand_in()
 
-    def _due(self) -> list[Request]:
+    def _due(self, *, is_plan: bool = False) -> list[Request]:
         """Return what is due, around jobs that exist already where there is no STATE; these go into the ledger."""
         requests = self.requests()
-        if recall(self.export, self.lifecycle, self.state, requests, self.clock.now()):
-            requests = self.requests()
-        return requests
+        found = recall(self.export, self.lifecycle, self.state, requests, self.clock.now())
+        for request, job in () if is_plan else found:
+            tell(self.export.stream, request, job)
+        return self.requests() if found else requests
 
     def requests(self) -> list[Request]:
         """Return one request for each unproven window, in order; windows of open jobs are kept as they are."""
@@ -114,7 +115,7 @@ class ExportRun:
 
     def plan(self) -> Iterator[Step]:
         """Yield what the run is going to do; nothing is created, and no STATE is written."""
-        requests, api = self._due(), self.lifecycle.api
+        requests, api = self._due(is_plan=True), self.lifecycle.api
         yield from (Step(Action.DELETE, job=job_id) for job_id in self._deletable())
         yield from (Step(Action.DROP, e.window, e.id, NO_LONGER_REQUESTED) for e in self._strangers(requests))
         waiting = deque(requests)

@@ -21,6 +21,7 @@ UNAUTHORIZED = 401  # unlike 403, by which only the list may be refused
 WHOLE_SECOND = timedelta(seconds=1)  # by which a provider may date a job too early
 
 Found = tuple[Job, Window | None]
+Answered = list[tuple[Request, Job]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +88,17 @@ class Recall:
         )
 
 
-def recall(export: Export, lifecycle: Lifecycle, state: StreamState, planned: Sequence[Request], now: datetime) -> bool:
-    """Take jobs that exist already into the ledger of a stream without STATE; return whether there are any.
+def recall(
+    export: Export, lifecycle: Lifecycle, state: StreamState, planned: Sequence[Request], now: datetime
+) -> Answered:
+    """Take jobs that exist already into the ledger of a stream without STATE; return them with what they answer.
 
     Raises:
         TapError: The provider refused the key, or could not be asked and another job would cost money.
     """
     api, settings = lifecycle.api, lifecycle.settings
     if not isinstance(api, Recalls) or not settings.job_reuse_seconds or not state.is_blank:
-        return False
+        return []
     try:
         asked = Recall(export, settings.job_reuse_seconds, settings.job_timeout_seconds, now)
         found = list(asked.found(api, planned))
@@ -103,14 +106,14 @@ def recall(export: Export, lifecycle: Lifecycle, state: StreamState, planned: Se
         if creation_costs(api) or (isinstance(error, AuthError) and error.status == UNAUTHORIZED):
             raise
         LOGGER.warning("%s: jobs that exist already could not be looked for: %s", export.stream, error)
-        return False
+        return []
     for request, job in found:
-        _tell(export.stream, request, job)
         state.opened(request, job, job.created_at or now, adopted=True)
-    return bool(found)
+    return found
 
 
-def _tell(stream: str, request: Request, job: Job) -> None:
+def tell(stream: str, request: Request, job: Job) -> None:
+    """Warn that a job that exists already is read; a plan notes it beside the step instead."""
     LOGGER.warning(
         "%s: there is no STATE, and job %s of %s is %s of the same request: it is read in place of a new one "
         "(job_reuse_seconds)",

@@ -175,7 +175,7 @@ def _block(provider: str, config: Mapping[str, Any], schema: Mapping[str, Any]) 
 def _dates(config: Mapping[str, Any]) -> list[str | None]:
     """Return the dates by their meaning: Meltano writes those of its project file in another form."""
     dates = settings.date_range(config)
-    return [each and to_text(each) for each in (dates.start, dates.until)]
+    return [to_text(each) if each else None for each in (dates.start, dates.until)]
 
 
 def _written_dates(config: Mapping[str, Any]) -> list[Any]:
