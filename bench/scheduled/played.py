@@ -50,9 +50,9 @@ class Provider:
 
 
 class Kept:
-    """A durable ledger, whose writes take no time."""
+    """A durable ledger that the configuration names, whose writes take no time."""
 
-    keeps = True
+    keeps = is_named = True
 
     def note_read(self, stream: str, fingerprint: str) -> None:
         """Do nothing."""
