@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from tap_exports import settings
+from tap_exports.engine.http import Transport
+from tap_exports.engine.workers import Workers
 from tap_exports.errors import ConfigError, StopError
 from tap_exports.registry import BLOCKS, BROKEN, CONFIG, PROVIDERS, Provider, providers
 from tap_exports.registry.blocks import reason
 from tap_exports.settings import check_slugs
+from tap_exports.singer import accounts
+from tap_exports.singer.side import Side
+from tap_exports.singer.streams.accounts import SharedStream
 from tap_exports.singer.streams.receipts import receipt_streams
 from tap_exports.singer.tap import BaseTap
 
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCKS", "PROVIDERS", "TapExports", "discoverer"]
 
 LOGGER = logging.getLogger("tap-exports")
+THREADS = 32  # of jobs, shared by all accounts of a block
 
 
 class TapExports(BaseTap):
@@ -66,7 +73,7 @@ class TapExports(BaseTap):
 
     def _streams_of(self, provider: Provider, unusable: dict[str, StopError]) -> list[EventStream]:
         if provider.is_own:
-            return list(discoverer(provider.name)(self, self.config[provider.name]))
+            return list(self._discovered(provider.name))
         try:
             return self._streams_of_other(provider)
         except StopError as error:
@@ -75,11 +82,39 @@ class TapExports(BaseTap):
             unusable[provider.name] = error
         return []
 
+    def _discovered(self, provider: str) -> Iterator[EventStream]:
+        """Yield the streams of a provider's block, shared ones where it has accounts."""
+        discover, given = discoverer(provider), self.config[provider]
+        blocks = given if isinstance(given, list) else [given]
+        if not any(block.get(accounts.ACCOUNTS) for block in blocks):
+            yield from discover(self, given)
+            return
+        for block in blocks:
+            if block.get(accounts.ACCOUNTS):
+                yield from self._shared(provider, block, is_list=isinstance(given, list))
+            else:
+                yield from discover(self, [block] if isinstance(given, list) else block)
+
+    def _shared(self, provider: str, block: Entry, *, is_list: bool) -> Iterator[EventStream]:
+        """Yield the streams that the accounts of a block share."""
+        sides: dict[str, list[EventStream]] = {}
+        transport, workers = Transport(settings.http_settings(self.config)), Workers[None](THREADS, "accounts")
+        for name, own in accounts.blocks_of(block):
+            given = [own] if is_list else own
+            config = {**self.config, **accounts.settings_of_run(block, name), provider: given}
+            side = Side(self, name, config, transport, workers)
+            found = list(discoverer(provider)(side, given))
+            side.own.update({stream.shared_name: stream for stream in found})
+            for stream in found:
+                sides.setdefault(stream.shared_name, []).append(stream)
+        for each in sides.values():
+            yield SharedStream(self, each)
+
     def _streams_of_other(self, provider: Provider) -> list[EventStream]:
         if error := BROKEN.get(provider.name):
             raise error
         try:
-            found = list(discoverer(provider.name)(self, self.config[provider.name]))
+            found = list(self._discovered(provider.name))
             strange = [stream.name for stream in found if not stream.name.startswith(f"{provider.name}_")]
         except ConfigError:
             raise
@@ -90,7 +125,7 @@ class TapExports(BaseTap):
         return found
 
 
-def discoverer(provider: str) -> Callable[[BaseTap, Entry], Iterator[EventStream]]:
+def discoverer(provider: str) -> Callable[[BaseTap | Side, Any], Iterator[EventStream]]:
     """Import a provider's stream module and return its `discover`, which yields the streams of a block."""
     found = providers()[provider].module("streams").discover
-    return cast("Callable[[BaseTap, Entry], Iterator[EventStream]]", found)
+    return cast("Callable[[BaseTap | Side, Any], Iterator[EventStream]]", found)

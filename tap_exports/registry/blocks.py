@@ -8,6 +8,7 @@ from typing import Any
 from tap_exports.errors import StopError
 from tap_exports.registry.installed import Provider, providers
 from tap_exports.singer import typing as th
+from tap_exports.singer.accounts import with_accounts
 from tap_exports.singer.options import SHARED
 
 Schema = dict[str, Any]
@@ -45,7 +46,7 @@ def reason(error: BaseException) -> str:
 def _loaded(provider: Provider) -> tuple[Schema, StopError | None]:
     """Return the block of a provider; that of one that cannot be used takes anything, and all of it is secret."""
     try:
-        return settings_of(provider), None
+        return with_accounts(settings_of(provider), _SHARED), None
     except StopError as error:
         about = f"{error.message}; see docs/providers.md"
         return {"type": ["object", "null"], "description": about, "secret": True, "writeOnly": True}, error

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tap_exports.engine.model import (
+    ACCOUNT,
     COPY,
     DIGEST,
     EXTRA,
@@ -25,6 +26,7 @@ FORMATS = {"date": Kind.DATE, "date-time": Kind.DATETIME}
 ANY_TYPES = ["object", "array", "string", "number", "integer", "boolean", "null"]
 
 LINEAGE: dict[str, Schema] = {
+    ACCOUNT: {"type": ["string", "null"], "description": "Account that the row came from; its name in `accounts`"},
     JOB_ID: {"type": ["string", "null"], "description": "Id of the export job that the row came from"},
     FILE: {"type": ["string", "null"], "description": "File within the job"},
     ROW: {"type": ["integer", "null"], "description": "Ordinal of the row in the file or run, from 1"},

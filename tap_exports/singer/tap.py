@@ -26,6 +26,7 @@ from tap_exports.engine.convert.executors import Executor, executor_of
 from tap_exports.engine.http import Client, Outage, Transport
 from tap_exports.engine.jobs import Journal, Lifecycle, Poller, Statuses
 from tap_exports.engine.ledger.durable import DurableLedger
+from tap_exports.engine.ledger.partitions import unfolded
 from tap_exports.engine.read import prefetch
 from tap_exports.engine.secrets import Redactor, install
 from tap_exports.engine.spool import Spool
@@ -43,7 +44,7 @@ from tap_exports.errors import (
     UnreachableError,
 )
 from tap_exports.report import RunReport
-from tap_exports.singer import inputs
+from tap_exports.singer import accounts, inputs
 from tap_exports.singer.config import describe, plain
 from tap_exports.singer.given import GivenTap
 from tap_exports.singer.messages.held_state import Covered
@@ -100,9 +101,11 @@ class BaseTap(GivenTap):
         self._started = False
         self._refusal: LedgerError | None = None
         self._in_order: dict[str, Stream] = {}
+        self._sides: dict[str, Stream] = {}
         if kwargs.get("parse_env_config"):
             self._check_environment()
-        ledger.check_state(kwargs.get("state"))  # before discovery makes any request
+        state = kwargs.get("state")
+        ledger.check_state(unfolded(state) if isinstance(state, Mapping) else state)  # before discovery asks anybody
         try:
             super().__init__(*args, **kwargs)
         except ValueError:  # of a variable in `.env`, which the SDK has put into the environment by now
@@ -120,7 +123,7 @@ class BaseTap(GivenTap):
             return
         given = ctx.params["config"]
         tap = cls(config=given.config, parse_env_config=given.parse_env, setup_mapper=False)
-        streams = [s for s in tap.streams.values() if isinstance(s, EventStream) and s.name not in LAST]
+        streams = [s for s in tap.by_name.values() if isinstance(s, EventStream) and s.name not in LAST]
         for verdict in verdicts(streams, tap.fail):
             click.echo(verdict)
         for name, error in tap.unusable.items():
@@ -144,7 +147,7 @@ class BaseTap(GivenTap):
             BaseTap.stop_redacting = install(self.redactor)
         self._config = plain(self._config, schema)
         errors = [*settings.unknown_keys(self._config, schema)]
-        broken = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(self._config)
+        broken = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(accounts.completed(self._config, schema))
         errors += [describe(e) for e in broken if e.validator != "additionalProperties"]
         if errors and raise_errors:
             raise ConfigError("\n".join(dict.fromkeys(errors[:2])))
@@ -164,6 +167,7 @@ class BaseTap(GivenTap):
         Raises:
             ConfigError: A rule is broken.
         """
+        accounts.check(self._config, self.config_jsonschema)
         self.date_range = settings.date_range(self._config)
         if self.date_range.start and self.date_range.start > self.clock.now():
             LOGGER.warning("config: start_date %s is in the future: nothing is due yet", self._config["start_date"])
@@ -176,6 +180,7 @@ class BaseTap(GivenTap):
         Raises:
             StateError: It is malformed or written by a newer version; nothing is loaded.
         """
+        state = unfolded(state)
         ledger.check_state(state)
         state = plain(state, {})
         super().load_state(state)
@@ -208,6 +213,24 @@ class BaseTap(GivenTap):
         if len(self._in_order) != len(found):  # the SDK iterates over what is returned, so it is made once
             self._in_order = dict(sorted(found.items(), key=lambda item: item[0] in LAST))
         return self._in_order
+
+    @property
+    def by_name(self) -> dict[str, Stream]:
+        """Return the streams by the names within the tap: those of each account, not what they share."""
+        if not self._sides:
+            every = self.streams.values()
+            sides = [side for each in every for side in (each.sides if isinstance(each, EventStream) else (each,))]
+            self._sides = {side.name: side for side in sides}
+        return self._sides
+
+    @property
+    def of_account(self) -> None:
+        """Return None: what sees the tap itself belongs to no account."""
+
+    @property
+    def has_accounts(self) -> bool:
+        """Return whether any provider's block has `accounts`."""
+        return accounts.has_accounts(self.config, self.config_jsonschema["properties"])
 
     def setup_mapper(self) -> None:
         """Make the SDK's stream maps once the streams have completed their entries of the catalog."""
@@ -254,21 +277,47 @@ class BaseTap(GivenTap):
             api_url: The default of the setting `api_url`.
             options: Further keyword arguments of `Client`.
         """
-        url = block.get("api_url") or api_url
-        http = settings.http_settings(self.config)
-        options |= {
-            "activity": self.activity,
-            "outage": self._outages.setdefault(provider, Outage(provider, self.clock)),
-        }
-        client = Client(provider, url, settings=http, clock=self.clock, **options)
+        client = self.open_client(provider, block, api_url, self.config, **options)
         self.addresses[provider] = client.address
         return client
 
+    def open_client(
+        self,
+        name: str,
+        block: Mapping[str, Any],
+        api_url: str,
+        config: Mapping[str, Any],
+        **options: Any,  # noqa: ANN401 - of `Client`
+    ) -> Client:
+        """Return an HTTP client.
+
+        Args:
+            name: Stands in messages; what has one name is down together.
+            block: The provider's settings.
+            api_url: The default of the setting `api_url`.
+            config: The settings of the run.
+            options: Further keyword arguments of `Client`.
+        """
+        options |= {"activity": self.activity, "outage": self._outages.setdefault(name, Outage(name, self.clock))}
+        http = settings.http_settings(config)
+        return Client(name, block.get("api_url") or api_url, settings=http, clock=self.clock, **options)
+
     def lifecycle(self, api: Polls, block: Mapping[str, Any], most_jobs: int | None = None) -> Lifecycle:
         """Return a new lifecycle, which creates and awaits the jobs of a provider."""
-        statuses, jobs = Statuses.configured(block.get("statuses")), settings.job_settings(self.config)
+        return self.open_lifecycle(api, block, self.config, most_jobs)
+
+    def open_lifecycle(
+        self,
+        api: Polls,
+        block: Mapping[str, Any],
+        config: Mapping[str, Any],
+        most_jobs: int | None,
+        workers: Workers[None] | None = None,
+    ) -> Lifecycle:
+        """Return a new lifecycle; `config` has the settings of the run, `workers` are shared with other accounts."""
+        statuses, jobs = Statuses.configured(block.get("statuses")), settings.job_settings(config)
         jobs = replace(jobs, max_concurrent_jobs=min(jobs.max_concurrent_jobs, most_jobs or jobs.max_concurrent_jobs))
-        return Lifecycle(api, self.journal, self.clock, jobs, statuses, self.activity, self.poller)
+        return Lifecycle(api, self.journal, self.clock, jobs, statuses, self.activity, self.poller, workers)
 
     @property
     def is_running(self) -> bool:
@@ -277,8 +326,8 @@ class BaseTap(GivenTap):
 
     @property
     def selected(self) -> list[EventStream]:
-        """Return the selected streams, in the order of their turns."""
-        return [stream for stream in self.streams.values() if isinstance(stream, EventStream) and stream.selected]
+        """Return the selected streams, in the order of their turns, each account's own."""
+        return [stream for stream in self.by_name.values() if isinstance(stream, EventStream) and stream.selected]
 
     def report(self, exit_code: int) -> RunReport:
         """Return the report of the run; call it after `end`."""
@@ -389,7 +438,7 @@ class BaseTap(GivenTap):
             TapError: Nothing that a provider was asked for was found: none answers, or every key is refused.
         """
         streams = [stream for stream in self.streams.values() if isinstance(stream, EventStream)]
-        asked = [s.discovery_error for s in streams if isinstance(s, EntryStream) or s.discovery_error]
+        asked = [s.discovery_error for s in streams if isinstance(s.sides[0], EntryStream) or s.discovery_error]
         if asked and all(isinstance(error, (AuthError, UnreachableError)) for error in asked) and asked[0]:
             raise asked[0]
         for stream in streams:

@@ -58,6 +58,7 @@ class Client:
         credentials: Headers that change while the run goes on, such as a token; None where `headers` hold the key.
         activity: Notes the retries.
         outage: What all requests to the provider know of its being down.
+        transport: Connections that it shares with other accounts; None for connections of its own.
 
     Raises:
         ConfigError: `api_url` or a header cannot be used.
@@ -76,6 +77,7 @@ class Client:
         credentials: Credentials | None = None,
         activity: Activity | None = None,
         outage: Outage | None = None,
+        transport: Transport | None = None,
     ) -> None:
         """Check the origin's text; connects to nothing yet."""
         self._credentials, self._shown = credentials, dict[str, str]()
@@ -97,7 +99,7 @@ class Client:
         self._redactor.add_headers(self._headers)
         self._refusals = Refusals(provider, self._key_setting, parse_error, self._redactor)
         self._in_flight = threading.BoundedSemaphore(settings.max_concurrent_requests)
-        self._transport = Transport(settings)
+        self._transport = transport or Transport(settings)
         self._reached = False
         self._used_up: dict[str, tuple[float, str]] = {}  # by method: until when, and what to say
         self._down: AuthError | UnreachableError | None = None

@@ -22,6 +22,7 @@ from tap_exports.engine.jobs.steps import Change, Pause, Steps
 from tap_exports.engine.jobs.turns import Turns
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
+from tap_exports.engine.workers import Workers
 from tap_exports.errors import JobLostError, JobStalledError, RunEndingError, StopError, TapError
 
 LOGGER = logging.getLogger("tap-exports.jobs")
@@ -46,6 +47,7 @@ class Lifecycle:
         statuses: Status words that the configuration explains.
         activity: Notes what the jobs do.
         poller: Resumes jobs whose wait is over; one for all providers of a run.
+        workers: Threads that it shares with other accounts; None for threads of its own.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one place where everything about jobs comes together
@@ -57,6 +59,7 @@ class Lifecycle:
         statuses: Statuses = Statuses(),  # noqa: B008 - frozen
         activity: Activity | None = None,
         poller: Poller | None = None,
+        workers: Workers[None] | None = None,
     ) -> None:
         """Keep the parts; no thread starts before the first job."""
         self.api = api
@@ -64,7 +67,7 @@ class Lifecycle:
         self._clock = clock
         self.settings = settings
         most = settings.max_concurrent_jobs, settings.max_concurrent_requests
-        self._turns: Turns[Outcome] = Turns(journal, poller or Poller(clock), *most)
+        self._turns: Turns[Outcome] = Turns(journal, poller or Poller(clock), *most, workers)
         self.statuses = statuses
         self.activity = activity or Activity(clock)
         self._looks = Looks(api, clock, settings, statuses, self.activity)

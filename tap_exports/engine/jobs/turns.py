@@ -56,14 +56,18 @@ class Turns(Generic[T]):
         journal: Takes the changes of STATE; whoever pumps it hands out the slots.
         poller: Resumes lives whose wait is over.
         jobs: Most jobs that are created and open at once.
-        requests: Most threads.
+        requests: Most steps at once.
+        workers: Threads that several accounts share; None for threads of its own.
     """
 
-    def __init__(self, journal: Journal, poller: Poller, jobs: int, requests: int) -> None:
+    def __init__(
+        self, journal: Journal, poller: Poller, jobs: int, requests: int, workers: Workers[None] | None = None
+    ) -> None:
         """Start no thread before the first life."""
         self._journal, self._poller = journal, poller
         self._slots: Slots[_Life[T]] = Slots(jobs)
-        self._workers: Workers[None] = Workers(requests, "jobs")
+        self._workers: Workers[None] = workers or Workers(requests, "jobs")
+        self._most, self._busy = requests, 0
         self._creations: deque[_Life[T]] = deque()  # their intents are written
         self._others: deque[_Life[T]] = deque()
         self._lines = deque([self._creations, self._others])
@@ -118,15 +122,26 @@ class Turns(Generic[T]):
         """Have a worker go on with a life; with `creates` behind other creations only."""
         with self._lock:
             (self._creations if creates else self._others).append(life)
+            if self._busy >= self._most:  # whoever ends a step goes on with it
+                return
+            self._busy += 1
         self._workers.submit(self._work)
 
     def _work(self) -> None:
-        """Go on with one life. Creations and looks take turns, so that neither waits for all of the others."""
+        """Go on with one life. Creations and looks take turns, so that neither waits for all of the others.
+
+        The next one lines up behind what other accounts have submitted meanwhile.
+        """
         with self._lock:
             self._lines.rotate()
             first, second = self._lines
             life = (first or second).popleft()
         self._advance(life)
+        with self._lock:
+            if not (self._creations or self._others):
+                self._busy -= 1
+                return
+        self._workers.submit(self._work)
 
     def _advance(self, life: _Life[T]) -> None:
         """Take the next step of a life, up to its next wait."""

@@ -120,7 +120,7 @@ class DurableLedger:
         """Drop entries of a stream, of any request; return how many. Call it between `open` and `close`."""
         dropped = 0
         for key, section in self._sections.items():
-            for kind in ("jobs", "intents") if key.partition("@")[0] == stream else ():
+            for kind in ("jobs", "intents") if key.rpartition("@")[0] == stream else ():
                 kept = [raw for raw in section.get(kind, ()) if not chosen(entry_of(raw))]
                 dropped += len(section.get(kind, ())) - len(kept)
                 section[kind] = kept

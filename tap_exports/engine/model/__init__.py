@@ -1,6 +1,7 @@
 """The values that cross module borders: requests, jobs, files, columns, rows, receipts, and the events of a stream."""
 
 from tap_exports.engine.model.columns import (
+    ACCOUNT,
     COPY,
     DIGEST,
     EXTRA,
@@ -22,6 +23,7 @@ from tap_exports.engine.model.rows import Page, Place, Reject, Row, Rows, exact_
 from tap_exports.engine.model.steps import Action, Step
 
 __all__ = [
+    "ACCOUNT",
     "COPY",
     "DIGEST",
     "EXTRA",

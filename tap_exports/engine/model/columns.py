@@ -9,6 +9,7 @@ from typing import Any
 
 JOB_ID, FILE, ROW, EXTRA = "_sdc_job_id", "_sdc_file", "_sdc_row", "_sdc_extra"
 DIGEST, COPY = "_sdc_row_digest", "_sdc_row_copy"
+ACCOUNT = "_sdc_account"
 OPERATION_ID, WINDOW_START, WINDOW_END = "_sdc_operation_id", "_sdc_window_start", "_sdc_window_end"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tap_exports.engine.archive import Store
 from tap_exports.engine.http.quota import Quota
 from tap_exports.engine.model import Job, Request, Status
+from tap_exports.engine.model.accounts import with_account
 from tap_exports.engine.read.members import AssetReader, JobReader, Reader, RecordReader, SectionReader
 from tap_exports.engine.run.shared import SharedJobs
 from tap_exports.errors import ConfigError
@@ -138,19 +139,20 @@ def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     api = ClosientApi(
         tap.client("closient", block, API_URL, headers=headers, parse_error=parse_error, gate=quota), organizations
     )
-    shared = shared_jobs(tap, api, LEDGER, requests(block, organizations), given(block), block)
+    ledger = LEDGER if tap.of_account is None else with_account(LEDGER, tap.of_account)
+    shared = shared_jobs(tap, api, LEDGER, requests(block, organizations, ledger), given(block, ledger), block)
     for stream in (Exports, Sections, Records, Files):
         yield stream(tap, shared, api, block)
 
 
-def requests(block: Entry, organizations: list[str]) -> list[Request]:
+def requests(block: Entry, organizations: list[str], ledger: str = LEDGER) -> list[Request]:
     """Return one request per organization."""
     kind = block.get("archive_format", "zip")
     params = [{"organization_id": organization, "archive_format": kind} for organization in organizations]
-    return [Request("closient", LEDGER, each) for each in params]
+    return [Request("closient", ledger, each) for each in params]
 
 
-def given(block: Entry) -> list[tuple[Request, Job]]:
+def given(block: Entry, ledger: str = LEDGER) -> list[tuple[Request, Job]]:
     """Return the configured jobs."""
     ids = dict.fromkeys(filter(None, map(normalised, block.get("job_ids", ()))))
-    return [(Request("closient", LEDGER, {"job_id": job_id}), Job(job_id, Status.PENDING)) for job_id in ids]
+    return [(Request("closient", ledger, {"job_id": job_id}), Job(job_id, Status.PENDING)) for job_id in ids]

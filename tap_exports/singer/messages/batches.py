@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 
 from tap_exports.engine.model import JOB_ID, OPERATION_ID, Column, Rows
+from tap_exports.engine.model.accounts import shared_name
 from tap_exports.engine.publish.columns import to_batch
 from tap_exports.engine.publish.form import Part, PartForm, Published, part_name
 from tap_exports.engine.publish.jsonl import JsonLinesPart
@@ -85,7 +86,7 @@ class Batches:
     def take(self, rows: Rows, version: int | None) -> bool:
         """Announce `rows` and return True if they are a part that a converter published; else return False."""
         if isinstance(rows, Published):
-            self._stream.tap.writer.write_message(self.writer.counted(self._stream.name, rows, version))
+            self._stream.tap.writer.write_message(self.writer.counted(shared_name(self._stream.name), rows, version))
         return isinstance(rows, Published)
 
     def _announce(self, messages: Iterable[SDKBatchMessage]) -> None:

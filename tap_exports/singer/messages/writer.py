@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,9 @@ from singer_sdk.singerlib.encoding.simple import Message, SchemaMessage
 from singer_sdk.singerlib.json import serialize_json
 
 from tap_exports.engine.changes import Changes
+from tap_exports.engine.ledger.partitions import PARTITIONS, context_of
 from tap_exports.engine.model import Rows
+from tap_exports.engine.model.accounts import account_of, shared_name
 from tap_exports.engine.publish.lines import ENCODER, around, record_lines
 from tap_exports.engine.thrift import Thrift
 from tap_exports.errors import Terminated
@@ -130,7 +132,7 @@ class StateLines(StateWriter):
         self._thrift = thrift
         self._writer = writer
         self._changed = changes.reader()
-        self._members: dict[str, bytes] = {}  # JSON of each bookmark as last written; b"" for an empty one
+        self._members: dict[str, bytes] = {}  # JSON object of each bookmark as last written; b"" for an empty one
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write STATE unless it equals the last one written or all bookmarks are empty."""
@@ -141,7 +143,7 @@ class StateLines(StateWriter):
         news = {stream: _member(stream, bookmarks[stream]) for stream in self._changed & bookmarks.keys()}
         if any(member != self._members[stream] for stream, member in news.items()):
             members = self._members | news
-            if text := b",".join(filter(None, members.values())):
+            if text := b",".join(_joined(members)):
                 others = ENCODER.encode({name: value for name, value in state.items() if name != "bookmarks"})
                 head = others[:-1] + b"," if len(others) > len(b"{}") else b"{"
                 line = b'{"type":"STATE","value":%b"bookmarks":{%b}}}\n' % (head, text)
@@ -157,8 +159,27 @@ def _fields(message: Message) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _member(stream: str, bookmark: Mapping[str, Any]) -> bytes:
-    return b"%b:%b" % (ENCODER.encode(stream), ENCODER.encode(bookmark)) if bookmark else b""
+def _member(name: str, bookmark: Mapping[str, Any]) -> bytes:
+    """Return a bookmark as JSON, one of an account as a partition; empty where nothing stands in it."""
+    account = account_of(name)
+    context = {} if account is None else context_of(account)
+    return ENCODER.encode({**context, **bookmark}) if bookmark else b""
+
+
+def _joined(members: Mapping[str, bytes]) -> Iterator[bytes]:
+    """Yield the members of `bookmarks`, the accounts of a stream as its partitions."""
+    partitions: dict[str, list[bytes]] = {}
+    for name, member in members.items():
+        own = partitions.setdefault(shared_name(name), [])
+        if member and account_of(name) is not None:
+            own.append(member)
+    for stream, own in partitions.items():
+        value = members.get(stream, b"")
+        if own:
+            head = value[:-1] + b"," if value else b"{"
+            value = b'%b"%b":[%b]}' % (head, PARTITIONS.encode(), b",".join(own))
+        if value:
+            yield b"%b:%b" % (ENCODER.encode(stream), value)
 
 
 def _around(stream: str, version: int | None, at: datetime) -> tuple[bytes, bytes]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from singer_sdk import Stream
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.singerlib.catalog import Metadata, StreamMetadata
 from singer_sdk.singerlib.messages import SchemaMessage
+from singer_sdk.singerlib.schema import Schema as SdkSchema
 
 from tap_exports.engine.decode import Layout
-from tap_exports.engine.model import ROW, Column, Contract
+from tap_exports.engine.model import ACCOUNT, ROW, Column, Contract
+from tap_exports.engine.model.accounts import account_of, shared_name, with_account
 from tap_exports.engine.place import Places
 from tap_exports.errors import ConfigError
-from tap_exports.singer.columns import FORMER_KEYS, PLACE, Schema, to_columns, to_schema
+from tap_exports.singer.columns import FORMER_KEYS, LINEAGE, PLACE, Schema, to_columns, to_schema
 from tap_exports.singer.streams.override import Override
 from tap_exports.singer.streams.services import Services
 
 if TYPE_CHECKING:
     from singer_sdk import Tap
+    from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import SelectionMask
     from singer_sdk.singerlib.catalog import Catalog, CatalogEntry
 
@@ -49,11 +52,33 @@ class CatalogStream(Stream):
     def __init__(self, tap: Services, name: str | None = None) -> None:
         """Make no request: columns are discovered at the first access to `columns` or `schema`."""
         self.tap = tap
+        self.front: CatalogStream = self
         super().__init__(cast("Tap", tap), schema=None, name=name)
+        if tap.of_account is not None:
+            self.name = with_account(self.name, tap.of_account)
+            self._config = cast("dict[str, object]", tap.config)  # one for all streams of the account
         self._columns: dict[str, Column] | None = None
         self._discovery_error: Exception | None = None
         self.reads_all = False
         self._found: tuple[dict[str, Column], SelectionMask, tuple[frozenset[str], frozenset[str]]] | None = None
+
+    @property
+    def account(self) -> str | None:
+        """Return the account whose rows these are, or None where the provider's block has none."""
+        return account_of(self.name)
+
+    @property
+    def shared_name(self) -> str:
+        """Return the name in messages, which all accounts share."""
+        return shared_name(self.name)
+
+    @property
+    def stream_state(self) -> dict[str, Any]:
+        """Return the live bookmark, that of the account."""
+        if self.account is None:
+            return cast("dict[str, Any]", super().stream_state)
+        bookmarks: dict[str, Any] = self.tap.whole_state.setdefault("bookmarks", {})
+        return cast("dict[str, Any]", bookmarks.setdefault(self.name, {}))
 
     @property
     def skew_seconds(self) -> float | None:
@@ -81,6 +106,8 @@ class CatalogStream(Stream):
     @property
     def columns(self) -> dict[str, Column]:
         """Return the data columns known so far, from the catalog if it has the stream, else from discovery."""
+        if self.front is not self:
+            return self.front.columns
         if self._columns is None:
             entry = self._catalog_entry()
             self._columns = to_columns(entry) if entry else self._discovered()
@@ -107,6 +134,8 @@ class CatalogStream(Stream):
     @property
     def schema(self) -> Schema:
         """Return the schema: data columns, then lineage."""
+        if self.front is not self:
+            return self.front.schema
         return to_schema(self.columns.values(), self.lineage_columns, self.primary_keys)
 
     @property
@@ -124,8 +153,20 @@ class CatalogStream(Stream):
     @property
     def discovery_error(self) -> Exception | None:
         """Return why the columns could not be discovered, or None."""
+        if self.front is not self:
+            return self.front.discovery_error
         _ = self.columns
         return self._discovery_error
+
+    @property
+    def mask(self) -> SelectionMask:
+        """Return what is selected, which is the same for all accounts."""
+        return super().mask if self.front is self else self.front.mask
+
+    @property
+    def stream_maps(self) -> list[StreamMap]:
+        """Return the SDK's stream maps, which are the same for all accounts."""
+        return super().stream_maps if self.front is self else self.front.stream_maps
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection, schema, keys and replication method from a catalog.
@@ -139,6 +180,8 @@ class CatalogStream(Stream):
         keys, bookmark = self.primary_keys, self.replication_key
         if (entry := catalog.get_stream(self.name)) and not (entry.key_properties or _table_keys(entry)):
             entry.key_properties = list(keys)  # without any, each load would append the rows again
+        if entry and ACCOUNT in keys:
+            _require_account(entry)
         super().apply_catalog(catalog)
         if self._input_schema is None:  # not in the catalog, so deselected: discover nothing
             self.primary_keys, self.replication_key = keys, bookmark
@@ -184,6 +227,8 @@ class CatalogStream(Stream):
 
     def _split(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return selected properties and deselected columns; recomputed only if columns or selection changed."""
+        if self.front is not self:
+            return self.front._split()  # noqa: SLF001 - of its own class
         columns, mask = self.columns, self.mask
         if self._found is None or self._found[0] is not columns or self._found[1] is not mask:
             names = frozenset(n for n in (*columns, *self.lineage_columns) if mask.get(("properties", n), True))
@@ -211,6 +256,9 @@ class CatalogStream(Stream):
 
     def evolve(self, columns: Iterable[Column]) -> None:
         """Add columns to the schema and rebuild the SDK's stream maps; call `write_schema` afterwards."""
+        if self.front is not self:
+            self.front.evolve(columns)
+            return
         added = {c.name: c for c in columns}
         self._columns = {**self.columns, **added}
         self.logger.info("%s: new columns %s (schema_contract: evolve)", self.name, ", ".join(added))
@@ -222,7 +270,7 @@ class CatalogStream(Stream):
 
     def write_schema(self) -> None:
         """Write the SCHEMA messages."""
-        self._write_schema_message()
+        self.front._write_schema_message()  # noqa: SLF001 - of its own class
 
     def stop_at_limit(self, rows: int) -> None:
         """End the sync if `rows` reached the SDK's record limit, by raising the SDK's exception."""
@@ -234,6 +282,16 @@ class CatalogStream(Stream):
             known = message.schema.get("properties", {})
             message.bookmark_properties = [k for k in message.bookmark_properties or () if k in known] or None
             yield message
+
+
+def _require_account(entry: CatalogEntry) -> None:
+    """Put the account into the key of a catalog that lacks it: rows of two accounts would overwrite each other."""
+    keys = entry.key_properties or list(_table_keys(entry))
+    if ACCOUNT not in keys:
+        entry.key_properties = [ACCOUNT, *keys]
+    properties = entry.schema.properties
+    if properties is not None and ACCOUNT not in properties:
+        properties[ACCOUNT] = SdkSchema.from_dict({**LINEAGE[ACCOUNT], "type": ["string"]})
 
 
 def _table_keys(entry: CatalogEntry) -> Sequence[str]:

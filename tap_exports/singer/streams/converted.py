@@ -14,7 +14,7 @@ from tap_exports.engine.convert.converter import Converter
 from tap_exports.engine.convert.reader import ConvertingReader
 from tap_exports.engine.convert.task import layout_values
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import EXTRA, Kind
+from tap_exports.engine.model import ACCOUNT, EXTRA, Kind
 from tap_exports.engine.publish.storage import Storage
 from tap_exports.engine.read.files import FileReader, Reads
 from tap_exports.engine.read.guards import GuardedReader
@@ -173,15 +173,16 @@ class _Shape:
         names, version = stream.selected_names, self._version()
         columns = [to_column(n, p) for n, p in stream.schema["properties"].items() if n in names]
         versioned = [VERSION_COLUMN] if version is not None else []
+        whose = {} if stream.account is None else {ACCOUNT: stream.account}
         return {
             "layout": layout_values(replace(stream.layout(), cast=batches.format == "parquet")),
             "names": sorted({*names, VERSION} if versioned else names),
             "columns": [_values(c.name, c.kind, c.schema) for c in [*columns, *versioned]],
             "before": {EXTRA: None} if EXTRA in stream.lineage else {},
-            "behind": {VERSION: version} if versioned else {},
+            "behind": ({VERSION: version} if versioned else {}) | whose,
             "storage": self.place,
             "encoding": {"format": batches.format, "compression": batches.compression},
-            "part": {"stream": stream.name, "rows": batches.rows},
+            "part": {"stream": stream.shared_name, "rows": batches.rows},
         }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tap_exports.engine.model import (
+    ACCOUNT,
     EXTRA,
     Checkpoint,
     Column,
@@ -60,7 +61,7 @@ class Delivery:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Rows):
-            self._write_rows(event)
+            self._write_rows(event if self.stream.account is None else self._marked(event))
         elif isinstance(event, Checkpoint):
             (self.batches or self.stream.tap).write_state(event.due)
         elif isinstance(event, NewColumns):
@@ -74,6 +75,10 @@ class Delivery:
             self.counts.bytes += event.bytes
             self.stream.tap.activity.read(event)
             self.stream.tap.reports.receipt(replace(event, clock_skew_seconds=self.stream.skew_seconds))
+
+    def _marked(self, rows: Rows) -> Rows:
+        """Return rows that say whose account they are from."""
+        return replace(rows, constants={**rows.constants, ACCOUNT: self.stream.account})
 
     def _evolve(self, columns: Sequence[Column]) -> None:
         """Announce new columns before the first row that holds them, under names as clean as the row's own."""
@@ -107,7 +112,7 @@ class Delivery:
         if self.batches:
             self.batches.writer.enter(rows)
         writer = self.batches.writer if self.batches else stream.tap.writer
-        Emitter(writer, stream.name, stream.selected_names, self.version).emit(
+        Emitter(writer, stream.shared_name, stream.selected_names, self.version).emit(
             rows, stream.stream_maps, stream.schema if stream.deselects_nested else None, stream.mask
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from tap_exports.engine.ledger import Entry
 from tap_exports.engine.ledger.durable import DurableLedger, Raw
 from tap_exports.engine.ledger.places import LocalPlace, Nowhere, Place, place_of, state_folder, sweep
 from tap_exports.engine.model import Request
+from tap_exports.engine.model.accounts import account_of, shared_name
 from tap_exports.singer.streams.services import Services
 from tap_exports.singer.streams.stream import EventStream
 
@@ -128,12 +129,12 @@ def _exists(place: Place) -> bool:
 def _where(tap: Services, orders: Mapping[str, Sequence[Request]], schema: Mapping[str, Any]) -> _Where:
     if not orders:
         return _Where(Nowhere(), {})
-    accounts, setting = _accounts(tap.config, orders, schema), tap.config.get("ledger")
-    of_run = sorted([name, accounts[requests[0].provider]] for name, requests in orders.items())
+    accounts, setting = _accounts(tap, orders, schema), tap.config.get("ledger")
+    of_run = sorted([name, accounts[name]] for name in _firsts(orders))
     providers = "-".join(sorted({requests[0].provider for requests in orders.values()}))
     dates = _written_dates(tap.config), _dates(tap.config)  # earlier versions took them as they were written
     before, now = (f"{providers}-{_digest([of_run, each])}.json" for each in dates)
-    about = {name: [accounts[r[0].provider], [each.fingerprint for each in r]] for name, r in orders.items()}
+    about = {name: [accounts[name], [each.fingerprint for each in r]] for name, r in orders.items()}
     keys = {name: list(dict.fromkeys(f"{name}@{_digest([*each, of])}" for of in dates)) for name, each in about.items()}
     earlier = LocalPlace(state_folder() / before)
     is_left = setting is None and before != now and earlier.exists()
@@ -142,7 +143,7 @@ def _where(tap: Services, orders: Mapping[str, Sequence[Request]], schema: Mappi
 
 def _merge(tap: Services, durable: DurableLedger, keys: Mapping[str, Sequence[str]]) -> None:
     for name, each in keys.items():
-        stream = tap.streams[name]
+        stream = tap.by_name[name]
         if isinstance(stream, EventStream) and not stream.failed_start:
             is_full = stream.replication_key is None
             durable.merge(name, each, stream.make_ledger(), reads_all=stream.reads_all, is_full=is_full)
@@ -157,12 +158,30 @@ def _orders(streams: Iterable[EventStream]) -> dict[str, Sequence[Request]]:
     return {name: [found[key] for key in sorted(found)] for name, found in orders.items()}
 
 
-def _accounts(
-    config: Mapping[str, Any], orders: Mapping[str, Sequence[Request]], schema: Mapping[str, Any]
-) -> dict[str, str]:
-    """Return a digest of address and keys by provider."""
-    providers = {requests[0].provider for requests in orders.values()}
-    return {name: settings.account(name, *_block(name, config, schema)) for name in providers}
+def _firsts(orders: Iterable[str]) -> Iterator[str]:
+    """Yield the streams that name the file of a run: of those with accounts the first account's, others may come."""
+    seen: set[str] = set()
+    for name in orders:
+        if shared_name(name) not in seen:
+            seen.add(shared_name(name))
+            yield name
+
+
+def _accounts(tap: Services, orders: Mapping[str, Sequence[Request]], schema: Mapping[str, Any]) -> dict[str, str]:
+    """Return whose jobs a stream's are: a digest of address and keys, of one of `accounts` address and name."""
+    alone = {requests[0].provider for name, requests in orders.items() if account_of(name) is None}
+    digests = {name: settings.account(name, *_block(name, tap.config, schema)) for name in alone}
+    return {
+        name: digests.get(r[0].provider, "") if account_of(name) is None else _named(tap, name)
+        for name, r in orders.items()
+    }
+
+
+def _named(tap: Services, name: str) -> str:
+    """Return what tells an account that the configuration names; its key may be renewed."""
+    stream = tap.by_name[name]
+    address = stream.tap.addresses.get(stream.client_name) if isinstance(stream, EventStream) else None
+    return f"{address or ''} {account_of(name)}"
 
 
 def _block(provider: str, config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:

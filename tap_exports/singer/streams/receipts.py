@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tap_exports.engine.ledger import StreamState
-from tap_exports.engine.model import Checkpoint, Column, Event, Progress, Row, Rows, Step
+from tap_exports.engine.model import ACCOUNT, Checkpoint, Column, Event, Progress, Row, Rows, Step
+from tap_exports.engine.model.accounts import with_account
 from tap_exports.singer import typing as th
 from tap_exports.singer.columns import to_columns
 from tap_exports.singer.streams.delivery import Delivery
@@ -87,6 +88,12 @@ class ReportStream(EventStream):
     _is_announced = False
     _latest = ""
 
+    def __init__(self, tap: Services, name: str | None = None) -> None:
+        """Have the rows say their account where any is configured."""
+        super().__init__(tap, name)
+        if tap.has_accounts:
+            self.lineage, self.primary_keys = (ACCOUNT,), (ACCOUNT, *self.primary_keys)
+
     def report(self, row: Row) -> None:
         """Write a row, its SCHEMA before the first one; a deselected stream logs it, if the log should have it."""
         if not self.selected:
@@ -154,7 +161,9 @@ class ExportRejects(ReportStream):
         """Log a warning for each of the first rejects."""
         self._logged += 1
         if self._logged <= MOST_LOGGED:
-            place = f"{row['stream']}: job {row['job_id']}, file {row['file']}, row {row['row']}"
+            account = row.get(ACCOUNT)
+            name = with_account(row["stream"], account) if account else row["stream"]
+            place = f"{name}: job {row['job_id']}, file {row['file']}, row {row['row']}"
             LOGGER.warning(
                 "%s is rejected: %s; export_rejects is not selected, so it goes nowhere", place, row["message"]
             )

@@ -7,16 +7,19 @@ yields them, before the STATE that follows, and not at the turn of these two str
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Protocol, cast
 
-from tap_exports.engine.model import Receipt, Rejected, Row
+from tap_exports.engine.model import ACCOUNT, Receipt, Rejected, Row
+from tap_exports.engine.model.accounts import account_of, shared_name
 from tap_exports.engine.secrets import Redactor
 
 
 class Reported(Protocol):
     """A stream whose rows are written before its turn."""
+
+    lineage: Sequence[str]
 
     def report(self, row: Row) -> None:
         """Write a row, if the stream is selected."""
@@ -55,4 +58,6 @@ class Reports:
         self._report("export_rejects", {"stream": stream, "job_id": job_id, **asdict(rejected.reject)})
 
     def _report(self, stream: str, row: Row) -> None:
-        cast("Reported", self._tap.streams[stream]).report(row)
+        target, of = cast("Reported", self._tap.streams[stream]), str(row["stream"])
+        whose = {ACCOUNT: account_of(of) or ""} if ACCOUNT in target.lineage else {}  # part of the key, so never null
+        target.report({**row, "stream": shared_name(of), **whose})

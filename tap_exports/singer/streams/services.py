@@ -86,6 +86,22 @@ class Services(WritesMessages, Protocol):
         """Return the streams by name."""
 
     @property
+    def whole_state(self) -> dict[str, Any]:
+        """Return the live STATE, with one bookmark per account."""
+
+    @property
+    def by_name(self) -> Mapping[str, Stream]:
+        """Return the streams by the names within the tap, each account's own; see `engine.model.accounts`."""
+
+    @property
+    def has_accounts(self) -> bool:
+        """Return whether any provider's block has `accounts`."""
+
+    @property
+    def of_account(self) -> str | None:
+        """Return the account whose streams see the tap, or None."""
+
+    @property
     def mapper(self) -> PluginMapper:
         """Return the SDK's stream maps."""
 

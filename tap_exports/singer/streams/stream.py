@@ -10,6 +10,7 @@ from tap_exports.engine.api import HasAccount, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.convert.executors import refuse_secrets
 from tap_exports.engine.ledger import Basis, StreamState, basis_of
+from tap_exports.engine.ledger.partitions import accounts_in
 from tap_exports.engine.model import Event, Progress, Request, Step
 from tap_exports.engine.run import mismatch
 from tap_exports.engine.thrift import Due
@@ -67,6 +68,7 @@ class EventStream(CatalogStream):
         self._run: Run | None = None
         self._ledger: StreamState | None = None
         self.failed_start: Exception | None = None
+        self.is_whole = False
         self.was_run = False
         self._basis: Basis = {}
         self.counts = Counts()
@@ -118,6 +120,11 @@ class EventStream(CatalogStream):
         """Return how far the provider's clock is ahead of this machine's."""
         return self.asked.time.skew_seconds if isinstance(self.asked, TellsTime) else None
 
+    @property
+    def sides(self) -> Sequence[EventStream]:
+        """Return the streams of the accounts, or the stream itself where its provider's block has none."""
+        return (self,)
+
     # State
 
     @property
@@ -150,8 +157,17 @@ class EventStream(CatalogStream):
             account = self.asked.account if self.keeps_state and isinstance(self.asked, HasAccount) else None
             whose = {"account": account} if account else {}
             self._basis = basis_of({"api_url": address, **whose, **self.row_settings()})
+        others = accounts_in(self.tap.whole_state.get("bookmarks", {}), self.shared_name)
+        mismatch.settle_accounts(self.name, self.ledger, self._before_accounts, others, self.config["state_mismatch"])
         mismatch.settle(self.name, self.ledger, self.config["state_mismatch"], keeps_jobs=self.keeps_jobs)
         mismatch.check_bookmark(self.name, self.ledger, self.time.now())
+
+    @property
+    def _before_accounts(self) -> StreamState | None:
+        """Return what STATE has of the stream from the time before it had accounts, None where that is its own."""
+        if self.account is None:
+            return None
+        return StreamState.detached(self.shared_name, self.tap.whole_state.get("bookmarks", {}).get(self.shared_name, {}))
 
     @property
     def keeps_jobs(self) -> bool:
@@ -235,14 +251,20 @@ class EventStream(CatalogStream):
         if self.failed_start:
             raise self.failed_start
         if self.replication_method == "FULL_TABLE" and self.activates:
-            self._stream_version = self._initialized_at
+            self._stream_version = self.front._initialized_at  # noqa: SLF001 - of its own class
         delivery = Delivery(self, self._stream_version, self._open_batches(), counts)
         delivery.deliver(self.run().events())
         self.ledger.take_over()
-        if self._stream_version is None or not self.config["emit_activate_version_messages"]:
+        self.is_whole = delivery.is_whole
+        if self.front is self:
+            self._activate(self._stream_version)
+
+    def _activate(self, version: int | None) -> None:
+        """Write ACTIVATE_VERSION if all rows of the version were proven to have come; else say that they were not."""
+        if version is None or not self.config["emit_activate_version_messages"]:
             return
-        if delivery.is_whole:
-            self._write_activate_version_message(self._stream_version)
+        if self.is_whole:
+            self._write_activate_version_message(version)
         else:
             self.logger.warning("%s: not proven complete: no ACTIVATE_VERSION, rows of earlier reads stay", self.name)
 

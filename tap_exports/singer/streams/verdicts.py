@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from tap_exports.engine.model.accounts import with_account
 from tap_exports.singer.streams.stream import EventStream
 
 
@@ -16,7 +17,8 @@ def verdicts(streams: Iterable[EventStream], fail: Callable[[str, Exception], ob
     """
     owned: dict[str, list[EventStream]] = {}
     for stream in streams:
-        owned.setdefault(stream.provider_name, []).append(stream)
+        of = stream.provider_name
+        owned.setdefault(of if stream.account is None else with_account(of, stream.account), []).append(stream)
     for provider, asked in owned.items():
         failed = [stream.name for stream in asked if not _answers(stream, fail)]
         broken = f"{len(failed)} of {len(asked)} streams failed: {', '.join(failed)}"
