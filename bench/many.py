@@ -1,6 +1,7 @@
 """Measures many open jobs: threads, memory, bytes of STATE, the first row and the whole wait, against the bars.
 
-`python -m bench.many organizations 10000` reads as many organizations of Closient, `… streams 1000` as many exports of
+`python -m bench.many organizations 10000` reads as many organizations of Closient, `… accounts 1000` as many accounts
+with one organization each, `… streams 1000` as many exports of
 Exelensia, and `… makespan 1000` waits for as many jobs of 10 s, 200 at a time.
 """
 
@@ -163,6 +164,14 @@ def closient(api: str, folder: Path, count: int, at_once: int) -> Tap:
     return Tap(folder, config, ARCHIVED)
 
 
+def accounts(api: str, folder: Path, count: int, at_once: int) -> Tap:
+    """Return a tap of so many accounts of Closient with one organization each."""
+    tap = closient(api, folder, 1, at_once)
+    named = [{"name": f"tenant-{number}", "api_key": f"key-of-tenant-{number:06d}"} for number in range(count)]
+    block = {key: value for key, value in tap.config["closient"].items() if key != "api_key"}
+    return Tap(folder, {**tap.config, "closient": {**block, "accounts": named}}, ARCHIVED)
+
+
 def streams(api: str, folder: Path, count: int, at_once: int) -> Tap:
     """Return a tap of so many streams."""
     names = [f"rows-{number}.csv" for number in range(count)]
@@ -170,9 +179,12 @@ def streams(api: str, folder: Path, count: int, at_once: int) -> Tap:
     return Tap(folder, exelensia(api, *names, **more), [f"exelensia_export_{number}" for number in range(count)])
 
 
+MAKERS = {"streams": streams, "accounts": accounts}
+
+
 def measure(task: str, count: int, at_once: int, job_seconds: float, *, with_archives: bool = True) -> Seen:
     """Run one task; without its archives, Closient's jobs are only waited for."""
-    make = streams if task == "streams" else closient
+    make = MAKERS.get(task, closient)
     with served(job_seconds) as api, tempfile.TemporaryDirectory() as folder:
         tap = make(api, Path(folder), count, at_once)
         seen = run(tap if with_archives else replace(tap, streams=[LEDGER]))
@@ -187,7 +199,7 @@ def judged(task: str, seen: Seen, ideal: float) -> Iterator[tuple[str, str, str,
     yield "resident memory", f"{seen.peak_mb:.0f} MB", f"< {MOST_MB} MB", seen.peak_mb < MOST_MB
     yield "threads", str(seen.threads), f"< {MOST_THREADS}", seen.threads < MOST_THREADS
     told = f"{total / 1e6:.1f} MB in {len(seen.states)}, the last {last / 1e6:.2f} MB"
-    if task == "organizations":
+    if task in {"organizations", "accounts"}:
         yield "STATE", told, f"< {MOST_STATES} × the last", total < MOST_STATES * last
     else:
         yield "STATE", told, f"< {MOST_STREAMS_MB} MB", total < MOST_STREAMS_MB * 1e6
@@ -198,7 +210,7 @@ def judged(task: str, seen: Seen, ideal: float) -> Iterator[tuple[str, str, str,
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.many", description=__doc__)
-    parser.add_argument("task", choices=("organizations", "streams", "makespan", "serve"))
+    parser.add_argument("task", choices=("organizations", "accounts", "streams", "makespan", "serve"))
     parser.add_argument("count", type=int)
     parser.add_argument("--at-once", type=int, help="open jobs (default: all; 200 of a makespan)")
     parser.add_argument("--job-seconds", type=float, help="default: 1; 10 of a makespan")

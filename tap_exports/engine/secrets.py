@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -21,6 +21,7 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 # Shorter values would blank out ordinary words; no provider issues keys that short.
 SHORTEST_SECRET = 4
+MOST_IN_PATTERN = 256
 
 _ExcInfo = tuple[type[BaseException], BaseException, "TracebackType | None"]
 
@@ -65,6 +66,7 @@ class Redactor:
         self._forms: set[str] = set()
         self._known: re.Pattern[str] | None = None
         self._needles: tuple[str, ...] = ()
+        self._by_head: dict[str, tuple[str, ...]] = {}  # the longest first
         self._lock = threading.Lock()
 
     def add(self, secret: str) -> None:
@@ -72,10 +74,16 @@ class Redactor:
         if len(secret) < SHORTEST_SECRET:
             return
         with self._lock:
-            self._forms |= _forms(secret)
-            longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-            self._known = re.compile("|".join(map(re.escape, longest_first)))
-            self._needles = _shortest({*self._forms, *(json.dumps(f, ensure_ascii=False)[1:-1] for f in self._forms)})
+            for form in _forms(secret) - self._forms:
+                self._forms.add(form)
+                head = form[:SHORTEST_SECRET]
+                alike = (*self._by_head.get(head, ()), form)
+                self._by_head[head] = tuple(sorted(alike, key=lambda each: (-len(each), each)))
+            self._known, self._needles = None, ()
+            if len(self._forms) <= MOST_IN_PATTERN:
+                self._known = _pattern(self._forms)
+                quoted = (json.dumps(form, ensure_ascii=False)[1:-1] for form in self._forms)
+                self._needles = _shortest({*self._forms, *quoted})
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Announce the values of all headers but plain negotiation, with and without a scheme such as `Bearer`."""
@@ -92,12 +100,27 @@ class Redactor:
         """Return text with known secrets as `***`, query strings as `?***`, and credential headers blanked."""
         if "?" not in text and "#" not in text and not self.suspects(text):
             return text
-        known = self._known
-        text = known.sub(MASK, text) if known else text
+        text = self._without_known(text)
         text = _WORD.sub(_cut_query, text)
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)
         return text
+
+    def _without_known(self, text: str) -> str:
+        """Return text with known secrets as `***`, from left to right, at each place the longest one.
+
+        Of many, those that begin as the text does are looked up: what a pattern costs grows with their number.
+        """
+        if self._known:
+            return self._known.sub(MASK, text)
+        heads, pieces, kept = self._by_head, list[str](), 0
+        for place, head in _heads(text) if heads else ():
+            if place >= kept and head in heads:
+                found = next((form for form in heads[head] if text.startswith(form, place)), None)
+                if found:
+                    pieces += (text[kept:place], MASK)
+                    kept = place + len(found)
+        return "".join((*pieces, text[kept:])) if pieces else text
 
     def cut_signed(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Return a record's value without secrets: known ones as `***`, of signed URLs the query, at any depth.
@@ -108,7 +131,7 @@ class Redactor:
         if isinstance(value, str):
             if not self.suspects(value):
                 return value
-            text = self._known.sub(MASK, value) if self._known else value
+            text = self._without_known(value)
             text = _WORD.sub(_cut_signature, text) if "=" in text or "%3" in text else text
             for pattern, replacement in _NAMED:
                 text = pattern.sub(replacement, text)
@@ -122,6 +145,8 @@ class Redactor:
 
         True says little, False is certain; it costs a hundredth of what `cut_signed` does.
         """
+        if self._forms and self._known is None:  # of many secrets, looking is no cheaper than cutting
+            return True
         if any(needle in text for needle in self._needles) or _USER_OF_URL.search(text):
             return True
         if not text.isascii() and _FOLDED.search(text):
@@ -214,6 +239,17 @@ def _print_clean(redactor: Redactor, info: _ExcInfo) -> None:
 
 def _escape(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
+
+
+def _pattern(forms: set[str]) -> re.Pattern[str]:
+    """Return a pattern that finds the longest form at each place."""
+    return re.compile("|".join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form)))))
+
+
+def _heads(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each place of a text, and the characters from there by which secrets are looked up."""
+    for place in range(len(text) - SHORTEST_SECRET + 1):
+        yield place, text[place : place + SHORTEST_SECRET]
 
 
 def _one_line_each(text: str, error: BaseException | None) -> str:

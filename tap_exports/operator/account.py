@@ -14,6 +14,7 @@ from tap_exports.engine.clock import to_text
 from tap_exports.engine.jobs import Lifecycle, Statuses
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Job, Status, Window
+from tap_exports.engine.model.accounts import shared_name
 from tap_exports.errors import TapError
 from tap_exports.operator.loading import block_of, provider_of, streams_of
 from tap_exports.operator.origins import ACCOUNT, LEDGER, STATE, Origins, shown
@@ -199,7 +200,7 @@ def account_jobs(
     complaints: dict[str, str] = {}
     ours, read = {(each.provider, each.id) for each in own}, read_jobs(tap, origins)
     for name, api in listing_apis(tap):
-        if provider not in {None, name}:
+        if provider not in {None, name, shared_name(name)}:
             continue
         try:
             found += [_of_account(tap, name, job, read.get(job.id)) for job in _others(tap, name, api, ours, limit)]

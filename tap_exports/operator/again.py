@@ -13,11 +13,12 @@ import click
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Progress, Window
+from tap_exports.engine.model.accounts import with_account
 from tap_exports.engine.run.reopened import reopen_runs, reopen_since, reopen_since_number, reopen_window
 from tap_exports.errors import ConfigError, StateError
 from tap_exports.operator import ranges
 from tap_exports.operator.changed import drop_from_own_ledger, hand_over, output_options, stream_state
-from tap_exports.operator.loading import catalog_option, config_option, load, read_state, state_options
+from tap_exports.operator.loading import account_option, catalog_option, config_option, load, read_state, state_options
 from tap_exports.operator.report import window_cells
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import TapExports
@@ -43,12 +44,13 @@ def range_options(function: Callable[[Range], int]) -> Callable[..., int]:
 
     @wraps(function)
     def called(**options: Any) -> int:  # noqa: ANN401 - what the options hold
-        return function(Range(**options))
+        account, name = options.pop("account"), options.pop("stream")
+        return function(Range(stream=name if account is None else with_account(name, account), **options))
 
     stream = click.argument("stream")
     first = click.option("--from", "first", required=True, metavar="START", help="Date, date-time, or run number")
     last = click.option("--to", "last", required=True, metavar="END", help="The same; a date means its whole day")
-    return stream(first(last(config_option(catalog_option(state_options(output_options(called)))))))
+    return stream(first(last(account_option(config_option(catalog_option(state_options(output_options(called))))))))
 
 
 def reopen(asked: Range, *, before_start: bool) -> int:
@@ -64,7 +66,9 @@ def reopen(asked: Range, *, before_start: bool) -> int:
     """
     given = read_state(asked.state, asked.state_id, asked.config, required=not before_start)
     tap = load(asked.config, given, asked.catalog)
-    stream = tap.streams.get(asked.stream)
+    stream = tap.by_name.get(asked.stream)
+    if stream is None and asked.stream in tap.streams:
+        raise ConfigError(f"{asked.stream}: its provider has accounts: give --account")
     if not isinstance(stream, EventStream):
         raise ConfigError(f"{asked.stream} is not a stream of the configuration; plan lists them")
     changed, state = stream_state(given, asked.stream)

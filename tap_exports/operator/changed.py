@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from tap_exports.engine.ledger import Entry, StreamState, check_state
+from tap_exports.engine.ledger.partitions import accounts_in, folded
 from tap_exports.errors import StateError
 from tap_exports.operator.loading import Given, bookmarks, selected
 from tap_exports.singer.streams.durable import drop_from_ledger
@@ -57,6 +58,9 @@ def require_stream(given: Given, stream: str) -> None:
     check_state(given.state)
     known = sorted(bookmarks(given.state))
     if stream not in known:
+        accounts = accounts_in(known, stream)
+        if accounts:
+            raise NothingError(f"{stream} is in the STATE per account: give --account, of {', '.join(accounts)}")
         raise NothingError(f"{stream} is not in the STATE; it has {', '.join(known) or 'no stream'}")
 
 
@@ -77,6 +81,7 @@ def hand_over(state: dict[str, Any], given: Given, output: str | None, told: Seq
         StateError: The file cannot be written; nothing was.
     """
     wrapped = meltano or given.wrapped or given.state_id is not None
+    state = folded(state)
     text = json.dumps({ENVELOPE: state} if wrapped else state, ensure_ascii=False) + "\n"
     if output:
         _replace(Path(output), text)

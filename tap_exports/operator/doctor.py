@@ -22,6 +22,7 @@ from tap_exports.operator.render import show
 from tap_exports.operator.report import Report, Table
 from tap_exports.tap import TapExports
 
+MOST_AT_ONCE = 16
 PACKAGES = ("tap-exports", "singer-sdk", "pyarrow", "requests", "urllib3", "fsspec", "msgspec")
 
 
@@ -51,7 +52,7 @@ def command(
     providers = list(dict.fromkeys(name for name, _ in streams_of(tap)))  # the streams are made once, before threads
     checks = [Check(MACHINE, "configuration", Verdict.OK, f"valid; providers: {', '.join(providers)}")]
     checks += [*packages(tap.config), *places(tap.config)]
-    with ThreadPoolExecutor(len(providers) or 1) as pool:
+    with ThreadPoolExecutor(min(len(providers), MOST_AT_ONCE) or 1) as pool:
         found = list(pool.map(lambda name: _provider(tap, name, facts=facts), providers))
     checks += [check for each, _ in found for check in each]
     return show(report(checks, {name: each for name, (_, each) in zip(providers, found, strict=True) if each}), form)

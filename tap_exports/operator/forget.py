@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tap_exports.engine.ledger import Entry, StreamState
+from tap_exports.engine.model.accounts import with_account
 from tap_exports.errors import StateError
 from tap_exports.operator.changed import (
     NothingError,
@@ -18,7 +19,15 @@ from tap_exports.operator.changed import (
     require_stream,
     stream_state,
 )
-from tap_exports.operator.loading import Given, catalog_option, config_option, load, read_state, state_options
+from tap_exports.operator.loading import (
+    Given,
+    account_option,
+    catalog_option,
+    config_option,
+    load,
+    read_state,
+    state_options,
+)
 from tap_exports.operator.ranges import overlapping, window_of
 
 NO_LEDGER = "without --config the tap's own ledger stays: the next run may take the job over from it"
@@ -50,6 +59,7 @@ class Asked:
 @click.option("--job", metavar="ID", help="Only this job: the next run requests its window again")
 @click.option("--window", metavar="START/END", help="Only jobs and lost replies of windows that overlap this one")
 @click.option("--lost-reply", "lost", is_flag=True, help="Only creations that got no reply: no job was created")
+@account_option
 @config_option
 @catalog_option
 @state_options
@@ -60,7 +70,8 @@ def command(**options: Any) -> int:  # noqa: ANN401 - what the options hold
     Without an option all of the stream is dropped: the next run begins at start_date. Jobs at the provider stay.
     With --config the same is dropped from the tap's own ledger; what only that holds needs no STATE.
     """
-    asked = Asked(**options)
+    account, stream = options.pop("account"), options.pop("stream")
+    asked = Asked(stream=stream if account is None else with_account(stream, account), **options)
     if asked.named > 1:
         raise click.UsageError("give one of --job, --window and --lost-reply")
     given = read_state(asked.state, asked.state_id, asked.config, required=not asked.config)

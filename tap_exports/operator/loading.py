@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
+from tap_exports.engine.ledger.partitions import unfolded
+from tap_exports.engine.model.accounts import account_of, shared_name, with_account
 from tap_exports.errors import ConfigError, StateError
 from tap_exports.operator import meltano
 from tap_exports.settings import slug
 from tap_exports.singer import inputs
+from tap_exports.singer.accounts import blocks_of
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.singer.tap import LAST
 from tap_exports.subcommands import MELTANO
@@ -27,7 +30,7 @@ class Given:
     """A STATE as it was given.
 
     Attributes:
-        state: The STATE itself; empty where none was given.
+        state: The STATE itself, one bookmark per account; empty where none was given.
         wrapped: Whether it came as Meltano keeps it, in `singer_state`.
         state_id: Meltano's id of it, or None.
     """
@@ -47,6 +50,12 @@ def catalog_option(function: F) -> F:
     """Add `--catalog`."""
     about = "Catalog of the runs: its selection names the streams, and so the default ledger; default: all streams"
     return click.option("--catalog", metavar="FILE", help=about)(function)
+
+
+def account_option(function: F) -> F:
+    """Add `--account`."""
+    about = "The account whose STREAM is meant, where the provider's block has `accounts`"
+    return click.option("--account", "account", metavar="NAME", help=about)(function)
 
 
 def state_options(function: F) -> F:
@@ -119,7 +128,7 @@ def read_state(state: str | None, state_id: str | None, config: Sequence[str] = 
         raise StateError("no STATE: give --state FILE, or --state-id ID for one that Meltano keeps")
     else:
         return Given({})
-    return Given(inputs.read_state(raw, source), inputs.is_wrapped(raw), state_id)
+    return Given(unfolded(inputs.read_state(raw, source)), inputs.is_wrapped(raw), state_id)
 
 
 def _state_id(*, required: bool) -> str | None:
@@ -149,10 +158,11 @@ def _bytes(path: str) -> bytes:
 
 
 def streams_of(tap: TapExports) -> Iterator[tuple[str, EventStream]]:
-    """Yield provider and stream of each stream but those about the run."""
-    for stream in tap.streams.values():
+    """Yield provider and stream of each stream but those about the run, with `accounts` as `<provider>@<account>`."""
+    for stream in tap.by_name.values():
         if isinstance(stream, EventStream) and stream.name not in LAST:
-            yield stream.provider_name, stream
+            of, account = stream.provider_name, stream.account
+            yield of if account is None else with_account(of, account), stream
 
 
 def selected(tap: TapExports) -> list[EventStream]:
@@ -164,22 +174,25 @@ def is_selected(tap: TapExports, stream: EventStream) -> bool:
     """Return whether a run reads a stream: without a catalog every stream is selected."""
     if tap.input_catalog is None:
         return True
-    return tap.input_catalog.get_stream(stream.name) is not None and stream.selected
+    return tap.input_catalog.get_stream(stream.shared_name) is not None and stream.selected
 
 
 def provider_of(stream: str) -> str | None:
     """Return the provider whose stream a name in STATE is, or None for those about the run."""
-    if stream in LAST:
+    name, account = shared_name(stream), account_of(stream)
+    if name in LAST:
         return None
-    before, of_export, _ = stream.partition("_export_")
-    return before if of_export else stream.partition("_")[0]
+    before, of_export, _ = name.partition("_export_")
+    provider = before if of_export else name.partition("_")[0]
+    return provider if account is None else with_account(provider, account)
 
 
 def block_of(tap: TapExports, provider: str) -> Mapping[str, Any]:
     """Return the configuration of a provider, a declared one too; empty where there is none."""
     declared = {slug(each.get("name") or ""): each for each in tap.config.get("declared") or ()}
-    found: Mapping[str, Any] = tap.config.get(provider) or declared.get(provider) or {}
-    return found
+    name, account = shared_name(provider), account_of(provider)
+    found: Mapping[str, Any] = tap.config.get(name) or declared.get(name) or {}
+    return found if account is None else dict(blocks_of(found)).get(account, {})
 
 
 def bookmarks(state: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -125,7 +125,7 @@ def unplanned(tap: TapExports) -> list[tuple[str, str]]:
     ]
     idle += [(name, error.message) for name, error in tap.unusable.items()]
     idle += [(s.name, "deselected in the catalog") for _, s in streams_of(tap) if not is_selected(tap, s)]
-    gone = [name for name in tap.state.get("bookmarks", {}) if provider_of(name) and name not in tap.streams]
+    gone = [name for name in tap.state.get("bookmarks", {}) if provider_of(name) and name not in tap.by_name]
     return idle + [(name, "in STATE, but not in the configuration; its bookmark is kept") for name in gone]
 
 

@@ -142,7 +142,10 @@ def _verdict(receipt: int | None, booked: Booked, rows: int, digest: int, *, is_
 
 def _receipts(database: DuckDBPyConnection) -> dict[Key, int]:
     found = database.execute(COMPLETED).fetchall() if _has(database, "main", RECEIPTS) else []
-    return {(stream, job): rows for stream, job, rows in found}
+    rows_of: dict[Key, int] = {}
+    for stream, job, rows in found:  # two accounts may have a job of the same id
+        rows_of[stream, job] = rows_of.get((stream, job), 0) + rows
+    return rows_of
 
 
 def _books(database: DuckDBPyConnection) -> tuple[dict[Key, Booked], dict[str, str]]:

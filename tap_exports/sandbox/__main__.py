@@ -91,6 +91,13 @@ def command_line() -> argparse.ArgumentParser:
         "--rows", type=int, default=0, metavar="N", help="rows to generate for load tests (default: %(default)s)"
     )
     parser.add_argument(
+        "--account",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="accept the key of an account, the provider's key with -NAME behind it, too; may be repeated",
+    )
+    parser.add_argument(
         "--knob", action="append", default=[], metavar="PROVIDER.NAME=VALUE", help="set a knob; may be repeated"
     )
     parser.add_argument(
@@ -145,6 +152,7 @@ def _options(given: argparse.Namespace) -> SandboxOptions:
         job_polls=given.job_polls,
         url_seconds=given.url_seconds,
         rows=given.rows,
+        accounts=tuple(given.account),
         knobs=_knobs(given.knob),
     )
 

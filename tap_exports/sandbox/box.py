@@ -194,6 +194,7 @@ class Sandbox:
         name, _, path = request.path.removeprefix("/").partition("/")
         request = replace(request, provider=name, path=f"/{path}")
         provider = self._providers.get(name)
+        request = provider.as_owner(request) if provider else request
         entry = self._journal.open(request, provider.recognised(request) if provider else None)
         if provider is None:
             return entry.answered(json_response({"error": f"no provider {name}"}, 404)), entry.sent_bytes

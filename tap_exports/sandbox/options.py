@@ -22,6 +22,7 @@ class SandboxOptions:
         url_seconds: life of a signed URL.
         rows: number of generated rows for load: an Exelensia schema, a Cension export, the PackageX resource `item`,
             Cornect companies in Norway, a Closient organization.
+        accounts: names of accounts; the key of each is the provider's key, `-` and the name. They have the same data.
         start_time: the sandbox's time at its start; None for the real time.
         knobs: per provider, how to behave where its documents leave it open; see each provider's `Knobs`.
     """
@@ -33,6 +34,7 @@ class SandboxOptions:
     job_polls: int | None = None
     url_seconds: float = 900.0
     rows: int = 0
+    accounts: tuple[str, ...] = ()
     start_time: datetime | None = None
     knobs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

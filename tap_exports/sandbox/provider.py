@@ -98,6 +98,19 @@ class Provider:
         """Return the name of the header that carries the right key, None when there is none."""
         return self.auth_header if request.headers.get(self.auth_header) == self.key else None
 
+    def key_of(self, account: str) -> str:
+        """Return the key of an account."""
+        return f"{self.key}-{account}"
+
+    def as_owner(self, request: Request) -> Request:
+        """Return a request with an account's key as if it had the provider's: all accounts have the same data."""
+        headers = dict(request.headers)
+        for account in self.world.options.accounts:
+            for name, value in request.headers.items():
+                if value.endswith(self.key_of(account)):
+                    headers[name] = value[: -len(account) - 1]
+        return replace(request, headers=headers)
+
     def authenticate(self, request: Request) -> None:
         """Refuse a request without the right key.
 
@@ -136,7 +149,9 @@ class Provider:
 
     def settings_of(self, api_url: str) -> dict[str, Any]:
         """Return the tap's settings for this provider at an address."""
-        return {self.name: {self.key_setting: self.key, "api_url": api_url, **self.config()}}
+        named = [{"name": each, self.key_setting: self.key_of(each)} for each in self.world.options.accounts]
+        keys = {"accounts": named} if named else {self.key_setting: self.key}
+        return {self.name: {**keys, "api_url": api_url, **self.config()}}
 
     def config(self) -> dict[str, Any]:
         """Return the tap's block for this provider, without key and address, over the seeded ids."""

@@ -277,9 +277,7 @@ class BaseTap(GivenTap):
             api_url: The default of the setting `api_url`.
             options: Further keyword arguments of `Client`.
         """
-        client = self.open_client(provider, block, api_url, self.config, **options)
-        self.addresses[provider] = client.address
-        return client
+        return self.open_client(provider, block, api_url, self.config, **options)
 
     def open_client(
         self,
@@ -300,7 +298,9 @@ class BaseTap(GivenTap):
         """
         options |= {"activity": self.activity, "outage": self._outages.setdefault(name, Outage(name, self.clock))}
         http = settings.http_settings(config)
-        return Client(name, block.get("api_url") or api_url, settings=http, clock=self.clock, **options)
+        client = Client(name, block.get("api_url") or api_url, settings=http, clock=self.clock, **options)
+        self.addresses[name] = client.address
+        return client
 
     def lifecycle(self, api: Polls, block: Mapping[str, Any], most_jobs: int | None = None) -> Lifecycle:
         """Return a new lifecycle, which creates and awaits the jobs of a provider."""

@@ -14,6 +14,7 @@ class Written:
     """Stands for the tap and for the streams about the run."""
 
     rows: list[Row] = field(default_factory=list)
+    lineage: tuple[str, ...] = ()
 
     @property
     def streams(self) -> dict[str, Written]:

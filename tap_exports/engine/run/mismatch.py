@@ -7,7 +7,6 @@ skip rows in silence (P1).
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tap_exports.engine.clock import FIRST_YEAR, from_text
@@ -19,28 +18,19 @@ STOP, RESTART, KEEP = "stop", "restart", "keep"
 AHEAD = timedelta(days=1)  # by which a bookmark may be ahead, since clocks are set back
 
 
-def settle_accounts(
-    stream: str, state: StreamState, before: StreamState | None, others: Sequence[str], policy: str
-) -> None:
-    """Hold STATE with accounts against a configuration without, and the other way round.
+def settle_accounts(stream: str, policy: str, *, has: bool) -> None:
+    """Settle STATE with accounts for a configuration without, or the other way round.
 
     Args:
         stream: The stream's name, that of the account where there are accounts.
-        state: What STATE has for it.
-        before: What STATE has of the stream without accounts; None where `state` is that.
-        others: The accounts of which STATE has partitions.
         policy: The setting `state_mismatch`.
+        has: Whether the configuration has accounts.
 
     Raises:
-        StateError: Only the other kind is there, and `policy` is `stop`.
+        StateError: `policy` is `stop`.
     """
-    if before is None:
-        is_other, was, now = bool(others), "with `accounts`", "without"
-    else:
-        is_other, was, now = not before.is_blank and not others, "without `accounts`", "with them"
-    if not is_other or not state.is_blank:
-        return
-    what = f"{stream}: STATE was written {was}, and the configuration is {now}"
+    was, now = ("without", "with") if has else ("with", "without")
+    what = f"{stream}: STATE was written {was} `accounts`, and the configuration is {now}"
     if policy == STOP:
         raise StateError(
             f"{what}: everything would be read again. `state_mismatch: {RESTART}` does so and keeps what stands there; "

@@ -12,6 +12,7 @@ from tap_exports.engine.convert.executors import refuse_secrets
 from tap_exports.engine.ledger import Basis, StreamState, basis_of
 from tap_exports.engine.ledger.partitions import accounts_in
 from tap_exports.engine.model import Event, Progress, Request, Step
+from tap_exports.engine.model.accounts import with_account
 from tap_exports.engine.run import mismatch
 from tap_exports.engine.thrift import Due
 from tap_exports.errors import StopError
@@ -157,17 +158,20 @@ class EventStream(CatalogStream):
             account = self.asked.account if self.keeps_state and isinstance(self.asked, HasAccount) else None
             whose = {"account": account} if account else {}
             self._basis = basis_of({"api_url": address, **whose, **self.row_settings()})
-        others = accounts_in(self.tap.whole_state.get("bookmarks", {}), self.shared_name)
-        mismatch.settle_accounts(self.name, self.ledger, self._before_accounts, others, self.config["state_mismatch"])
+        self._settle_accounts()
         mismatch.settle(self.name, self.ledger, self.config["state_mismatch"], keeps_jobs=self.keeps_jobs)
         mismatch.check_bookmark(self.name, self.ledger, self.time.now())
 
-    @property
-    def _before_accounts(self) -> StreamState | None:
-        """Return what STATE has of the stream from the time before it had accounts, None where that is its own."""
-        if self.account is None:
-            return None
-        return StreamState.detached(self.shared_name, self.tap.whole_state.get("bookmarks", {}).get(self.shared_name, {}))
+    def _settle_accounts(self) -> None:
+        """Refuse STATE that has the stream only with accounts where it has none now, and the other way round."""
+        name, bookmarks = self.shared_name, self.tap.whole_state.get("bookmarks", {})
+        is_before = bool(bookmarks.get(name)) if self.account is not None else False
+        if self.ledger.is_blank and (is_before or self.account is None) and self._is_of_others(bookmarks, name):
+            mismatch.settle_accounts(self.name, self.config["state_mismatch"], has=self.account is not None)
+
+    def _is_of_others(self, bookmarks: Mapping[str, Any], name: str) -> bool:
+        others = accounts_in(bookmarks, name)
+        return bool(others) if self.account is None else not any(bookmarks[with_account(name, o)] for o in others)
 
     @property
     def keeps_jobs(self) -> bool:
