@@ -91,13 +91,6 @@ def command_line() -> argparse.ArgumentParser:
         "--rows", type=int, default=0, metavar="N", help="rows to generate for load tests (default: %(default)s)"
     )
     parser.add_argument(
-        "--account",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="accept the key of an account, the provider's key with -NAME behind it, too; may be repeated",
-    )
-    parser.add_argument(
         "--knob", action="append", default=[], metavar="PROVIDER.NAME=VALUE", help="set a knob; may be repeated"
     )
     parser.add_argument(
@@ -114,6 +107,13 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _add_configuration(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--account",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="accept the key of an account, the provider's key with -NAME behind it, too; may be repeated",
+    )
     parser.add_argument("--write-config", type=Path, metavar="FILE", help="write a ready configuration of the tap")
     parser.add_argument(
         "--providers",

@@ -66,7 +66,7 @@ def test_plan_and_jobs(call: Caller, box: Sandbox) -> None:
     ledger = {"version": 2, "jobs": [JOB], "delete": []}
     state = {"bookmarks": {INVOICES: {"partitions": [part("north"), part("south", ledger=ledger)]}}}
     listed = call("jobs", "--format", "json", config=config_of(box), state=state)
-    mine = [each for each in listed.data["jobs"] if each["id"] == "job-1"]
+    mine = [each for each in listed.data["jobs"] if each["job"] == "job-1"]
     assert [(each["provider"], each["streams"]) for each in mine] == [("exelensia@south", [f"{INVOICES}@south"])]
 
 
@@ -75,6 +75,6 @@ def test_doctor(call: Caller, box: Sandbox) -> None:
     config = config_of(box)
     config["exelensia"]["accounts"][1]["api_key"] += "-wrong"
     done = call("doctor", "--format", "json", config=config)
-    assert done.code == 1
+    assert done.code == 3
     assert "exelensia@north" in done.out
     assert "`exelensia@south.api_key` was refused" in done.out

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pyarrow import parquet
 
 from tap_exports.errors import ConfigError
-from tap_exports.sandbox import Sandbox
+from tap_exports.providers.declared.streams import SHIPPED
+from tap_exports.sandbox import Sandbox, SandboxOptions
+from tap_exports.sandbox.declared import provider_of
 from tap_exports.tap import TapExports
 from tests.process.child import DEVNULL, Child
 from tests.tap.harness import PROVIDERS, Json, Ran, arguments_of, only, tap
@@ -221,3 +224,23 @@ def test_an_entry_goes_before_the_block() -> None:
         ("k-2", 7),
     ]
     assert [each.config["max_concurrent_jobs"] for each in seen.values()] == [2, 9]
+
+
+def test_declared(tmp_path: Path) -> None:
+    """A declared provider has accounts too: its credentials differ, its declaration does not."""
+    path = SHIPPED / "exelensia_declared.yaml"
+    kind = provider_of(yaml.safe_load(path.read_text(encoding="utf-8")), path)
+    with Sandbox(SandboxOptions(job_seconds=0), providers=[kind]) as box:
+        (block,) = box.config()["declared"]
+        held = block.pop("credentials")
+        wrong = {name: value[::-1] for name, value in held.items()}
+        block["accounts"] = [{"name": n, "credentials": c} for n, c in (("a", held), ("bad", wrong), ("c", held))]
+        ran = tap(tmp_path, {**box.config(), "declared": [block]})
+    assert ran.code == 1
+    streams = {stream: rows for stream, rows in ran.records.items() if "_export_" in stream}
+    assert streams
+    for rows in streams.values():
+        accounts = [row["_sdc_account"] for row in rows]
+        assert accounts == sorted(accounts)
+        assert accounts.count("a") == accounts.count("c") == len(accounts) / 2
+    assert "@bad" in ran.stderr
