@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 # Of an environment with what a user has: numpy, which peers bring, is loaded by pyarrow wherever it is installed.
-COMMAND = Path(f"{sys.prefix}-tap") / "bin" / "tap-exports"
+_OF_USERS = Path(f"{sys.prefix}-tap") / "bin" / "tap-exports"
+COMMAND = _OF_USERS if _OF_USERS.exists() else Path(sys.prefix) / "bin" / "tap-exports"
 
 
 def selected(catalog: dict[str, Any], streams: Collection[str], *, lineage: bool) -> dict[str, Any]:

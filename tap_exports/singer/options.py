@@ -14,7 +14,7 @@ WORD = th.StringType(min_length=1)
 SECRET = th.StringType(min_length=1, pattern=r"^(?![\s\S]*[^ -~\u00a0-\u00ff])")  # what an HTTP header can carry
 NAME = th.StringType(pattern="^$|[A-Za-z0-9]")  # a name without any of these makes no stream name
 KINDS = ["string", "integer", "number", "boolean", "date", "date-time", "object", "array", "any"]
-DAYS = th.NumberType(minimum=0.001, maximum=36_500)  # type: ignore[arg-type] # JSON Schema takes fractions
+DAYS = th.NumberType(exclusive_minimum=0, maximum=36_500)
 COUNT = th.IntegerType(minimum=0, maximum=MOST)
 PARALLEL = th.IntegerType(minimum=1, maximum=256)
 OPEN_JOBS = th.IntegerType(minimum=1, maximum=10_000)
