@@ -84,7 +84,8 @@ def completed(config: Block, schema: JsonSchema) -> dict[str, Any]:
 
 
 def _completed(block: Block, schema: JsonSchema) -> dict[str, Any]:
-    entries = [each for each in block.get(ACCOUNTS) or () if isinstance(each, Mapping)]
+    told = block.get(ACCOUNTS)
+    entries = _blocks(told) if isinstance(told, list) else []
     found = {name: e[name] for name in schema.get("required", ()) for e in entries if e.get(name) is not None}
     return {**found, **block}
 

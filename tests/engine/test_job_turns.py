@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +18,7 @@ from tap_exports.engine.jobs.turns import Turns
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.engine.thrift import Due
+from tap_exports.engine.workers import Workers
 from tap_exports.errors import JobStalledError, RunEndingError
 from tests.engine.fakes import FakeClock
 from tests.engine.scripted import job
@@ -302,3 +304,32 @@ def test_what_was_put_off_is_done_although_the_rest_ends_meanwhile() -> None:
     assert (done, journal._patience) == ([], 0.0)
     list(journal.pump())
     assert (done, journal._patience) == ([1], None)
+
+
+class Line:
+    """Threads that several accounts share: what was submitted waits for its turn."""
+
+    def __init__(self) -> None:
+        self.tasks: deque[Callable[[], None]] = deque()
+
+    def submit(self, task: Callable[[], None]) -> None:
+        self.tasks.append(task)
+
+    def run(self) -> None:
+        while self.tasks:
+            self.tasks.popleft()()
+
+
+def test_a_worker_may_find_its_work_done() -> None:
+    """One that goes on at the end of the line meets another that was in it: nothing is left, and nothing is lost."""
+    line, clock = Line(), FakeClock()
+    turns: Turns[int] = Turns(Journal(), Poller(clock), 4, 2, cast("Workers[None]", line))
+
+    def steps(number: int) -> Steps[int]:
+        yield from ()
+        return number
+
+    for numbers in ((1, 2), (3, 4), (5, 6)):
+        ends = [turns.attach("s", steps(number)) for number in numbers]
+        line.run()
+        assert [end.result(timeout=0) for end in ends] == list(numbers)

@@ -71,6 +71,7 @@ def with_value(path: Path, value: object) -> Json:
         if isinstance(place, dict):
             place = place.setdefault(step, [] if isinstance(following, int) else {})
         else:
+            place += [] if place else [{"name": "a"}]  # an account
             place = place[step]
     if isinstance(place, list):
         place[:1] = [value]

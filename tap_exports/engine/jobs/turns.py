@@ -130,12 +130,15 @@ class Turns(Generic[T]):
     def _work(self) -> None:
         """Go on with one life. Creations and looks take turns, so that neither waits for all of the others.
 
-        The next one lines up behind what other accounts have submitted meanwhile.
+        The next one lines up behind what other accounts have submitted meanwhile; another worker may take it before.
         """
         with self._lock:
             self._lines.rotate()
             first, second = self._lines
-            life = (first or second).popleft()
+            life = (first or second).popleft() if first or second else None
+            self._busy -= life is None
+        if life is None:
+            return
         self._advance(life)
         with self._lock:
             if not (self._creations or self._others):
