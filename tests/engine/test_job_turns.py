@@ -333,3 +333,16 @@ def test_a_worker_may_find_its_work_done() -> None:
         ends = [turns.attach("s", steps(number)) for number in numbers]
         line.run()
         assert [end.result(timeout=0) for end in ends] == list(numbers)
+
+
+def test_a_wake_up_while_changes_are_made_is_not_lost() -> None:
+    """A slot is given back just after nobody got one: the word of it is not taken without another look."""
+    journal, looks = Journal(), list[int]()
+
+    def look() -> None:
+        looks.append(len(looks))
+        if len(looks) == 1:
+            journal.wake()
+
+    journal.before_changes(look)
+    assert (list(journal.pump()), looks) == ([], [0, 1])

@@ -129,11 +129,15 @@ class Journal:
         self._is_put_off = self._rest > 0
         if self._is_put_off:
             return
-        for act in () if self._is_ending else self._before:
-            act()
+        self._prepare()
         while not self._queue.empty():
             self._take(self._queue.get())
+            self._prepare()  # what came may be the word that there is room by now
         yield from self._make()
+
+    def _prepare(self) -> None:
+        for act in () if self._is_ending else self._before:
+            act()
 
     def _take(self, handed: _Handed | None) -> None:
         if handed:
