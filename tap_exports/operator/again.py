@@ -45,7 +45,7 @@ def range_options(function: Callable[[Range], int]) -> Callable[..., int]:
     @wraps(function)
     def called(**options: Any) -> int:  # noqa: ANN401 - what the options hold
         account, name = options.pop("account"), options.pop("stream")
-        return function(Range(stream=name if account is None else with_account(name, account), **options))
+        return function(Range(stream=with_account(name, account), **options))
 
     stream = click.argument("stream")
     first = click.option("--from", "first", required=True, metavar="START", help="Date, date-time, or run number")

@@ -71,7 +71,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - what the options hold
     With --config the same is dropped from the tap's own ledger; what only that holds needs no STATE.
     """
     account, stream = options.pop("account"), options.pop("stream")
-    asked = Asked(stream=stream if account is None else with_account(stream, account), **options)
+    asked = Asked(stream=with_account(stream, account), **options)
     if asked.named > 1:
         raise click.UsageError("give one of --job, --window and --lost-reply")
     given = read_state(asked.state, asked.state_id, asked.config, required=not asked.config)

@@ -161,8 +161,7 @@ def streams_of(tap: TapExports) -> Iterator[tuple[str, EventStream]]:
     """Yield provider and stream of each stream but those about the run, with `accounts` as `<provider>@<account>`."""
     for stream in tap.by_name.values():
         if isinstance(stream, EventStream) and stream.name not in LAST:
-            of, account = stream.provider_name, stream.account
-            yield of if account is None else with_account(of, account), stream
+            yield with_account(stream.provider_name, stream.account), stream
 
 
 def selected(tap: TapExports) -> list[EventStream]:
@@ -183,8 +182,7 @@ def provider_of(stream: str) -> str | None:
     if name in LAST:
         return None
     before, of_export, _ = name.partition("_export_")
-    provider = before if of_export else name.partition("_")[0]
-    return provider if account is None else with_account(provider, account)
+    return with_account(before if of_export else name.partition("_")[0], account)
 
 
 def block_of(tap: TapExports, provider: str) -> Mapping[str, Any]:

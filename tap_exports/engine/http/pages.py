@@ -38,14 +38,13 @@ def read_pages(
         BadContentError: A page is empty although the provider declares more.
     """
     first = parse(fetch(1))
-    course = _Course(limit, where, fetch, parse, iter(()))
+    last = _last_page(first, limit)
+    pages = _ahead(fetch, last, concurrency) if last else _one_by_one(fetch, 2)
+    course = _Course(limit, where, fetch, parse, pages)
     yield first
     if course.ends(first):
         return
-    last = _last_page(first, limit)
-    pages = _ahead(fetch, last, concurrency) if last else (fetch(number) for number in _numbers_from(2))
     with closing(pages):  # not left to the finaliser: a signal that comes within one is lost
-        course.replies = pages
         while (page := course.next()) is not None:
             yield page
             if course.ends(page):
@@ -57,6 +56,10 @@ def _numbers_from(start: int) -> Iterator[int]:
     while True:
         yield number
         number += 1
+
+
+def _one_by_one(fetch: Callable[[int], T], start: int) -> Generator[T, None, None]:
+    return (fetch(number) for number in _numbers_from(start))
 
 
 def _last_page(first: Page, limit: int) -> int | None:
@@ -130,9 +133,7 @@ class _Course(Generic[T]):
             except (NotFoundError, RefusedError):
                 if not self._is_complete():
                     raise
-            self.replies = (
-                self.fetch(number) for number in _numbers_from(self.number + 2)
-            )  # those ahead ended with it
+            self.replies = _one_by_one(self.fetch, self.number + 2)  # those ahead ended with it
         return None
 
     def ends(self, page: Page) -> bool:

@@ -131,7 +131,8 @@ class Journal:
             return
         self._prepare()
         while not self._queue.empty():
-            self._take(self._queue.get())
+            while not self._queue.empty():
+                self._take(self._queue.get())
             self._prepare()  # what came may be the word that there is room by now
         yield from self._make()
 

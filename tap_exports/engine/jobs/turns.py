@@ -134,11 +134,11 @@ class Turns(Generic[T]):
         """
         with self._lock:
             self._lines.rotate()
-            first, second = self._lines
-            life = (first or second).popleft() if first or second else None
-            self._busy -= life is None
-        if life is None:
-            return
+            line = next(filter(None, self._lines), None)
+            if line is None:
+                self._busy -= 1
+                return
+            life = line.popleft()
         self._advance(life)
         with self._lock:
             if not (self._creations or self._others):

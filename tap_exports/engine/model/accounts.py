@@ -9,9 +9,9 @@ from __future__ import annotations
 SIGN = "@"
 
 
-def with_account(stream: str, account: str) -> str:
-    """Return the name of a stream for one account."""
-    return f"{stream}{SIGN}{account}"
+def with_account(stream: str, account: str | None) -> str:
+    """Return the name of a stream for one account, its own name where there is none."""
+    return stream if account is None else f"{stream}{SIGN}{account}"
 
 
 def shared_name(name: str) -> str:

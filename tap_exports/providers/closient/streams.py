@@ -139,7 +139,7 @@ def discover(tap: Services, block: Entry) -> Iterator[EventStream]:
     api = ClosientApi(
         tap.client("closient", block, API_URL, headers=headers, parse_error=parse_error, gate=quota), organizations
     )
-    ledger = LEDGER if tap.of_account is None else with_account(LEDGER, tap.of_account)
+    ledger = with_account(LEDGER, tap.of_account)
     shared = shared_jobs(tap, api, LEDGER, requests(block, organizations, ledger), given(block, ledger), block)
     for stream in (Exports, Sections, Records, Files):
         yield stream(tap, shared, api, block)

@@ -161,8 +161,7 @@ class ExportRejects(ReportStream):
         """Log a warning for each of the first rejects."""
         self._logged += 1
         if self._logged <= MOST_LOGGED:
-            account = row.get(ACCOUNT)
-            name = with_account(row["stream"], account) if account else row["stream"]
+            name = with_account(row["stream"], row.get(ACCOUNT) or None)
             place = f"{name}: job {row['job_id']}, file {row['file']}, row {row['row']}"
             LOGGER.warning(
                 "%s is rejected: %s; export_rejects is not selected, so it goes nowhere", place, row["message"]

@@ -17,8 +17,7 @@ def verdicts(streams: Iterable[EventStream], fail: Callable[[str, Exception], ob
     """
     owned: dict[str, list[EventStream]] = {}
     for stream in streams:
-        of = stream.provider_name
-        owned.setdefault(of if stream.account is None else with_account(of, stream.account), []).append(stream)
+        owned.setdefault(with_account(stream.provider_name, stream.account), []).append(stream)
     for provider, asked in owned.items():
         failed = [stream.name for stream in asked if not _answers(stream, fail)]
         broken = f"{len(failed)} of {len(asked)} streams failed: {', '.join(failed)}"
