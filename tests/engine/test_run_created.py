@@ -696,6 +696,8 @@ def test_more_windows_than_one_run_takes_are_left_to_the_next(
     assert "more windows are due than" in caplog.text
     log, error = stage.play(bookmark, days())
     assert (len(receipts(log)), error, bookmark, stage.proofs) == (1, "", proven("2026-07-03T00:00:00.000Z"), [True])
+    log, error = stage.play(bookmark, days())
+    assert (receipts(log), error, stage.api.calls.count("submit")) == ([], "", 3)
 
 
 def test_a_quota_ends_what_is_not_created_and_nothing_else(tmp_path: Path) -> None:

@@ -180,15 +180,23 @@ def test_discovery_asks_one_account(sandbox: Boxes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("has_now", [True, False])
 def test_state_of_the_other_kind(has_now: bool, sandbox: Boxes, tmp_path: Path) -> None:  # noqa: FBT001 - a case
-    """STATE with accounts is not begun anew in silence without them, nor the other way round."""
-    few, two = ({**only(sandbox(accounts=each).config(), "exelensia"), **END} for each in ((), TWO))
+    """STATE with accounts is not begun anew in silence without them, nor the other way round.
+
+    Three runs: the second says the same, the third follows the advice and reads everything.
+    """
+    two = {**only(sandbox(accounts=TWO).config(), "exelensia"), **END}
+    block = {name: value for name, value in two["exelensia"].items() if name != "accounts"}
+    few = {**two, "exelensia": {**block, "api_key": two["exelensia"]["accounts"][0]["api_key"]}}
     before, now = (few, two) if has_now else (two, few)
-    now["exelensia"]["api_url"] = before["exelensia"]["api_url"]
     state = tap(tmp_path, before).succeeded().states[-1]
-    ran = tap(tmp_path, now, state=state)
-    assert ran.code == 1
-    assert not ran.records.get(INVOICES)
-    assert f"STATE was written {'without' if has_now else 'with'} `accounts`" in ran.stderr
+    for _ in range(2):
+        ran = tap(tmp_path, now, state=state)
+        assert ran.code == 1
+        assert not ran.records.get(INVOICES)
+        assert f"STATE was written {'without' if has_now else 'with'} `accounts`" in ran.stderr
+        state = ran.states[-1] if ran.states else state
+    again = tap(tmp_path, {**now, "state_mismatch": "restart"}, state=state).succeeded()
+    assert again.records[INVOICES]
 
 
 ENTRY: Json = {"name": "a", "api_key": "k-1"}
