@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from bench.scheduled.played import Cluster, Kept, Provider
 from bench.scheduled.world import CALL_SECONDS, Pool, World
@@ -23,6 +23,7 @@ from tap_exports.engine.jobs import journal as journal_module
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, RemoteFile, Request
 from tap_exports.engine.thrift import Thrift
+from tap_exports.engine.workers import Workers
 
 ACCOUNTS, SLOTS, AHEAD_OF_SLOTS = 40, 10, 2  # jobs of a stream in flight, for each slot; see engine/run/created.py
 
@@ -89,8 +90,8 @@ class Run:
     def _account(self, number: int) -> Account:
         name, provider = f"exelensia_export_account_{number:02d}", Provider(self._world)
         settings = JobSettings(max_concurrent_jobs=SLOTS)
-        lifecycle = Lifecycle(provider, self._journal, self._world, settings, poller=self._poller)
-        lifecycle._turns._workers = Pool(self._world, settings.max_concurrent_requests)  # type: ignore[assignment] # noqa: SLF001
+        workers = cast("Workers[None]", Pool(self._world, settings.max_concurrent_requests))
+        lifecycle = Lifecycle(provider, self._journal, self._world, settings, poller=self._poller, workers=workers)
         state = StreamState(name, self._bookmarks.setdefault(name, {}), Changes())
         return Account(name, provider, lifecycle, state, self._files // ACCOUNTS)
 
