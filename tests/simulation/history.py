@@ -48,7 +48,7 @@ LEDGER = "/ledger-of-a-history"
 CALM_RUNS, FEWEST_CALM_RUNS = 3, 2  # the third only brings what the first two changed
 MOST_CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
 RUNS_OF_LOOKBACK = 3  # that a window takes, of which two are read again, where a run creates one job
-_CATALOGS: dict[str, str] = {}
+_CATALOGS: dict[str, dict[str, str]] = {}
 # Settings that change nothing in a catalog, so that a catalog is discovered for many stories.
 APART = (
     "max_window_days",
@@ -239,9 +239,9 @@ def _catalog(history: History, config: Json) -> Json:
     provider = history.story.provider
     known = json.dumps([_plain(config[provider]), *(_plain(one) for one in config[provider].get("exports", ()))])
     if known not in _CATALOGS:
-        _CATALOGS[known] = json.dumps(_discovered(provider, config))
-    entries = json.loads(_CATALOGS[known])["streams"]
-    return {"streams": [entry for entry in entries if entry["tap_stream_id"] in history.story.streams]}
+        _CATALOGS[known] = {e["tap_stream_id"]: json.dumps(e) for e in _discovered(provider, config)["streams"]}
+    entries = _CATALOGS[known]
+    return {"streams": [json.loads(entries[name]) for name in entries if name in history.story.streams]}
 
 
 def _plain(block: Json) -> Json:

@@ -212,6 +212,18 @@ def test_each_subset_of_one_entry_is_synced(tmp_path: Path, sandbox: Boxes, suff
     assert sorted(synced(ran)) == sorted(chosen)
 
 
+def test_nobody_is_asked_for_the_columns_of_what_the_catalog_lacks(tmp_path: Path, sandbox: Boxes) -> None:
+    """A hundred exports of which one is wanted are not discovered a hundred times, at each run."""
+    box = sandbox()
+    config = box.config("exelensia")
+    found = catalog_of(tap(tmp_path, config, "--discover"))
+    before = len(box.requests())
+    only = {"streams": [each for each in found["streams"] if each["tap_stream_id"] == FILES]}
+    ran = tap(tmp_path, config, catalog=only).succeeded()
+    assert synced(ran) == [FILES]
+    assert not [asked for asked in box.requests()[before:] if "schemas" in asked["path"]]
+
+
 def test_a_stream_that_the_configuration_lacks_is_named(tmp_path: Path, sandbox: Boxes) -> None:
     """A catalog of yesterday may select what today's configuration does not have."""
     config = sandbox().config("exelensia")

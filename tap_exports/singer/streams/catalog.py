@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from singer_sdk import Stream
 from singer_sdk.helpers._catalog import get_selected_schema
-from singer_sdk.singerlib.catalog import Metadata, StreamMetadata
+from singer_sdk.singerlib.catalog import Metadata, MetadataMapping, StreamMetadata
 from singer_sdk.singerlib.messages import SchemaMessage
 from singer_sdk.singerlib.schema import Schema as SdkSchema
 
@@ -157,6 +157,14 @@ class CatalogStream(Stream):
             return self.front.discovery_error
         _ = self.columns
         return self._discovery_error
+
+    @property
+    def metadata(self) -> MetadataMapping:
+        """Return the metadata; a stream that the catalog lacks is deselected, and nobody is asked for its columns."""
+        catalog: Catalog | None = self.tap.input_catalog
+        if self._metadata is None and catalog is not None and self.name not in catalog:
+            self._metadata = MetadataMapping({(): StreamMetadata(selected=False)})
+        return super().metadata
 
     @property
     def mask(self) -> SelectionMask:
