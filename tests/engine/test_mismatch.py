@@ -179,3 +179,27 @@ def test_a_bookmark_beyond_sense_is_refused(value: str) -> None:
 def test_a_bookmark_that_a_run_may_have_left_is_taken(value: object) -> None:
     """Numbers are no dates, what is no date is refused where it is read, and a clock may have been set back."""
     check_bookmark("s", state_of({"replication_key_value": value}), NOW)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ("3d", "2d", 'cells was "3d" and is "2d"'),
+        (None, "2d", 'cells was not set and is "2d"'),
+        ("3d", None, ""),
+        (..., "2d", ""),
+        ("2d", "2d", ""),
+    ],
+    ids=str,
+)
+def test_windows_that_are_cut_elsewhere_are_said_once(
+    caplog: pytest.LogCaptureFixture, before: object, now: object, said: str
+) -> None:
+    """Rows that are read again come under other keys, which is no loss: the stream goes on, and says so."""
+    bookmark: Raw = {}
+    state_of(bookmark, cells=before).advance("created_at", "2026-07-01T00:00:00.000Z")
+    settled(bookmark, cells=now)
+    assert (said in caplog.text) if said else not caplog.text
+    caplog.clear()
+    settled(bookmark, cells=now)
+    assert (bookmark["replication_key_value"], caplog.text) == ("2026-07-01T00:00:00.000Z", "")

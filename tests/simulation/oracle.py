@@ -18,7 +18,8 @@ WAYS_OUT = re.compile(
 )
 BESIDE = re.compile(r"_(errors|sanitized)$")  # files of the jobs of another stream, whose failure leaves none
 # Of jobs that no further run can read, and of STATE that is about other settings.
-SAID = ("it is passed", "rows are lost", "may have vanished", "STATE was made with other settings")
+JOBS_SAID = ("it is passed", "rows are lost", "may have vanished")
+SAID = (*JOBS_SAID, "STATE was made with other settings", "windows are cut elsewhere")
 
 
 def judge(history: History) -> list[Finding]:

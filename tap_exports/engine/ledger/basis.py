@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 BASIS, KEY = "basis", "replication_key"
+CELLS = "cells"  # says under which keys rows come again, and nothing of which rows there are
 ELSEWHERE = frozenset({"api_url", "account"})  # ids of jobs mean nothing there
 _SHOWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,79}")
 

@@ -10,7 +10,7 @@ import logging
 from datetime import datetime, timedelta
 
 from tap_exports.engine.clock import FIRST_YEAR, from_text
-from tap_exports.engine.ledger import StreamState
+from tap_exports.engine.ledger import CELLS, StreamState
 from tap_exports.errors import StateError
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -53,8 +53,9 @@ def settle(stream: str, state: StreamState, policy: str, *, keeps_jobs: bool) ->
     Raises:
         StateError: They differ, and `policy` is `stop`.
     """
-    found = state.differences
+    found = [each for each in state.differences if each.name != CELLS]
     if not found:
+        _settle_cells(stream, state)
         return
     what = "; ".join(map(str, found))
     nothing_to_skip = not state.has_bookmark and not (keeps_jobs and state.entries)
@@ -73,6 +74,19 @@ def settle(stream: str, state: StreamState, policy: str, *, keeps_jobs: bool) ->
             f"`state_mismatch: {RESTART}` reads everything again, `state_mismatch: {KEEP}` goes on where it stands; "
             "or give the stream another name. See docs/state.md"
         )
+
+
+def _settle_cells(stream: str, state: StreamState) -> None:
+    """Warn where `lookback` reads rows again that came with windows cut elsewhere; no row is lost by that."""
+    for cut in state.differences:
+        if cut.now and state.has_bookmark:
+            LOGGER.warning(
+                "%s: %s: windows are cut elsewhere, so rows that lookback reads again come under other keys, beside "
+                "those at the target; see docs/streams.md (Keys)",
+                stream,
+                cut,
+            )
+        state.take_over()
 
 
 def check_bookmark(stream: str, state: StreamState, now: datetime) -> None:

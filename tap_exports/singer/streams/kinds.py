@@ -15,6 +15,7 @@ from tap_exports.engine.download import download
 from tap_exports.engine.http import fields
 from tap_exports.engine.http.transport import OpensUrls
 from tap_exports.engine.jobs import Statuses
+from tap_exports.engine.ledger import CELLS
 from tap_exports.engine.model import (
     JOB_ID,
     OPERATION_ID,
@@ -276,6 +277,13 @@ class ExportStream(EntryStream):
     def orders(self) -> Sequence[Request]:
         """Return the request of all windows, unless the jobs of others are read."""
         return () if self.entry.get("mode") == "collect" else (Request(self.provider, self.name, self.params()),)
+
+    def key_settings(self) -> Mapping[str, Any]:
+        """Return by how many days windows are cut, where their start is part of the key and `lookback` reads again."""
+        if self.collects or WINDOW_START not in self.primary_keys:
+            return {}
+        cell = self.export().cell
+        return {CELLS: f"{cell / timedelta(days=1):g}d" if cell else None}
 
     def export(self) -> Export:
         """Return the request of the stream, from its entry and the shared settings."""

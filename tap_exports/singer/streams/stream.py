@@ -148,6 +148,10 @@ class EventStream(CatalogStream):
         """Return the settings that decide which rows the stream has; STATE of others is not taken over in silence."""
         return {}
 
+    def key_settings(self) -> Mapping[str, Any]:
+        """Return what decides under which keys rows come when they are read again, where their place is the key."""
+        return {}
+
     def settle_state(self) -> None:
         """Hold STATE against the settings that it was made with; call it before `run`. May make a free request.
 
@@ -157,7 +161,7 @@ class EventStream(CatalogStream):
         if address := self.tap.addresses.get(self.client_name):
             account = self.asked.account if self.keeps_state and isinstance(self.asked, HasAccount) else None
             whose = {"account": account} if account else {}
-            self._basis = basis_of({"api_url": address, **whose, **self.row_settings()})
+            self._basis = basis_of({"api_url": address, **whose, **self.row_settings(), **self.key_settings()})
         self._settle_accounts()
         mismatch.settle(self.name, self.ledger, self.config["state_mismatch"], keeps_jobs=self.keeps_jobs)
         mismatch.check_bookmark(self.name, self.ledger, self.time.now())
