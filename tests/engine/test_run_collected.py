@@ -41,7 +41,7 @@ from tests.engine.scripted import (
 ROWS = {"j1": b"a\n1\n", "j2": b"a\n2\n", "j3": b"a\n3\n"}
 DAY = 86_400
 START, END = at("2026-07-01"), "2026-07-03T00:00:00.000Z"
-PASSED = "; it is passed, to read it set the bookmark back (docs/state.md)"
+J2, PASSED = "job j2 of others: ", "; it is passed, to read it set the bookmark back (docs/state.md)"
 
 
 def made(job_id: str, hour: int, status: Status = Status.COMPLETED, **more: Any) -> Job:  # noqa: ANN401 - of `Job` or `Export`
@@ -174,7 +174,7 @@ def test_a_job_of_others_that_is_gone_is_passed(tmp_path: Path, error: Exception
     """The run that meets it fails at its end, with a receipt; later jobs are read, and no later run meets it again."""
     jobs, bookmark = [made("j1", 1), made("j2", 2), made("j3", 3)], dict[str, Any]()
     log, failure, _ = collect(tmp_path, jobs, bookmark, {**ROWS, "j2": error})
-    assert (values(log), failure) == (["1", "3"], f"{type(error).__name__}: {error}{PASSED}")
+    assert (values(log), failure) == (["1", "3"], f"{type(error).__name__}: {J2}{error}{PASSED}")
     assert receipts(log)[1] == ("receipt", "j2", "lost", 0)
     assert bookmark == done(END)
     assert [collect(tmp_path, jobs, bookmark, {**ROWS, "j2": error})[1] for _ in range(2)] == ["", ""]
@@ -203,7 +203,7 @@ def test_a_job_of_others_that_is_broken_is_passed_in_a_second_run(tmp_path: Path
     log, failure, _ = collect(tmp_path, jobs, bookmark, contents)
     assert (values(log), failure) == (["1"], f"{type(error).__name__}: {error}")
     log, failure, _ = collect(tmp_path, jobs[1:], bookmark, contents)
-    assert (values(log), failure) == (["3"], f"{type(error).__name__}: {error}{PASSED}")
+    assert (values(log), failure) == (["3"], f"{type(error).__name__}: {J2}{error}{PASSED}")
     assert receipts(log)[0] == ("receipt", "j2", "failed", 0)
     assert bookmark == done(END)
     assert collect(tmp_path, [], bookmark, contents)[:2] == ([], "")

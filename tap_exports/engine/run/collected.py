@@ -142,9 +142,9 @@ class CollectRun:
             yield receipt(outcome, tally, LOST if isinstance(error, JobLostError) else _FAILED, error.message)
             if not (yield from self._may_pass(request, job, error)):
                 raise
-            LOGGER.warning("%s: %s; job %s of others is passed", self.export.stream, error, job.id)
+            where = "" if job.id in error.message else f"job {job.id} of others: "
             way = "it is passed, to read it set the bookmark back (docs/state.md)"
-            failures.add(type(error)(f"{error.message}; {way}"), more=False)
+            failures.lose(type(error)(f"{where}{error.message}; {way}"))
             return False
         yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
         return is_whole

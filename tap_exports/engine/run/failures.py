@@ -60,6 +60,15 @@ class Failures:
         self.first = self.first or error
         return stops
 
+    def lose(self, error: TapError) -> None:
+        """Record a failure whose rows no later run brings; call it before STATE goes on without them.
+
+        It is said at once: the run may die before `end`, and no other run would know of it.
+        """
+        LOGGER.warning("%s: %s", self.stream, error)
+        self.passed()
+        self.first = self.first or error
+
     def passed(self) -> None:
         """Record that a part did not fail."""
         self._unreached = 0

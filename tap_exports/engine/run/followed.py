@@ -126,15 +126,17 @@ class FollowRun:
             try:
                 yield from self._collect_or_retry(entry, has_gap=has_gap)
             except JobLostError as error:
-                yield from self._let_go(entry)
                 if self._was_proven(entry):
-                    failures.add(JobLostError(self._loss(entry, error)), more=False)
+                    failures.lose(JobLostError(self._loss(entry, error)))
+                yield from self._let_go(entry)
             except (*BAD_READS, RejectLimitError) as error:
                 self.state.note_bad_read(entry.fingerprint, READS_OF_ONE_JOB)
+                if self.state.entry(entry.fingerprint):
+                    has_gap = True
+                    failures.add(error, more=False)
+                else:
+                    failures.lose(BadContentError(self._loss(entry, error)))
                 yield Checkpoint()
-                stays = self.state.entry(entry.fingerprint) is not None
-                has_gap = has_gap or stays
-                failures.add(error if stays else BadContentError(self._loss(entry, error)), more=False)
         failures.end()
 
     def _collect_or_retry(self, entry: Entry, *, has_gap: bool) -> Iterator[Event]:
