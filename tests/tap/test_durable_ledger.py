@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from tap_exports import settings
 from tap_exports.engine.ledger.places import LocalPlace
 from tap_exports.sandbox import Sandbox
 from tap_exports.singer.streams import durable
+from tap_exports.singer.streams.durable import look_into_ledger
 from tap_exports.singer.streams.stream import EventStream
 from tap_exports.tap import TapExports
 from tests.process.child import Child
@@ -114,6 +116,22 @@ def test_none_keeps_nothing(tmp_path: Path, sandbox: Boxes) -> None:
     tap(tmp_path, config).succeeded()
     tap(tmp_path, config).succeeded()
     assert (creations(box), ledgers()) == (4, [])
+
+
+def test_none_computes_no_digest_of_keys(sandbox: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is slow by intent, and names what is kept: a run that keeps nothing starts without it."""
+    computed: list[str] = []
+
+    def account(provider: str, *_: object) -> str:
+        computed.append(provider)
+        return "digest"
+
+    monkeypatch.setattr(settings, "account", account)
+    for ledger, providers in ((" None ", []), (None, ["exelensia"])):
+        loaded = TapExports(config=one_export(sandbox(), ledger=ledger))
+        open_streams = [stream for stream in loaded.streams.values() if isinstance(stream, EventStream)]
+        look_into_ledger(loaded, dict, open_streams, loaded.config_jsonschema)
+        assert computed == providers
 
 
 def test_a_second_run_at_once_is_refused(tmp_path: Path, sandbox: Boxes) -> None:

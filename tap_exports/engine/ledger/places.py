@@ -216,12 +216,17 @@ def place_of(setting: str | None, name: str) -> Place:
     """
     if setting is None:
         return LocalPlace(state_folder() / name)
-    if setting.strip().lower() == NOWHERE:
+    if is_nowhere(setting):
         return Nowhere()
     if "://" not in setting:
         return LocalPlace(Path(setting))
     protocol, _, path = setting.partition("://")
     return LocalPlace(Path(path)) if protocol.lower() in {"file", "local"} else RemotePlace(setting)
+
+
+def is_nowhere(setting: str | None) -> bool:
+    """Return whether the setting `ledger` turns the ledger off."""
+    return setting is not None and setting.strip().lower() == NOWHERE
 
 
 def state_folder() -> Path:

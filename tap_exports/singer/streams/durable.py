@@ -13,7 +13,7 @@ from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.ledger import Entry
 from tap_exports.engine.ledger.durable import DurableLedger, Raw
-from tap_exports.engine.ledger.places import LocalPlace, Nowhere, Place, place_of, state_folder, sweep
+from tap_exports.engine.ledger.places import LocalPlace, Nowhere, Place, is_nowhere, place_of, state_folder, sweep
 from tap_exports.engine.model import Request
 from tap_exports.engine.model.accounts import account_of, shared_name
 from tap_exports.singer.streams.services import Services
@@ -127,9 +127,10 @@ def _exists(place: Place) -> bool:
 
 
 def _where(tap: Services, orders: Mapping[str, Sequence[Request]], schema: Mapping[str, Any]) -> _Where:
-    if not orders:
+    setting = tap.config.get("ledger")
+    if not orders or is_nowhere(setting):  # the digests of accounts are slow to compute
         return _Where(Nowhere(), {})
-    accounts, setting = _accounts(tap, orders, schema), tap.config.get("ledger")
+    accounts = _accounts(tap, orders, schema)
     of_run = sorted([name, accounts[name]] for name in _firsts(orders))
     providers = "-".join(sorted({requests[0].provider for requests in orders.values()}))
     dates = _written_dates(tap.config), _dates(tap.config)  # earlier versions took them as they were written
