@@ -77,6 +77,16 @@ def millions(name: str, part: str) -> Measure:
     return lambda results: float(results.rows["instructions"].facts[name][part]) / 1e6
 
 
+def counted_sides(name: str, ours: str, peer: str) -> Callable[[Results], tuple[str, str]]:
+    """Return the instructions of the tap and of a peer, in words."""
+
+    def words(results: Results) -> tuple[str, str]:
+        facts = results.rows["instructions"].facts[name]
+        return f"{facts[ours] / 1e6:,.0f} M", f"{facts[peer] / 1e6:,.0f} M"
+
+    return words
+
+
 def page_cost(results: Results) -> float:
     """Return the CPU milliseconds of one more page, of the cheapest runs."""
     row = results.rows["page-cost"]
@@ -148,6 +158,30 @@ def row_growth(results: Results) -> float:
     return float(100 * abs((cost["10M"] - cost["1M"]) / (rows["10M"] - rows["1M"]) / first - 1))
 
 
+def file_cost(results: Results) -> tuple[float, float]:
+    """Return the CPU seconds of a file beside its rows, and those of the 100,000 rows of a file.
+
+    A file of 100,000 rows less one of a single row, which takes the start and the stream off, less the slope of
+    100,000 to 1 million rows; of the cheapest runs.
+    """
+    row = results.rows["sizes"]
+    cost, rows = {side: min(row.all(side, "cpu")) for side in ("start-1", "one", "1M")}, row.facts["rows"]
+    in_rows = rows["one"] * (cost["1M"] - cost["one"]) / (rows["1M"] - rows["one"])
+    return float(cost["one"] - cost["start-1"] - in_rows), float(in_rows)
+
+
+def file_share(results: Results) -> float:
+    """Return what a file costs beside its rows as a share of 100,000 of them, in %."""
+    beside, in_rows = file_cost(results)
+    return 100 * beside / in_rows
+
+
+def file_words(results: Results) -> tuple[str, str]:
+    """Return what a file and its rows cost, in words."""
+    beside, in_rows = file_cost(results)
+    return f"{1000 * beside:.3g} ms", f"its rows: {1000 * in_rows:.3g} ms"
+
+
 def cost_growth(row: str) -> Measure:
     """Return how much more each of many costs than each of a tenth of them, in %; the start taken off."""
 
@@ -170,6 +204,33 @@ def state_growth(row: str, *, each: bool) -> Measure:
         return float(100 * (size["all"] / size["tenth"] - 1))
 
     return measure
+
+
+def greatest_states(row: str) -> Callable[[Results], tuple[str, str]]:
+    """Return the bytes of the greatest STATE of all and of a tenth, in words."""
+
+    def words(results: Results) -> tuple[str, str]:
+        found = results.rows[row].facts["STATE"]
+        return f"{found['all']['greatest']:,} B", f"a tenth: {found['tenth']['greatest']:,} B"
+
+    return words
+
+
+def all_states(row: str) -> Measure:
+    """Return the bytes of all STATE messages of a run as a multiple of the greatest one."""
+    return lambda results: float(
+        results.rows[row].facts["STATE"]["all"]["all"] / results.rows[row].facts["STATE"]["all"]["greatest"]
+    )
+
+
+def all_state_words(row: str) -> Callable[[Results], tuple[str, str]]:
+    """Return the bytes and the number of the STATE messages of a run, in words."""
+
+    def words(results: Results) -> tuple[str, str]:
+        found = results.rows[row].facts["STATE"]["all"]
+        return f"{found['all']:,} B in {found['messages']:,}", f"the greatest: {found['greatest']:,} B"
+
+    return words
 
 
 def share_of_ideal(results: Results) -> float:
@@ -256,14 +317,37 @@ BARS = (
         at_least=True,
     ),
     Bar(JOBS, "ideal makespan", 1.08, share_of_ideal),
-    Bar("start to the end of one row", "instructions", 1500, millions("start", "tap"), unit="M"),
+    Bar(
+        "process start to the first RECORD",
+        "`import singer_sdk`, instructions",
+        1500,
+        millions("start", "tap"),
+        unit="M",
+        sides=counted_sides("start", "tap", "import"),
+    ),
     Bar("memory", "RECORD, 1 and 10 million rows", 150, peak("sizes"), unit="MB"),
     Bar("memory", "RECORD, 10 against 1 million rows", 10, peak_growth("sizes"), unit="%"),
     Bar("memory", "Parquet, 1 and 10 million rows", 230, peak("memory-parquet"), unit="MB"),
     Bar("memory", "Parquet, 10 against 1 million rows", 10, peak_growth("memory-parquet"), unit="%"),
     Bar("growth", "CPU of a row of one file, 0.1–1 against 1–10 million", 5, row_growth, unit="%"),
+    Bar("growth", "CPU of a file beside its 100,000 rows", 5, file_share, unit="%", sides=file_words),
     Bar("growth", "CPU per operation, 1,000 to 10,000", 15, cost_growth("operations"), unit="%"),
-    Bar("growth", "greatest STATE, 1,000 to 10,000 operations", 1, state_growth("operations", each=False), unit="%"),
+    Bar(
+        "growth",
+        "greatest STATE, 1,000 to 10,000 operations",
+        1,
+        state_growth("operations", each=False),
+        unit="%",
+        sides=greatest_states("operations"),
+    ),
     Bar("growth", "CPU per stream, 100 to 1,000", 15, cost_growth("streams"), unit="%"),
-    Bar("growth", "greatest STATE by stream, 100 to 1,000", 1, state_growth("streams", each=True), unit="%"),
+    Bar(
+        "growth",
+        "greatest STATE by stream, 100 to 1,000",
+        1,
+        state_growth("streams", each=True),
+        unit="%",
+        sides=greatest_states("streams"),
+    ),
+    Bar("growth", "all STATE of 1,000 streams", 20, all_states("streams"), sides=all_state_words("streams")),
 )
