@@ -178,7 +178,8 @@ def _settings_row(setting: Setting) -> Cells:
     kind = "secret" if setting.secret else WORDS.get(setting.kind, setting.kind)
     if setting.kind == "options":
         kind = ", ".join(f"`{value}`" for value in setting.schema["enum"])
-    return f"`{setting.name}`", kind, "required" if setting.required else shown, setting.about
+    need = "required" if setting.required else "required, here or in each account" if setting.needed else shown
+    return f"`{setting.name}`", kind, need, setting.about
 
 
 def commands_table() -> str:

@@ -36,8 +36,17 @@ def with_accounts(block: JsonSchema, shared: JsonSchema) -> dict[str, Any]:
     own |= {name: _without_default(prop) for name, prop in block["properties"].items() if _may_differ(name, prop)}
     own |= {name: _without_default(shared["properties"][name]) for name in WHOLE_RUN}
     entry = {"type": "object", "properties": own, "required": [NAME], "additionalProperties": False}
-    accounts = {"type": ["array", "null"], "items": entry, "description": _ABOUT}
-    return {**block, "properties": {**block["properties"], ACCOUNTS: accounts}}
+    accounts = {"type": ["array", "null"], "minItems": 1, "items": entry, "description": _ABOUT}
+    made = {key: value for key, value in block.items() if key != "required"}
+    made["properties"] = {**block["properties"], ACCOUNTS: accounts}
+    needed = [_here_or_in_each_account(name) for name in block.get("required", ())]
+    return {**made, "allOf": [*block.get("allOf", ()), *needed]} if needed else made
+
+
+def _here_or_in_each_account(name: str) -> dict[str, Any]:
+    """Return the rule that a block has a setting, or each of its accounts has."""
+    entries = {"type": "array", "minItems": 1, "items": {"required": [name]}}
+    return {"anyOf": [{"required": [name]}, {"required": [ACCOUNTS], "properties": {ACCOUNTS: entries}}]}
 
 
 def _may_differ(name: str, prop: JsonSchema) -> bool:
@@ -70,54 +79,24 @@ def has_accounts(config: Block, providers: Iterable[str]) -> bool:
     return any(block.get(ACCOUNTS) for name in providers for block in _blocks(config.get(name)))
 
 
-def completed(config: Block, schema: JsonSchema) -> dict[str, Any]:
-    """Return the configuration as the schema takes it: what a block lacks and an account has, stands in the block.
-
-    Only for checks: that all accounts have what is required is checked by `check`.
-    """
-    made = dict(config)
-    for name, prop in schema.get("properties", {}).items():
-        block = config.get(name)
-        if ACCOUNTS in prop.get("properties", {}) and isinstance(block, Mapping):
-            made[name] = _completed(block, prop)
-    return made
-
-
-def _completed(block: Block, schema: JsonSchema) -> dict[str, Any]:
-    told = block.get(ACCOUNTS)
-    entries = _blocks(told) if isinstance(told, list) else []
-    found = {name: e[name] for name in schema.get("required", ()) for e in entries if e.get(name) is not None}
-    return {**found, **block}
-
-
 def check(config: Block, schema: JsonSchema) -> None:
     """Check what the schema cannot say of accounts.
 
     Raises:
-        ConfigError: Two have one name, a list is empty, or one lacks a setting that its block does not have either.
+        ConfigError: Two accounts of a block have one name.
     """
     for name, prop in schema.get("properties", {}).items():
-        inner = prop.get("items", prop)
-        if ACCOUNTS in inner.get("properties", {}):
+        if ACCOUNTS in prop.get("items", prop).get("properties", {}):
             for index, block in enumerate(_blocks(config.get(name))):
-                where = f"{name}[{index}]" if "items" in prop else name
-                _check(block, inner.get("required", ()), where)
+                _check(block, f"{name}[{index}]" if "items" in prop else name)
 
 
-def _check(block: Block, required: Iterable[str], where: str) -> None:
-    entries = block.get(ACCOUNTS)
-    if entries is None:
-        return
-    if not entries:
-        raise ConfigError(f'config: "{where}.{ACCOUNTS}" is empty; name an account, or remove the setting')
+def _check(block: Block, where: str) -> None:
     seen: dict[str, int] = {}
-    for index, entry in enumerate(entries):
+    for index, entry in enumerate(block.get(ACCOUNTS) or ()):
         if (first := seen.setdefault(entry[NAME], index)) != index:
             both = f"accounts[{first}] and accounts[{index}]"
             raise ConfigError(f"config: {where}: {both} have the same name; STATE could not tell them apart")
-        for key in required:
-            if key not in block and entry.get(key) is None:
-                raise ConfigError(f'config: "{where}.{ACCOUNTS}[{index}].{key}" is missing, and so is "{where}.{key}"')
 
 
 def _blocks(value: object) -> list[Block]:

@@ -61,20 +61,32 @@ def _number(value: object, kinds: Iterable[str]) -> object:
 
 def describe(error: ValidationError) -> str:
     """Return a message that names the setting and the rule that it breaks, never its value."""
-    settings = set(error.absolute_schema_path)
-    parts = (str(part) if part in settings or isinstance(part, int) else shown(part) for part in error.absolute_path)
-    path = printable(".".join(parts)) or "the top level"
-    if error.validator == "required":
-        given: Any = error.instance
-        missing = next(k for k in _words(error.validator_value) if k not in given)
-        here = f"{path}.{missing}" if error.absolute_path else missing
-        return f'config: "{here}" is missing'
+    path = _path(error)
+    if error.validator in {"required", "anyOf"} and (missing := _missing(error)):
+        return f'config: "{missing[0]}" is missing' + "".join(f', and so is "{other}"' for other in missing[1:])
     if error.validator == "type":
         return f'config: "{path}" must be of type {" or ".join(_words(error.validator_value))}'
     if error.validator == "enum":
         return f'config: "{path}" must be one of {", ".join(_words(error.validator_value))}'
     rule = RULES.get(str(error.validator), f"breaks the rule {error.validator}: {{}}")
     return f'config: "{path}" {rule.format(error.validator_value)}'
+
+
+def _path(error: ValidationError) -> str:
+    settings = set(error.absolute_schema_path)
+    parts = (str(part) if part in settings or isinstance(part, int) else shown(part) for part in error.absolute_path)
+    return printable(".".join(parts)) or "the top level"
+
+
+def _missing(error: ValidationError) -> list[str]:
+    """Return the setting that a rule requires; of a rule with several ways the first of each, the innermost first."""
+    if error.validator == "required":
+        given: Any = error.instance
+        here = f"{_path(error)}." if error.absolute_path else ""
+        return [here + next(key for key in _words(error.validator_value) if key not in given)]
+    ways = {way.schema_path[0]: _missing(way) for way in reversed(error.context or ()) if way.validator == "required"}
+    found = [path for _, paths in sorted(ways.items()) for path in paths]
+    return sorted(found, key=lambda path: -path.count("."))
 
 
 def _words(value: object) -> Iterable[str]:

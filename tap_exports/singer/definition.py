@@ -12,16 +12,24 @@ from tap_exports.subcommands import MELTANO, OF_JOBS, SUBCOMMANDS, WITHOUT_CONFI
 
 Schema = Mapping[str, Any]
 SINGLE_KINDS = {"integer": "integer", "number": "decimal", "boolean": "boolean", "array": "array", "object": "object"}
-NEEDED_IN_BLOCKS = frozenset({"api_key", "api_token"})
+NEEDED_IN_BLOCKS = frozenset({"api_key", "api_token", "accounts"})
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its dotted name, its JSON Schema, and whether its object cannot be without it."""
+    """One setting: its dotted name, its JSON Schema, and whether its object cannot be without it.
+
+    Attributes:
+        name: Its dotted name.
+        schema: Its JSON Schema.
+        required: Whether its object must have it.
+        needed: Whether its object must have it, or each of its accounts.
+    """
 
     name: str
     schema: Schema
     required: bool = False
+    needed: bool = False
 
     @property
     def kind(self) -> str:
@@ -66,8 +74,10 @@ class Setting:
 
 def settings(schema: Schema, prefix: str = "", *, items: bool = False) -> Iterator[Setting]:
     """Yield the leaves of a schema; with `items` those within lists too, as `exports[].name`."""
+    ways = [rule["anyOf"] for rule in schema.get("allOf", ()) if "anyOf" in rule]
+    needed = {name for first, *_ in ways for name in first.get("required", ())}
     for name, prop in schema.get("properties", {}).items():
-        setting = Setting(prefix + name, prop, name in schema.get("required", ()))
+        setting = Setting(prefix + name, prop, name in schema.get("required", ()), name in needed)
         if setting.is_open:
             yield from settings(prop, f"{setting.name}.", items=items)
             continue
@@ -129,7 +139,7 @@ def capabilities(about: AboutInfo) -> list[str]:
 
 
 def group_validation(schema: Schema) -> list[list[str]]:
-    """Return the groups of settings of which one is needed: the key of one provider."""
+    """Return the groups of settings of which one is needed: the key of one provider, or its accounts."""
     found = [[s.name] for s in settings(schema) if s.name.partition(".")[2] in NEEDED_IN_BLOCKS]
     return sorted(found)
 

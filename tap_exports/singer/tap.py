@@ -147,7 +147,7 @@ class BaseTap(GivenTap):
             BaseTap.stop_redacting = install(self.redactor)
         self._config = plain(self._config, schema)
         errors = [*settings.unknown_keys(self._config, schema)]
-        broken = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(accounts.completed(self._config, schema))
+        broken = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(self._config)
         errors += [describe(e) for e in broken if e.validator != "additionalProperties"]
         if errors and raise_errors:
             raise ConfigError("\n".join(dict.fromkeys(errors[:2])))

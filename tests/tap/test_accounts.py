@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from pyarrow import parquet
 
 from tap_exports.errors import ConfigError
@@ -205,9 +206,15 @@ ENTRY: Json = {"name": "a", "api_key": "k-1"}
 @pytest.mark.parametrize(
     ("block", "said"),
     [
-        ({"api_key": "k-2", "accounts": []}, '"exelensia.accounts" is empty'),
+        ({"api_key": "k-2", "accounts": []}, '"exelensia.accounts" must have at least 1 entry'),
         ({"accounts": [ENTRY, ENTRY]}, "accounts[0] and accounts[1] have the same name"),
-        ({"accounts": [ENTRY, {"name": "b"}]}, '"exelensia.accounts[1].api_key" is missing'),
+        (
+            {"accounts": [ENTRY, {"name": "b"}]},
+            'config: "exelensia.accounts.1.api_key" is missing, and so is "exelensia.api_key"',
+        ),
+        ({}, 'config: "exelensia.api_key" is missing, and so is "exelensia.accounts"'),
+        ({"accounts": None}, 'config: "exelensia.api_key" is missing, and so is "exelensia.accounts"'),
+        ({"accounts": "k-3"}, 'config: "exelensia.accounts" must be of type array'),
         ({"accounts": [{"name": "", "api_key": "k"}]}, '"exelensia.accounts.0.name" must have at least 1 character'),
         ({"accounts": [{"api_key": "k"}]}, '"exelensia.accounts.0.name" is missing'),
         ({"accounts": [{**ENTRY, "exports": []}]}, 'unknown key "exelensia.accounts[0].exports"'),
@@ -218,6 +225,49 @@ def test_what_is_refused(block: Mapping[str, Any], said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         TapExports(config={"exelensia": block})
     assert said in caught.value.message
+
+
+KEYS = dict.fromkeys(PROVIDERS, "api_key") | {"cornect": "api_token"}
+
+
+@pytest.mark.parametrize("provider", sorted(KEYS))
+def test_the_published_schema_says_what_is_taken(provider: str, tmp_path: Path) -> None:
+    """Whoever checks a configuration by the schema of `--about` takes what the tap takes, and nothing else.
+
+    The keys of accounts are secrets there, and accounts are one of the groups that `meltano config` accepts.
+    """
+    about = tap(tmp_path, {}, "--about", "--format=json")
+    schema = json.loads(b"".join(about.lines))["settings"]
+    key, needed = KEYS[provider], {"organization_ids": ["o"]} if provider == "closient" else {}
+    whole, named, bare = {"name": "a", key: "k-1", **needed}, {"name": "a", key: "k-1"}, {"name": "b"}
+    cases = [
+        ({key: "k", **needed}, True),
+        ({key: "k", **needed, "accounts": [bare]}, True),
+        ({"accounts": [whole]}, True),
+        ({**needed, "accounts": [named]}, True),
+        ({key: "k", "accounts": [named, {**bare, **needed}]}, not needed),
+        ({}, False),
+        (needed, False),
+        ({**needed, "accounts": []}, False),
+        ({**needed, "accounts": [whole, bare]}, False),
+    ]
+    validator = Draft202012Validator(schema)
+    assert [(block, validator.is_valid({provider: block})) for block, _ in cases] == cases
+    for block, is_taken in cases:
+        assert _is_taken({provider: block}) == is_taken
+    entry = schema["properties"][provider]["properties"]["accounts"]["items"]["properties"]
+    assert (entry[key]["secret"], entry[key]["writeOnly"]) == (True, True)
+    meltano = yaml.safe_load(b"\n".join(tap(tmp_path, {}, "--about", "--format=meltano").lines))
+    assert [f"{provider}.accounts"] in meltano["settings_group_validation"]
+    assert next(each for each in meltano["settings"] if each["name"] == f"{provider}.accounts")["sensitive"]
+
+
+def _is_taken(config: Json) -> bool:
+    try:
+        TapExports(config=config, setup_mapper=False)
+    except ConfigError:
+        return False
+    return True
 
 
 def test_an_entry_goes_before_the_block() -> None:

@@ -57,7 +57,10 @@ CONFIGS: dict[str, tuple[Json, tuple[str, ...]]] = {
         {"exelensia": {"api_key": SECRET, "exports": [{"schema_id": "a", "expand_aray": "lines"}]}},
         ('config: unknown key "exelensia.exports[0].expand_aray"; the nearest setting is "expand_array"',),
     ),
-    "missing key": ({"exelensia": {"exports": []}}, ('config: "exelensia.api_key" is missing',)),
+    "missing key": (
+        {"exelensia": {"exports": []}},
+        ('config: "exelensia.api_key" is missing, and so is "exelensia.accounts"',),
+    ),
     "missing id": (
         {"exelensia": {"api_key": SECRET, "exports": [{"name": "a"}]}},
         ('config: "exelensia.exports.0.schema_id" is missing',),
