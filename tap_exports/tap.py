@@ -98,7 +98,8 @@ class TapExports(BaseTap):
     def _shared(self, provider: str, block: Entry, *, is_list: bool) -> Iterator[EventStream]:
         """Yield the streams that the accounts of a block share."""
         sides: dict[str, list[EventStream]] = {}
-        transport, workers = Transport(settings.http_settings(self.config)), Workers[None](THREADS, "accounts")
+        transport = Transport(settings.http_settings(self.config), THREADS + 1)  # the main thread requests, too
+        workers = Workers[None](THREADS, "accounts")
         for name, own in accounts.blocks_of(block):
             given = [own] if is_list else own
             config = {**self.config, **accounts.settings_of_run(block, name), provider: given}

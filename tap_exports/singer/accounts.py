@@ -39,14 +39,18 @@ def with_accounts(block: JsonSchema, shared: JsonSchema) -> dict[str, Any]:
     accounts = {"type": ["array", "null"], "minItems": 1, "items": entry, "description": _ABOUT}
     made = {key: value for key, value in block.items() if key != "required"}
     made["properties"] = {**block["properties"], ACCOUNTS: accounts}
-    needed = [_here_or_in_each_account(name) for name in block.get("required", ())]
+    needed = [_here_or_in_each_account(name, block["type"]) for name in block.get("required", ())]
     return {**made, "allOf": [*block.get("allOf", ()), *needed]} if needed else made
 
 
-def _here_or_in_each_account(name: str) -> dict[str, Any]:
-    """Return the rule that a block has a setting, or each of its accounts has."""
+def _here_or_in_each_account(name: str, kind: object) -> dict[str, Any]:
+    """Return the rule that a block of a type has a setting, or each of its accounts has.
+
+    Each way says the type, since the SDK looks there for what a variable of the environment is to be.
+    """
     entries = {"type": "array", "minItems": 1, "items": {"required": [name]}}
-    return {"anyOf": [{"required": [name]}, {"required": [ACCOUNTS], "properties": {ACCOUNTS: entries}}]}
+    ways: list[dict[str, Any]] = [{"required": [name]}, {"required": [ACCOUNTS], "properties": {ACCOUNTS: entries}}]
+    return {"anyOf": [{"type": kind, **way} for way in ways]}
 
 
 def _may_differ(name: str, prop: JsonSchema) -> bool:

@@ -50,7 +50,7 @@ from tap_exports.singer.given import GivenTap
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
 from tap_exports.singer.options import EXECUTOR
-from tap_exports.singer.streams.beginning import START, note_start
+from tap_exports.singer.streams.beginning import START, note_accounts, note_start
 from tap_exports.singer.streams.durable import open_ledger
 from tap_exports.singer.streams.kinds import EntryStream
 from tap_exports.singer.streams.reports import Reports
@@ -349,6 +349,7 @@ class BaseTap(GivenTap):
         if self._started:
             return
         selected = self.selected
+        note_accounts(self.whole_state.get("bookmarks", {}), selected)
         self._start_all(selected, EventStream.settle_state)  # nothing is taken over into STATE that is not settled
         try:
             open_ledger(self, self.durable, selected, self.config_jsonschema)

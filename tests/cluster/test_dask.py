@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +15,8 @@ import pytest
 from tap_exports.sandbox import Sandbox
 from tests.cluster.servers import Cluster, cluster, free_port
 from tests.tap.conftest import sandbox  # noqa: F401 - a fixture
-from tests.tap.harness import Json, Ran, tap
+from tests.tap.harness import Json, Ran, only, tap
+from tests.tap.test_accounts import END, TWO, with_refused
 from tests.tap.test_batches import COMPANIES, messages
 from tests.tap.test_executor import distinct, shown, windows
 
@@ -49,6 +53,54 @@ def test_messages_are_those_of_threads(tmp_path: Path, sandbox: Boxes, two_worke
     assert found[0] == found[1]
     assert found[0][1]
     assert not list((tmp_path / "parts").glob("*.tmp"))
+
+
+def test_accounts(tmp_path: Path, sandbox: Boxes, two_workers: Cluster) -> None:  # noqa: F811 - the fixture
+    """Files of all accounts go to workers, of CSV and of archives; rows and partitions are those of threads.
+
+    An account whose key is refused fails alone. Job ids depend on which account asks first, so rows are compared.
+    """
+    found, told = [], ""
+    for executor in ("threads:4", f"dask:{two_workers.address}"):
+        (folder := tmp_path / executor.partition(":")[0]).mkdir()
+        config = with_refused({**sandbox(accounts=TWO).config(), **END}, "exelensia")
+        config = only(config, "exelensia") | only(config, "closient") | {"executor": executor}
+        parts = {"encoding": {"format": "jsonl"}, "storage": {"root": str(folder / "parts")}}
+        ran = tap(folder, {**config, "batch_config": parts})
+        assert ran.code == 1
+        assert "`exelensia@refused.api_key` was refused" in ran.stderr
+        found.append((batched_rows(ran), without_jobs(ran.states[-1])))
+        told = ran.stderr
+    threads, dask = found
+    assert {account for _, account in threads[0]} == {*TWO}
+    assert dask == threads
+    for stream in (COMPANIES, "closient_export_records"):
+        for account in TWO:
+            assert f"{stream}@{account}: files are converted by Dask" in told
+
+
+OF_A_RUN = {"job_id", "_sdc_job_id", "_sdc_table_version"}
+
+
+def batched_rows(ran: Ran) -> dict[tuple[str, str], list[Json]]:
+    """Return the rows of BATCH messages by stream and account, without what no two runs share."""
+    found = defaultdict[tuple[str, str], list[Json]](list)
+    for message in (m for m in ran.messages if m["type"] == "BATCH" and "_export_" in m["stream"]):
+        for url in message["manifest"]:
+            for line in gzip.decompress(Path(url.removeprefix("file://")).read_bytes()).splitlines():
+                row = json.loads(line)
+                account = row.pop("_sdc_account")
+                found[message["stream"], account].append({k: v for k, v in row.items() if k not in OF_A_RUN})
+    return dict(found)
+
+
+def without_jobs(state: Json) -> Json:
+    """Return the proven bookmarks of exports, by stream and account."""
+    return {
+        stream: [(each["context"], each.get("replication_key_value")) for each in bookmark["partitions"]]
+        for stream, bookmark in state["bookmarks"].items()
+        if "_export_" in stream
+    }
 
 
 def test_worker_killed_in_the_middle_of_a_file(tmp_path: Path, sandbox: Boxes, two_workers: Cluster) -> None:  # noqa: F811 - the fixture

@@ -110,6 +110,30 @@ def test_added_and_removed(sandbox: Boxes, tmp_path: Path) -> None:
     assert partitions(after, INVOICES)["south"] == partitions(before, INVOICES)["south"]
 
 
+def test_a_renamed_account_is_told(sandbox: Boxes, tmp_path: Path) -> None:
+    """It is read from the beginning, which costs time and jobs; nothing is said where none is gone, or none is new."""
+    box = sandbox(accounts=(*TWO, "west"))
+    config = {**only(box.config(), "exelensia"), **END}
+    north, south, west = config["exelensia"]["accounts"]
+    warning = "STATE has accounts that are not configured (north), and nothing of N\\n1, read from the beginning"
+    before = tap(tmp_path, _with(config, [north, south])).succeeded().states[-1]
+    renamed = tap(tmp_path, _with(config, [{**north, "name": "N\n1"}, south]), state=before).succeeded()
+    assert warning in renamed.stderr
+    assert {row["_sdc_account"] for row in renamed.records[INVOICES]} == {"N\n1"}
+    for accounts in ([north, south, west], [south]):
+        assert "not configured" not in tap(tmp_path, _with(config, accounts), state=before).succeeded().stderr
+
+
+def test_settings_of_the_environment(sandbox: Boxes, tmp_path: Path) -> None:
+    """A block with accounts may come as a variable; the accounts share connections, of which none is thrown away."""
+    many = [f"account {number}" for number in range(8)]
+    config = {**only(sandbox(accounts=many).config(), "exelensia"), **END}
+    block = {"TAP_EXPORTS_EXELENSIA": json.dumps(config.pop("exelensia"))}
+    ran = tap(tmp_path, config, "--config", "ENV", environment=block).succeeded()
+    assert [row["_sdc_account"] for row in ran.records[INVOICES]] == [name for name in many for _ in range(40)]
+    assert "pool is full" not in ran.stderr
+
+
 def _with(config: Json, accounts: list[Json]) -> Json:
     return {**config, "exelensia": {**config["exelensia"], "accounts": accounts}}
 

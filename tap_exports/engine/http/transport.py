@@ -102,11 +102,13 @@ class Transport:
 
     Args:
         settings: Timeouts, pool size and whether private hosts are allowed.
+        connections: Idle connections kept per origin, where that is more than one client has in flight.
     """
 
-    def __init__(self, settings: HttpSettings) -> None:
+    def __init__(self, settings: HttpSettings, connections: int = 0) -> None:
         """Prepare the pools; connects to nothing yet."""
         self._settings = settings
+        self._connections = max(connections, settings.max_concurrent_requests)
         seconds = settings.request_timeout_seconds
         self._timeout = Timeout(connect=seconds, read=seconds)  # connections bound the first one further
         self._classes = pool_classes(permitted=settings.allow_private_hosts, slowest=settings.floor)
@@ -145,4 +147,4 @@ class Transport:
         self._kept.close()
 
     def _new_session(self) -> Session:
-        return Session(self._classes, self._settings.max_concurrent_requests, self._names)
+        return Session(self._classes, self._connections, self._names)
