@@ -6,12 +6,13 @@ they add up to is in the table, unless something else changed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_exports.engine.model import JOB_ID
+from tap_exports.engine.model import ACCOUNT, JOB_ID
 from tap_exports.errors import ConfigError
 from tap_exports.operator.report import Report, Table
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Key = tuple[str, str | None]
+Owned = tuple[str, str | None, str | None]  # stream, job, account
 RECEIPTS, MARK = "export_jobs", "_sdc_deleted_at"
-COMPLETED = "SELECT stream, job_id, rows FROM export_jobs WHERE status = 'completed' AND rows > 0 ORDER BY requested_at"
+COMPLETED = (
+    "SELECT stream, job_id, {account}, sum(rows) FROM export_jobs WHERE status = 'completed' AND rows > 0 "
+    "GROUP BY ALL ORDER BY max(requested_at)"
+)
 COLUMNS = (
     "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' ORDER BY table_name, column_index"
 )
@@ -31,6 +36,13 @@ CASE WHEN bool_and(hashes = hash('a', 1, 2.5, true)) THEN sum(digest) END
 FROM _exports.loads WHERE schema_name = 'main' GROUP BY ALL ORDER BY ALL
 """
 WRONG = frozenset({"changed", "fewer", "more"})
+
+
+class Held(NamedTuple):
+    """What a table holds of a job and account: its rows, and the sum of their digests."""
+
+    rows: int = 0
+    digest: int = 0
 
 
 class Booked(NamedTuple):
@@ -47,14 +59,16 @@ class Compared:
 
     Attributes:
         stream: Its stream.
+        account: Whose job it is; None where the provider's block has no accounts.
         job: Its id; None for rows of lists.
         receipt: Rows that the tap wrote, as the receipt says; None without one.
-        taken: Rows that the loader took; None if nobody knows.
+        taken: Rows that the loader took, for all accounts with a job of that id; None if nobody knows.
         loaded: Rows in the table.
         verdict: `equal`; `replaced` by later rows; what is wrong: `changed` (a value), `fewer`, `more`.
     """
 
     stream: str
+    account: str | None
     job: str | None
     receipt: int | None
     taken: int | None
@@ -69,13 +83,13 @@ def verified(file: Path) -> Report:
         ConfigError: duckdb is not installed, or the file cannot be read.
     """
     with _opened(file) as database:
-        found = sorted(_compared(database), key=lambda each: (each.stream, each.job or ""))
-        known = {job for _, job in _receipts(database)}
+        found = sorted(_compared(database), key=lambda each: (each.stream, each.account or "", each.job or ""))
     wrong = [each for each in found if each.verdict in WRONG]
-    strangers: dict[str, int] = {}
+    known = {(each.job, account) for each in found if each.receipt is not None for account in (each.account, None)}
+    strangers = Counter[str]()
     for each in found:
-        if each.job and each.job not in known and each.loaded:
-            strangers[each.stream] = strangers.get(each.stream, 0) + each.loaded
+        if each.job and each.loaded and (each.job, each.account) not in known:
+            strangers[each.stream] += each.loaded
     rows = sum(each.loaded for each in found)
     notes = [f"{len(found)} jobs and lists, {rows} rows; {len(wrong)} are not as they were loaded"]
     notes += [f"{stream}: {count} rows of jobs without a receipt" for stream, count in strangers.items()]
@@ -83,9 +97,9 @@ def verified(file: Path) -> Report:
         "command": "load",
         "version": 1,
         "jobs": [{name: getattr(each, name) for name in Compared.__slots__} for each in found],
-        "without_receipt": strangers,
+        "without_receipt": dict(strangers),
     }
-    names = ("stream", "job", "rows in receipt", "rows taken", "rows in file", "verdict")
+    names = ("stream", "account", "job", "rows in receipt", "rows taken", "rows in file", "verdict")
     table = Table(names, [tuple(_cell(getattr(each, name)) for name in Compared.__slots__) for each in found])
     return Report(data, [table], notes, is_well=not wrong and not strangers)
 
@@ -109,42 +123,62 @@ def _opened(file: Path) -> DuckDBPyConnection:
 
 
 def _compared(database: DuckDBPyConnection) -> Iterator[Compared]:
-    receipts = _receipts(database)
     books, streams = _books(database)
-    found = {streams.get(table, table): jobs for table, jobs in _found(database, streams)}
-    loaded = {(stream, job): seen for stream, jobs in found.items() for job, seen in jobs.items()}
-    by_job = {stream for stream, job in {**books, **loaded} if job}
+    tables = dict(_found(database, streams))
+    loaded = {(streams.get(table, table), *of): held for table, jobs in tables.items() for of, held in jobs.items()}
+    receipts = _receipts(database, {stream for stream, _, account in loaded if account is not None})
+    whole, due = _summed(loaded), Counter[Key]()
+    for (stream, job, _), rows in receipts.items():
+        due[stream, job] += rows
+    by_job = {stream for stream, job in (*books, *whole) if job}
     unknown = {stream for (stream, _), booked in books.items() if booked.taken is None}
-    last: dict[str, str | None] = dict(iter(receipts))
-    for key in {**receipts, **books, **loaded}:
-        stream, job = key
-        if key not in receipts or stream in by_job:
+    last = {(stream, account): job for stream, job, account in receipts}
+    nobodys = [(*key, None) for key in books if key not in due and key not in whole]
+    for of in dict.fromkeys((*receipts, *nobodys, *loaded)):
+        stream, job, account = of
+        if of not in receipts or stream in by_job:
             is_known = stream in streams.values() and stream not in unknown
-            booked = books.get(key, Booked(0, 0, 0) if is_known else Booked())
-            receipt, (rows, digest) = receipts.get(key), loaded.get(key, (0, 0))
-            verdict = _verdict(receipt, booked, rows, digest, is_last=last.get(stream) == job)
-            yield Compared(stream, job, receipt, booked.taken, rows, verdict)
+            booked = books.get((stream, job), Booked(0, 0, 0) if is_known else Booked())
+            rows, is_last = loaded.get(of, Held()).rows, last.get((stream, account)) == job
+            is_whole = not is_last if booked.taken is None else booked.taken >= due[stream, job]
+            verdict = _of_books(booked, whole.get((stream, job), Held()))
+            verdict = verdict or _of_receipt(receipts.get(of, booked.taken), rows, is_whole=is_whole)
+            yield Compared(stream, account, job, receipts.get(of), booked.taken, rows, verdict)
 
 
-def _verdict(receipt: int | None, booked: Booked, rows: int, digest: int, *, is_last: bool) -> str:
-    if booked.rows is not None and rows != booked.rows:
-        return "fewer" if rows < booked.rows else "more"
-    if booked.digest is not None and digest != booked.digest:
-        return "changed"
-    due = booked.taken if receipt is None else receipt
+def _summed(loaded: Mapping[Owned, Held]) -> dict[Key, Held]:
+    """Return what tables hold of each job, for all accounts with a job of that id: so the loader keeps its books."""
+    found: dict[Key, Held] = {}
+    for (stream, job, _), held in loaded.items():
+        before = found.get((stream, job), Held())
+        found[stream, job] = Held(before.rows + held.rows, before.digest + held.digest)
+    return found
+
+
+def _of_books(booked: Booked, held: Held) -> str | None:
+    if booked.rows is not None and held.rows != booked.rows:
+        return "fewer" if held.rows < booked.rows else "more"
+    return "changed" if booked.digest is not None and held.digest != booked.digest else None
+
+
+def _of_receipt(due: int | None, rows: int, *, is_whole: bool) -> str:
     if due is None or due == rows:
         return "equal"
     if rows > due:
         return "more"
-    is_whole = not is_last if booked.taken is None else booked.taken >= due
     return "replaced" if is_whole else "fewer"
 
 
-def _receipts(database: DuckDBPyConnection) -> dict[Key, int]:
-    found = database.execute(COMPLETED).fetchall() if _has(database, "main", RECEIPTS) else []
-    rows_of: dict[Key, int] = {}
-    for stream, job, rows in found:  # two accounts may have a job of the same id
-        rows_of[stream, job] = rows_of.get((stream, job), 0) + rows
+def _receipts(database: DuckDBPyConnection, owned: set[str]) -> dict[Owned, int]:
+    """Return the rows of receipts; those of all accounts together where the table of the stream has none."""
+    if not _has(database, "main", RECEIPTS):
+        return {}
+    columns = [name for table, name in database.execute(COLUMNS).fetchall() if table == RECEIPTS]
+    account = f"nullif({ACCOUNT}, '')" if ACCOUNT in columns else "NULL"
+    rows_of: dict[Owned, int] = {}
+    for stream, job, whose, rows in database.execute(COMPLETED.format(account=account)).fetchall():
+        key = stream, job, whose if stream in owned else None
+        rows_of[key] = rows_of.get(key, 0) + rows
     return rows_of
 
 
@@ -157,8 +191,8 @@ def _books(database: DuckDBPyConnection) -> tuple[dict[Key, Booked], dict[str, s
 
 def _found(
     database: DuckDBPyConnection, booked: dict[str, str]
-) -> Iterator[tuple[str, dict[str | None, tuple[int, int]]]]:
-    """Yield each table that a loader filled, with the rows and the digest of each job."""
+) -> Iterator[tuple[str, dict[tuple[str | None, str | None], Held]]]:
+    """Yield each table that a loader filled, with what it holds of each job and account."""
     tables: dict[str, list[str]] = {}
     for table, column in database.execute(COLUMNS).fetchall():
         tables.setdefault(table, []).append(column)
@@ -167,11 +201,13 @@ def _found(
             yield table, _jobs(database, table, columns)
 
 
-def _jobs(database: DuckDBPyConnection, table: str, columns: list[str]) -> dict[str | None, tuple[int, int]]:
+def _jobs(database: DuckDBPyConnection, table: str, columns: list[str]) -> dict[tuple[str | None, str | None], Held]:
     job = f"CAST({JOB_ID} AS VARCHAR)" if JOB_ID in columns else "NULL"
+    account = f"CASE WHEN {job} IS NOT NULL THEN nullif({ACCOUNT}, '') END" if ACCOUNT in columns else "NULL"
     listed = ", ".join(_quoted(name) for name in columns if name != MARK)
-    digest = f"SELECT {job} AS job, count(*), sum(hash({listed})) FROM {_quoted(table)} GROUP BY job"  # noqa: S608 - quoted
-    return {job: (rows, digest) for job, rows, digest in database.execute(digest).fetchall()}
+    held = f"count(*), sum(hash({listed})) FROM {_quoted(table)} GROUP BY job, account"
+    found = database.execute(f"SELECT {job} AS job, {account} AS account, {held}").fetchall()
+    return {(job, account): Held(rows, digest) for job, account, rows, digest in found}
 
 
 def _quoted(name: str) -> str:

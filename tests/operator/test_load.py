@@ -128,3 +128,32 @@ def test_interrupt_has_its_exit_code(stop: type[BaseException]) -> None:
         raise stop
 
     assert ended(call) == 130
+
+
+@pytest.mark.process
+def test_accounts(tmp_path: Path) -> None:
+    """Rows of all accounts are in one table by account, STATE has their partitions, and each one's receipts agree.
+
+    The second call asks for nothing again, whatever the names hold.
+    """
+    names = ("north", 'S\u00fcd & "1"@x\n; --')
+    with Sandbox(SandboxOptions(accounts=("north", "south"))) as box:
+        config = only(box.config("exelensia"), "exelensia")
+        for entry, name in zip(config["exelensia"]["accounts"], names, strict=True):
+            entry["name"] = name
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        first = load(tmp_path, "--config", "config.json", "--verify")
+        assert first.returncode == 0, first.stderr
+        assert {(j["account"], j["verdict"]) for j in json.loads(first.stdout)["jobs"] if j["stream"] == STREAM} == {
+            (name, "equal") for name in names
+        }
+        by_account = "SELECT _sdc_account, count(*) FROM exelensia_export_invoices GROUP BY ALL ORDER BY ALL"
+        rows = ask(tmp_path, by_account)
+        assert rows == sorted((name, rows[0][1]) for name in names)
+        state = json.loads(ask(tmp_path, "SELECT state FROM _exports.state")[0][0])
+        partitions = state["bookmarks"][STREAM]["partitions"]
+        assert [each["context"]["_sdc_account"] for each in partitions] == list(names)
+        second = load(tmp_path, "--config", "config.json", "--verify")
+        assert second.returncode == 0, second.stderr
+        assert f"{STREAM}@north: 0 rows".encode() in second.stderr
+        assert ask(tmp_path, by_account) == rows

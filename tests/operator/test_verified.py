@@ -153,3 +153,40 @@ def test_file_without_books(sql: str, tmp_path: Path, call: Caller) -> None:
     with duckdb.connect(str(target.path)) as database:
         database.execute("UPDATE t SET v = 'V5' WHERE id = 5")
     assert verdicts(call, target)["c"] == "changed"
+
+
+OWN = schema("t", ["_sdc_account", "id"], _sdc_account="string", id="integer", _sdc_job_id="string")
+OWN_JOBS = schema(
+    "export_jobs",
+    ["_sdc_account", "job_id"],
+    _sdc_account="string",
+    stream="string",
+    job_id="string",
+    status="string",
+    rows="integer",
+    requested_at="string",
+)
+
+
+@pytest.mark.parametrize(
+    ("rows_of", "found", "code"),
+    [
+        ({"a": 2, "b": 1}, {("a", "7"): "equal", ("b", "7"): "equal"}, 0),
+        ({"a": 1, "b": 2}, {("a", "7"): "replaced", ("b", "7"): "more"}, 3),
+        ({"a": 2, "b": 1, "c": 1}, {("a", "7"): "equal", ("b", "7"): "equal", ("c", "7"): "replaced"}, 3),
+    ],
+)
+def test_each_account_has_its_own_receipts(
+    rows_of: dict[str, int], found: dict[tuple[str, str], str], code: int, tmp_path: Path, call: Caller
+) -> None:
+    """Two accounts may have a job of one id: a row that went to the other account is found, though the sum is right."""
+    target = Target(tmp_path / "exports.duckdb")
+    told = {"stream": "t", "job_id": "7", "status": "completed", "requested_at": "1"}
+    receipts = [record("export_jobs", _sdc_account=whose, rows=count, **told) for whose, count in (("a", 2), ("b", 1))]
+    moved = [(whose, n) for whose, count in rows_of.items() for n in range(count)]
+    sent = [record("t", _sdc_account=whose, id=n, _sdc_job_id="7") for whose, n in moved]
+    target.run(OWN, OWN_JOBS, *sent, *receipts)
+    done = call("load", str(target.path), "--verify", "--format", "json")
+    jobs = {(job["account"], job["job"]): job["verdict"] for job in done.data["jobs"] if job["stream"] == "t"}
+    assert (jobs, done.code) == (found, code)
+    assert done.data["without_receipt"] == ({"t": 1} if "c" in rows_of else {})
