@@ -16,7 +16,7 @@ import pyarrow as pa
 from tap_exports.engine.ledger.places import NOWHERE
 from tap_exports.errors import ConfigError, Terminated
 from tap_exports.report import RunReport
-from tap_exports.singer.logs import is_structured
+from tap_exports.singer.logs import is_structured, measure_requests
 from tap_exports.singer.progress import Watcher
 from tap_exports.singer.streams.summary import by_reason, named, open_jobs
 from tap_exports.singer.tap import BaseTap, explain
@@ -99,6 +99,7 @@ def _report(tap: BaseTap, code: int) -> None:
     """Tell of open jobs, then write the run report; whatever fails here changes no exit code."""
     try:
         report = tap.report(code)
+        measure_requests(tap.activity.delays())
         if (count := len({window.job_id for window in report.windows})) and code == 0:
             LOGGER.info("%s", open_jobs(count))
         _show(report)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from tap_exports.engine.clock import Clock, SystemClock
+from tap_exports.engine.fields import of_request, window_text
 from tap_exports.engine.model import Job, Receipt, Request, Status
 
 LOGGER = logging.getLogger("tap-exports.jobs")
@@ -75,14 +76,18 @@ class Track:
 
 @dataclass(slots=True)
 class Delays:
-    """What faults cost at one provider or host.
+    """What requests and faults cost at one provider, or faults at a host of files.
 
     Attributes:
+        requests: Requests to the API that got a reply, whatever its status.
+        request_seconds: From sending each to the end of its reply.
         retries: Requests that were repeated.
         seconds: Waited before them.
         throttled_seconds: Those of them that follow a 429.
     """
 
+    requests: int = 0
+    request_seconds: float = 0.0
     retries: int = 0
     seconds: float = 0.0
     throttled_seconds: float = 0.0
@@ -148,7 +153,7 @@ class Activity:
                 job.id,
                 job.raw_status,
                 span_text(waited),
-                extra={"stream": request.stream, "job": job.id, "window": window_text(request)},
+                extra=of_request(request, job.id),
             )
 
     def left(self, request: Request) -> None:
@@ -231,6 +236,13 @@ class Activity:
         with self._lock:
             return dict(self._seen.rows)
 
+    def replied(self, provider: str, seconds: float) -> None:
+        """Note that a request to an API got a reply after so many seconds."""
+        with self._lock:
+            delays = self._seen.delays.setdefault(provider, Delays())
+            delays.requests += 1
+            delays.request_seconds += seconds
+
     def retried(self, where: str, seconds: float, *, throttled: bool = False) -> None:
         """Note that a request is repeated after a wait; `where` is its provider, or the host of a file."""
         with self._lock:
@@ -240,7 +252,7 @@ class Activity:
             delays.throttled_seconds += seconds if throttled else 0.0
 
     def delays(self) -> dict[str, Delays]:
-        """Return what faults cost, by provider or host."""
+        """Return what requests and faults cost, by provider or host."""
         with self._lock:
             return {where: replace(delays) for where, delays in sorted(self._seen.delays.items())}
 
@@ -269,11 +281,6 @@ def _line(track: Track, now: float) -> str:
     share = f" {track.share:.0%}".replace("%", " %") if track.share is not None else ""
     usual = f" of usually {span_text(track.usual)}" if track.usual else ""
     return f"…{(track.job_id or '')[-_SHOWN_CHARACTERS:]} {track.word}{share}, {span_text(now - began)}{usual}"
-
-
-def window_text(request: Request) -> str | None:
-    """Return a request's window as text, None for a full export."""
-    return str(request.window) if request.window else None
 
 
 def counted(count: int, noun: str) -> str:

@@ -84,13 +84,25 @@ class OpenWindow:
 
 @dataclass(frozen=True, slots=True)
 class ProviderLine:
-    """What a provider, or a host of files, cost: credits, repeated requests, and seconds of waiting before them."""
+    """What a provider, or a host of files, cost.
+
+    Attributes:
+        name: The provider, or the host.
+        credits: Credits that its jobs were charged.
+        retries: Repeated requests.
+        retry_seconds: Seconds of waiting before them.
+        throttled_seconds: Those of them that follow a 429.
+        requests: Requests to its API that got a reply; none are counted for a host of files.
+        request_seconds: From sending each to the end of its reply.
+    """
 
     name: str
     credits: int = 0
     retries: int = 0
     retry_seconds: float = 0.0
     throttled_seconds: float = 0.0
+    requests: int = 0
+    request_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,10 @@ _JOB_HEADS = (
     *("stream", "window", "job", "status", "queued#", "running#", "downloading#", "reading#"),
     *("rows#", "rejects#", "bytes#", "credits#"),
 )
-_PROVIDER_HEADS = ("provider or host", "credits#", "retries#", "waited before retries#", "of it after 429#")
+_PROVIDER_HEADS = (
+    *("provider or host", "requests#", "time in requests#", "credits#"),
+    *("retries#", "waited before retries#", "of it after 429#"),
+)
 Cell = str | tuple[str, str]  # text, or text and its class
 
 
@@ -139,5 +142,5 @@ def _jobs(report: RunReport) -> Iterator[Sequence[Cell]]:
 
 def _providers(report: RunReport) -> Iterator[Sequence[Cell]]:
     for p in report.providers:
-        spans = (span_text(seconds) if seconds else "" for seconds in (p.retry_seconds, p.throttled_seconds))
-        yield p.name, plain(p.credits), plain(p.retries), *spans
+        spans = [span_text(s) if s else "" for s in (p.request_seconds, p.retry_seconds, p.throttled_seconds)]
+        yield p.name, plain(p.requests), spans[0], plain(p.credits), plain(p.retries), *spans[1:]

@@ -33,7 +33,7 @@ REPORT = RunReport(
     ),
     jobs=(JOB, replace(JOB, job_id=HOSTILE, stream=HOSTILE, status="processing", spans=(Span(Phase.RUNNING, 12),))),
     windows=(OpenWindow("packagex_export_b", None, "exp_9", "its job is open"),),
-    providers=(ProviderLine("packagex", 5, 3, 33.0, 30.0),),
+    providers=(ProviderLine("packagex", 5, 3, 33.0, 30.0, 41, 12.5),),
     advice=("Run again.", HOSTILE),
 )
 
@@ -90,7 +90,15 @@ def test_json_is_one_line_with_everything() -> None:
     assert told["jobs"][0]["spans"][1] == {"phase": "running", "began": 10, "ended": 40}
     assert "ended" not in told["jobs"][1]["spans"][0]
     assert told["providers"] == [
-        {"name": "packagex", "credits": 5, "retries": 3, "retry_seconds": 33.0, "throttled_seconds": 30.0}
+        {
+            "name": "packagex",
+            "credits": 5,
+            "retries": 3,
+            "retry_seconds": 33.0,
+            "throttled_seconds": 30.0,
+            "requests": 41,
+            "request_seconds": 12.5,
+        }
     ]
 
 

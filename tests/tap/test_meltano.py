@@ -15,7 +15,7 @@ from tests.tap.harness import Json, Ran, tap
 
 Boxes = Callable[..., Sandbox]
 ROOT = Path(__file__).resolve().parents[2]
-COMPANIES = "exelensia_export_companies"
+COMPANIES, INVOICES = "exelensia_export_companies", "exelensia_export_invoices"
 REQUIRED = {"level", "pid", "logger_name", "ts", "thread_name", "app_name", "message"}  # Meltano's parser wants them
 
 
@@ -69,10 +69,67 @@ def test_each_line_of_a_structured_log_has_its_level_and_fields(tmp_path: Path, 
     assert (proven["extra"]["stream"], proven["extra"]["rows"] > 0) == (COMPANIES, True)
     report = lines[-1]
     assert (report["message"], report["extra"]["run_report"]["ending"]) == ("run report", "complete")
-    metric = [each["metric_info"] for each in lines if each["message"] == "METRIC"]
-    rows = {each["tags"]["stream"]: each["value"] for each in metric if each["metric"] == "record_count"}
-    assert rows[COMPANIES] == len(ran.records[COMPANIES])
-    assert {each["metric"] for each in metric} == {"record_count", "sync_duration"}
+
+
+def metrics_of(lines: list[Json], metric: str) -> list[Json]:
+    """Return the lines of one metric."""
+    return [each for each in lines if each["message"] == "METRIC" and each["metric_info"]["metric"] == metric]
+
+
+def test_metric_lines_say_of_which_stream_job_and_window_they_are(tmp_path: Path, sandbox: Boxes) -> None:
+    """As tags of the metric and as fields of the line; rows of a job are no second `record_count` of its stream."""
+    config: Json = sandbox().config("exelensia")
+    ran, lines = structured(tmp_path, config)
+    counts = metrics_of(lines, "record_count")
+    rows = {each["metric_info"]["tags"]["stream"]: each["metric_info"]["value"] for each in counts}
+    assert (rows[COMPANIES], len(rows)) == (len(ran.records[COMPANIES]), len(counts))
+    assert all(each["extra"]["rows"] == each["metric_info"]["value"] for each in counts)
+    jobs = metrics_of(lines, "job_duration")
+    receipts = ran.records["export_jobs"]
+    assert [job["metric_info"]["tags"] for job in jobs] == [
+        {
+            **{name: receipt[name] for name in ("stream", "rows", "provider")},
+            "job": receipt["job_id"],
+            "window": f"{receipt['window_start']}…{receipt['window_end']}",
+            "job_type": "export",
+            "status": "succeeded",
+        }
+        for receipt in receipts
+    ]
+    assert [job["metric_info"]["value"] for job in jobs] == [receipt["wait_seconds"] for receipt in receipts]
+    for job in jobs:
+        assert job["extra"].items() >= job["metric_info"]["tags"].items()
+
+
+def test_a_job_that_failed_is_a_failed_metric(tmp_path: Path, sandbox: Boxes) -> None:
+    box = sandbox(faults={"jobs": [{"provider": "exelensia", "nth": 1, "outcome": "fail", "seconds": 0}]})
+    _, lines = structured(tmp_path, box.config("exelensia"))
+    ends = [each["metric_info"]["tags"]["status"] for each in metrics_of(lines, "job_duration")]
+    assert ends.count("failed") == 1
+
+
+def test_requests_are_counted_by_provider_and_no_address_is_told(tmp_path: Path, sandbox: Boxes) -> None:
+    box = sandbox()
+    config: Json = box.config("exelensia")
+    _, lines = structured(tmp_path, config)
+    (count,), (seconds,) = metrics_of(lines, "http_request_count"), metrics_of(lines, "http_request_duration")
+    assert count["metric_info"]["tags"] == seconds["metric_info"]["tags"] == {"provider": "exelensia"}
+    assert count["metric_info"]["value"] == len([each for each in box.requests() if each["origin"] == "api"])
+    assert seconds["metric_info"]["value"] > 0
+    assert "://" not in json.dumps([count, seconds])
+
+
+def test_a_failed_stream_is_a_field_of_its_lines(tmp_path: Path, sandbox: Boxes) -> None:
+    """Job and window too, where the message names them; so an alert needs no expression over texts."""
+    config: Json = sandbox(job_seconds=3600).config("exelensia")
+    config |= {"job_stall_timeout_seconds": 1, "end_date": "2024-06-30"}
+    config["exelensia"]["exports"] = config["exelensia"]["exports"][:1]
+    ran, lines = structured(tmp_path, config)
+    (entry,) = ran.states[-1]["bookmarks"][INVOICES]["ledger"]["jobs"]
+    (error,) = (line for line in lines if line["level"] == "error" and "made no progress" in line["message"])
+    assert error["extra"].keys() >= {"stream", "job", "window"}
+    assert (error["extra"]["stream"], error["extra"]["job"]) == (INVOICES, entry["id"])
+    assert error["extra"]["window"] == "…".join(entry["window"])
 
 
 def test_an_error_has_the_level_of_an_error(tmp_path: Path, sandbox: Boxes) -> None:

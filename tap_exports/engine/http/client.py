@@ -281,7 +281,7 @@ class Client:
         return headers
 
     def _exchange(self, call: Call, url: str) -> Reply:
-        source, headers = f"{self._provider}: {call.label}", call.headers
+        source, headers, began = f"{self._provider}: {call.label}", call.headers, self._clock.monotonic()
         if self._credentials:
             headers = {**headers, **self._current(self._credentials)}
         try:
@@ -291,6 +291,7 @@ class Client:
         try:
             self.time.note(answer.headers)
             body = read_body(answer, source, self._settings.reply_timeout_seconds, self._clock)
+            self._activity.replied(self._provider, self._clock.monotonic() - began)
             return Reply(answer.status, answer.headers, body, source, self._redactor)
         finally:
             answer.close()

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from tap_exports.engine.activity import Activity, window_text
+from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Echoes, Finds, FreeToRepeat, Polls, Submits, TellsTime, creation_costs
 from tap_exports.engine.clock import Clock
+from tap_exports.engine.fields import of_request
 from tap_exports.engine.jobs import busy
 from tap_exports.engine.jobs.journal import Journal
 from tap_exports.engine.jobs.outcome import JobSettings, describe
@@ -199,7 +200,7 @@ class Creation:
             job.id,
             how,
             request.window or "the full export",
-            extra={"stream": request.stream, "job": job.id, "window": window_text(request)},
+            extra=of_request(request, job.id),
         )
         if not job.given:
             self._owners.setdefault(job.id, request.fingerprint)

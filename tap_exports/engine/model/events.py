@@ -76,5 +76,10 @@ class Receipt:
     reason: str | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def window(self) -> str | None:
+        """Return the window as text, None for a full export."""
+        return f"{self.window_start or ''}…{self.window_end}" if self.window_end else None
+
 
 Event = Rows | NewColumns | Checkpoint | Proven | Rejected | Receipt

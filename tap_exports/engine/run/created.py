@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tap_exports.engine import windows
-from tap_exports.engine.activity import window_text
 from tap_exports.engine.api import Deletes, Names, creation_costs
 from tap_exports.engine.clock import Clock, to_text
+from tap_exports.engine.fields import of_request
 from tap_exports.engine.jobs import LOST, Absence, Lifecycle, Outcome, describe
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Action, Checkpoint, Event, Proven, Request, Status, Step, Window
@@ -392,12 +392,7 @@ class ExportRun:
             tally.rows,
             tally.rejects,
             tally.bytes,
-            extra={
-                "stream": request.stream,
-                "job": job.id,
-                "window": window_text(request),
-                "rows": tally.rows,
-            },
+            extra=of_request(request, job.id, tally.rows),
         )
         yield Checkpoint()
 

@@ -18,6 +18,7 @@ from tap_exports.engine.model import (
     Rejected,
     Rows,
 )
+from tap_exports.singer import logs
 from tap_exports.singer.messages.emitter import Emitter
 from tap_exports.singer.streams.catalog import CatalogStream
 from tap_exports.singer.streams.cleaning import cleaned
@@ -74,6 +75,7 @@ class Delivery:
         else:
             self.counts.bytes += event.bytes
             self.stream.tap.activity.read(event)
+            logs.measure_job(event)
             self.stream.tap.reports.receipt(replace(event, clock_skew_seconds=self.stream.skew_seconds))
 
     def _marked(self, rows: Rows) -> Rows:

@@ -246,7 +246,7 @@ class EventStream(CatalogStream):
             brought = (counts.rows, counts.rejects, counts.bytes, self.seconds)
             about = {"stream": self.name, "rows": counts.rows, "rejects": counts.rejects}
             self.logger.info("%s: %d rows, %d rejects, %d bytes in %.1f s", self.name, *brought, extra=about)
-            logs.measured(self.name, counts.rows, self.seconds)
+            logs.measure_stream(self.name, counts.rows, self.seconds)
         yield from ()
 
     def _sync_events(self, counts: Counts) -> None:

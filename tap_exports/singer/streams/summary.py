@@ -102,12 +102,11 @@ class _Maker:
 
     def _ended(self, receipt: Receipt, tracks: Mapping[_Key, Track]) -> JobLine:
         track = tracks.get((receipt.stream, receipt.fingerprint))
-        window = f"{receipt.window_start or ''}…{receipt.window_end}" if receipt.window_end else None
         return JobLine(
             provider=receipt.provider,
             stream=receipt.stream,
             job_id=receipt.job_id,
-            window=window,
+            window=receipt.window,
             status=receipt.status,
             rows=receipt.rows,
             rejects=receipt.rejects,
@@ -163,4 +162,5 @@ def _providers(jobs: Sequence[JobLine], delays: Mapping[str, Delays]) -> Iterato
     for name in sorted({job.provider for job in jobs} | delays.keys()):
         cost = delays.get(name, Delays())
         spent = sum(job.credits or 0 for job in jobs if job.provider == name)
-        yield ProviderLine(name, spent, cost.retries, cost.seconds, cost.throttled_seconds)
+        waited = (cost.retries, cost.seconds, cost.throttled_seconds)
+        yield ProviderLine(name, spent, *waited, cost.requests, cost.request_seconds)
