@@ -20,6 +20,7 @@ table { border-collapse: collapse; width: 100%; } th { text-align: left; }
 td, th { border-bottom: 1px solid #8884; padding: 3px 8px; vertical-align: top; overflow-wrap: break-word; }
 td.n, th.n { text-align: right; white-space: nowrap; }
 .complete, .completed { color: #2b8a4b; } .failed { color: #d33; font-weight: 600; } .open { color: #b8741a; }
+.id { overflow-wrap: anywhere; min-width: 9em; }
 svg { width: 100%; height: auto; font: 11px system-ui, sans-serif; } svg text { fill: currentColor; }
 .grid { stroke: #8884; } .key { display: inline-block; width: 12px; height: 12px; margin: 0 4px 0 14px; }
 """
@@ -109,8 +110,13 @@ def _row(tag: str, cells: Sequence[Cell], numeric: Sequence[bool]) -> str:
     made = []
     for cell, is_number in zip(cells, numeric, strict=True):
         text, kind = cell if isinstance(cell, tuple) else (cell, "n" if is_number else "")
-        made.append(f"<{tag}{f' class={chr(34)}{escape(kind)}{chr(34)}' if kind else ''}>{escape(text)}</{tag}>")
+        made.append(f"<{tag}{f' class={chr(34)}{escape(kind)}{chr(34)}' if kind else ''}>{_breakable(text)}</{tag}>")
     return f"<tr>{''.join(made)}</tr>"
+
+
+def _breakable(text: str) -> str:
+    """Return text as HTML that may break within long names and windows, so that a table fits a page."""
+    return escape(text).replace("_", "_<wbr>").replace("…", "…<wbr>")
 
 
 def _windows(report: RunReport) -> Iterator[Sequence[Cell]]:
@@ -134,7 +140,7 @@ def _jobs(report: RunReport) -> Iterator[Sequence[Cell]]:
         reason = f": {job.reason}" if job.reason else ""
         spans = [job.seconds_in(phase) for phase in Phase]
         yield (
-            *(job.stream, job.window or "full export", job.job_id or "", (job.status + reason, job.status)),
+            *(job.stream, job.window or "full export", (job.job_id or "", "id"), (job.status + reason, job.status)),
             *(span_text(seconds) if seconds else "" for seconds in spans),
             *(plain(job.rows), plain(job.rejects), size(job.bytes), plain(job.credits)),
         )

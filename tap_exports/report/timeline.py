@@ -15,7 +15,13 @@ COLOURS = {
     Phase.READING: "#3f9d63",
 }
 MOST_JOBS = 200
-_LEFT, _WIDTH, _ROW, _BAR, _TICKS = 330, 700, 20, 12, 5
+_LEFT, _WIDTH, _ROW, _BAR = 330, 700, 20, 12
+_MOST_TICKS = 7
+_STEPS = (
+    *(0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
+    *(60 * n for n in (1, 2, 5, 10, 15, 30)),
+    *(3600 * n for n in (1, 2, 6, 12)),
+)
 _LEAST_WIDTH = 1.5  # of a bar, so that a short phase is seen
 _SHOWN = 46  # characters of a label
 
@@ -35,6 +41,12 @@ def timeline(jobs: Sequence[JobLine], seconds: float) -> str:
     return "\n".join([f'{head} xmlns="http://www.w3.org/2000/svg">', *body, "</svg>"])
 
 
+def tick_seconds(seconds: float) -> float:
+    """Return the round span between two marks of a run of so many seconds, so that there are 7 of them at most."""
+    days = -(-seconds // (86_400 * _MOST_TICKS))
+    return next((step for step in _STEPS if seconds <= step * _MOST_TICKS), 86_400 * days)
+
+
 def legend() -> str:
     """Return what the colours mean, as HTML."""
     keys = (f'<span class="key" style="background:{colour}"></span>{phase.value}' for phase, colour in COLOURS.items())
@@ -42,10 +54,11 @@ def legend() -> str:
 
 
 def _axis(seconds: float, height: int) -> Iterator[str]:
-    for tick in range(_TICKS + 1):
-        x = _LEFT + _WIDTH * tick / _TICKS
+    step = tick_seconds(seconds)
+    for tick in range(int(seconds / step) + 1):
+        x = _LEFT + _WIDTH * tick * step / max(seconds, step)
         yield f'<line x1="{x:.1f}" y1="{_ROW}" x2="{x:.1f}" y2="{height - 4}" class="grid"/>'
-        yield f'<text x="{x:.1f}" y="14" text-anchor="middle">{span_text(seconds * tick / _TICKS)}</text>'
+        yield f'<text x="{x:.1f}" y="14" text-anchor="middle">{span_text(tick * step)}</text>'
 
 
 def _row(row: int, job: JobLine, scale: float, seconds: float) -> Iterator[str]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tools import report_picture
 from tools.pictures import FOLDER, SHOTS, pictures
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "commands.md"
 
 
 def test_each_picture_is_shown() -> None:
@@ -24,3 +26,20 @@ def test_pictures_are_those_of_the_commands() -> None:
             f"{name}.svg is out of date: python -m tools.pictures"
         )
         assert "url(http" not in drawn
+
+
+def test_the_picture_of_the_report_names_what_makes_it() -> None:
+    text = (DOCS / "report.md").read_text(encoding="utf-8")
+    assert f"({report_picture.PICTURE.relative_to(DOCS)})" in text
+    assert f"`python -m {report_picture.__name__}`" in text
+
+
+def test_without_a_browser_the_way_to_one_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Before the run whose report would be drawn; the picture stays as it is."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    before = report_picture.PICTURE.stat().st_mtime_ns
+    assert report_picture.main() == 1
+    assert "apt-get install chromium" in capsys.readouterr().err
+    assert report_picture.PICTURE.stat().st_mtime_ns == before

@@ -47,13 +47,15 @@ class Parsed(HTMLParser):
         self.links: list[str] = []
         self.texts: list[str] = []
         self._open: list[str] = []
+        self._goes_on = False
         self.feed(text)
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self._goes_on = tag == "wbr"
         self.links += [str(value) for name, value in attrs if name in {"src", "href", "xlink:href"}]
-        if tag not in {"meta", "line"}:
+        if tag not in {"meta", "line", "wbr"}:
             self._open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -63,7 +65,9 @@ class Parsed(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.texts.append(data)
+        before = self.texts.pop() if self._goes_on and self.texts else ""
+        self.texts.append(before + data)
+        self._goes_on = False
 
 
 def test_json_shows_what_forges_lines_as_escapes() -> None:
@@ -134,6 +138,22 @@ def test_the_timeline_draws_phases_to_scale() -> None:
         for phase, began, ended in expected
     ]
     assert timeline.timeline([replace(JOB, spans=())], 60) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "step"),
+    [(0, 0.1), (0.4, 0.1), (9.4, 2), (13, 2), (100, 15), (3000, 600), (80_000, 21_600), (900_000, 172_800)],
+)
+def test_marks_of_the_timeline_are_round(seconds: float, step: float) -> None:
+    """Seven at most, and as many as are drawn: `0.0 s, 2.0 s, 4.0 s`, never `1.9 s`."""
+    assert timeline.tick_seconds(seconds) == step
+    drawn = timeline.timeline([replace(JOB, spans=SPANS[:1])], seconds)
+    assert drawn.count('class="grid"') == int(seconds / step) + 1
+
+
+def test_names_in_tables_may_break() -> None:
+    """A long name without a place to break would make the table wider than the page."""
+    assert "packagex_<wbr>export_<wbr>b" in page.page(REPORT)
 
 
 def test_slowest_parts_come_first() -> None:
