@@ -104,7 +104,7 @@ def test_rows_that_are_lost_are_said_before_state_goes_on_without_them(
     caplog: pytest.LogCaptureFixture, error: TapError, bad_reads: int
 ) -> None:
     """The run may die behind that STATE and before its end: no other run would know of the job."""
-    said = []
+    said: list[bool] = []
 
     def look(state: StreamState) -> None:
         if not said and "j1" not in {entry.id for entry in state.entries}:
