@@ -54,7 +54,8 @@ class Track:
         word: The provider's own word for its status.
         share: How much of it is done, 0 to 1, where the provider says so.
         spans: Its phases so far.
-        usual: Seconds that the previous job of the stream took, or None.
+        usual: Seconds that the last job of the stream that ended took, or None.
+        since: When it was created or re-attached to, in seconds since the run began; None while it waits for a slot.
     """
 
     provider: str
@@ -66,6 +67,18 @@ class Track:
     share: float | None = None
     spans: tuple[Span, ...] = ()
     usual: float | None = None
+    since: float | None = None
+
+    def waited(self, now: float) -> float:
+        """Return the seconds that were waited for the job by now; before its creation, those in line for a slot."""
+        if self.since is not None:
+            return now - self.since
+        return now - next((span.began for span in reversed(self.spans) if span.phase is Phase.QUEUED), now)
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the provider works on the job."""
+        return self.waits_in is not None and self.waits_in.phase is Phase.RUNNING
 
     @property
     def waits_in(self) -> Span | None:
@@ -131,19 +144,20 @@ class Activity:
             track = self._track(request)
             now = self.seconds
             spans = (*_ended(track.spans, now), Span(Phase.QUEUED, now))
-            usual = self._seen.usual.get(request.stream)
-            self._put(replace(track, job_id=job_id, word="", share=None, spans=spans, usual=usual))
+            since = now if job_id else None
+            self._put(replace(track, job_id=job_id, word="", share=None, spans=spans, since=since))
 
     def created(self, request: Request, job: Job) -> None:
         """Note the job that a request got."""
         with self._lock:
-            self._put(replace(self._track(request), job_id=job.id, word=job.raw_status, share=_share(job)))
+            track, share = self._track(request), _share(job)
+            self._put(replace(track, job_id=job.id, word=job.raw_status, share=share, since=self.seconds))
 
     def polled(self, request: Request, job: Job) -> None:
         """Note how a job stands, and log a change of its status."""
         with self._lock:
             track = self._track(request)
-            before, waited = track.word, self._waited(track)
+            before, waited = track.word, track.waited(self.seconds)
             self._put(self._moved(replace(track, job_id=job.id, word=job.raw_status, share=_share(job)), job.status))
         if before != job.raw_status:
             LOGGER.log(
@@ -186,7 +200,9 @@ class Activity:
     def tracks(self) -> list[Track]:
         """Return all jobs, by stream, window and fingerprint."""
         with self._lock:
-            return sorted(self._seen.tracks.values(), key=lambda t: (t.stream, t.window or "", t.fingerprint))
+            usual = self._seen.usual
+            known = [replace(track, usual=usual.get(track.stream)) for track in self._seen.tracks.values()]
+        return sorted(known, key=lambda t: (t.stream, t.window or "", t.fingerprint))
 
     def _add(self, stream: str, fingerprint: str, span: Span) -> None:
         with self._lock:
@@ -198,16 +214,12 @@ class Activity:
         if status.is_terminal:
             if not track.waits_in:
                 return track
-            self._seen.usual[track.stream] = self._waited(track)
+            self._seen.usual[track.stream] = track.waited(now)
             return replace(track, spans=_ended(track.spans, now))
         waits = track.waits_in
         if status is Status.PENDING or (waits and waits.phase is Phase.RUNNING):
             return track
         return replace(track, spans=(*_ended(track.spans, now), Span(Phase.RUNNING, now)))
-
-    def _waited(self, track: Track) -> float:
-        waits = [s.began for s in track.spans if s.phase is Phase.QUEUED]
-        return self.seconds - waits[-1] if waits else 0.0
 
     def _track(self, request: Request) -> Track:
         new = Track(request.provider, request.stream, window_text(request), request.fingerprint)
@@ -259,17 +271,24 @@ class Activity:
     # Waiting
 
     def waiting(self) -> str:
-        """Return what the run waits for on one line, such as `2 jobs: …138 processing 40 %, 3 min; 1 queued`."""
-        now = self.seconds
-        waits = [(track, span) for track in self.tracks() if (span := track.waits_in)]
-        running = [_line(track, now) for track, span in waits if span.phase is Phase.RUNNING]
-        queued = sum(span.phase is Phase.QUEUED for _, span in waits)
-        parts = running[:MOST_NAMED]
-        if more := len(running) - len(parts):
+        """Return what the run waits for on one line, such as `2 jobs: …138 processing 40 %, 3 min; 1 queued`.
+
+        Where none runs, those that the provider has queued are named, so that a wait always says which job it is for.
+        """
+        now, waits = self.seconds, self.waits()
+        running = [track for track in waits if track.is_running]
+        named = (running or [track for track in waits if track.job_id])[:MOST_NAMED]
+        parts = [_line(track, now) for track in named]
+        if more := len(running) - len(named) if running else 0:
             parts.append(f"{more} more running")
-        if queued:
+        if queued := len(waits) - max(len(running), len(named)):
             parts.append(f"{queued} queued")
         return f"{counted(len(waits), 'job')}: {'; '.join(parts)}" if waits else ""
+
+    def waits(self) -> list[Track]:
+        """Return the jobs that are waited for: those that run, those that the provider has queued, those in line."""
+        waits = [track for track in self.tracks() if track.waits_in]
+        return sorted(waits, key=lambda track: (not track.is_running, track.job_id is None))
 
 
 MOST_NAMED = 5
@@ -277,10 +296,15 @@ _SHOWN_CHARACTERS = 3  # of an id: its end tells jobs apart, ids that are ordere
 
 
 def _line(track: Track, now: float) -> str:
-    began = next((s.began for s in reversed(track.spans) if s.phase is Phase.QUEUED), now)
+    return f"…{(track.job_id or '')[-_SHOWN_CHARACTERS:]} {wait_text(track, now)}"
+
+
+def wait_text(track: Track, now: float) -> str:
+    """Return how a job stands: `processing 40 %, 3 min of usually 4 min`, or `in line, 12 s` before its creation."""
+    word = (track.word or Phase.QUEUED.value) if track.job_id else "in line"
     share = f" {track.share:.0%}".replace("%", " %") if track.share is not None else ""
-    usual = f" of usually {span_text(track.usual)}" if track.usual else ""
-    return f"…{(track.job_id or '')[-_SHOWN_CHARACTERS:]} {track.word}{share}, {span_text(now - began)}{usual}"
+    usual = f" of usually {span_text(track.usual)}" if track.usual and track.job_id else ""
+    return f"{word}{share}, {span_text(track.waited(now))}{usual}"
 
 
 def counted(count: int, noun: str) -> str:

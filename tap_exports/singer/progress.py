@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tap_exports.engine.activity import Activity, Phase, span_text
+from tap_exports.engine.activity import Activity, counted, span_text, wait_text
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -161,16 +161,12 @@ def lines(activity: Activity) -> list[str]:
     now, rows = activity.seconds, activity.rows()
     stream = next(reversed(rows), "")
     found = [f"{sum(rows.values()):,} rows in {span_text(now)}" + (f", now {stream}" if stream else "")]
-    waits = [(track, span) for track in activity.tracks() if (span := track.waits_in)]
-    for track, span in waits[:MOST_SHOWN]:
-        word = track.word or span.phase.value
-        share = f" {track.share:.0%}" if track.share is not None else ""
-        began = next((s.began for s in reversed(track.spans) if s.phase is Phase.QUEUED), now)
-        usual = f" of usually {span_text(track.usual)}" if track.usual else ""
+    waits = activity.waits()
+    for track in waits[:MOST_SHOWN]:
         job = f", job {track.job_id}" if track.job_id else ""
-        found.append(f"  {track.stream} {word}{share}, {span_text(now - began)}{usual}{job}")
+        found.append(f"  {track.stream} {wait_text(track, now)}{job}")
     if len(waits) > MOST_SHOWN:
-        found.append(f"  and {len(waits) - MOST_SHOWN} more jobs")
+        found.append(f"  and {counted(len(waits) - MOST_SHOWN, 'more job')}")
     return found
 
 

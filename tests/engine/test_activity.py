@@ -9,6 +9,7 @@ import pytest
 from tap_exports.engine import activity as notes
 from tap_exports.engine.activity import Activity, Phase, Span, span_text
 from tap_exports.engine.model import Job, Receipt, Request, Status
+from tap_exports.singer.progress import MOST_SHOWN, lines
 from tests.engine.fakes import FakeClock
 
 PENDING = Job("0197-138", Status.PENDING, "p")
@@ -79,6 +80,43 @@ def test_the_waiting_line_names_what_runs_and_counts_what_waits(activity: Activi
     activity.left(request(2))
     activity.left(request(3))
     assert activity.waiting() == ""
+
+
+def test_the_usual_time_is_known_once_a_job_of_the_stream_ended(activity: Activity, clock: FakeClock) -> None:
+    """Also to windows that were asked for before, as all are at the start; a wait for a slot is no time of a job."""
+    activity.asked(request(2))
+    run_to_its_end(activity, clock, seconds=60)
+    activity.created(request(2), Job("0198-777", Status.PENDING, "queued"))
+    clock.advance(10)
+    activity.polled(request(2), Job("0198-777", Status.RUNNING, "processing"))
+    assert activity.waiting() == "1 job: …777 processing, 10 s of usually 60 s"
+    clock.advance(30)
+    activity.polled(request(2), Job("0198-777", Status.COMPLETED, "done"))
+    activity.asked(request(3), "0199-888")
+    activity.polled(request(3), Job("0199-888", Status.RUNNING, "processing"))
+    assert activity.waiting() == "1 job: …888 processing, 0.0 s of usually 40 s"
+
+
+def test_a_wait_names_its_job_where_none_runs(activity: Activity, clock: FakeClock) -> None:
+    """A run that waits for an hour for a queue of the provider says for which job, and what waits for a slot."""
+    activity.asked(request(1))
+    activity.asked(request(2))
+    activity.created(request(1), PENDING)
+    clock.advance(60)
+    assert activity.waiting() == "2 jobs: …138 p, 60 s; 1 queued"
+
+
+def test_the_display_shows_first_what_runs(activity: Activity, clock: FakeClock) -> None:
+    """Of more jobs than have room, those in line for a slot are left out."""
+    for number in range(MOST_SHOWN + 1):
+        activity.asked(request(number))
+    last = max((request(n) for n in range(MOST_SHOWN + 1)), key=lambda each: each.fingerprint)
+    activity.created(last, RUNNING)
+    activity.polled(last, RUNNING)
+    clock.advance(5)
+    shown = lines(activity)
+    assert shown[1] == "  cension_export_a r, 5.0 s, job 0197-138"
+    assert shown[2:] == [*["  cension_export_a in line, 5.0 s"] * (MOST_SHOWN - 1), "  and 1 more job"]
 
 
 def test_each_change_of_status_is_a_line(

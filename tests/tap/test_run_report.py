@@ -182,3 +182,25 @@ def test_a_terminal_shows_waiting_jobs_then_a_table(tmp_path: Path, sandbox: Box
     logged = [line for line in re.split(r"[\r\n]+", plain) if "| INFO " in line]
     assert logged
     assert all(re.match(r"\d{4}-\d\d-\d\d ", line) for line in logged), logged
+
+
+def test_a_terminal_shows_the_learned_time_and_never_stands_still(tmp_path: Path, sandbox: Boxes) -> None:
+    """The second window of a stream is shown with the time of the first; the clock goes on while nothing happens."""
+    config = exports_of(sandbox(job_seconds=3), "companies")
+    config["exelensia"]["exports"][0]["max_window_days"] = 400
+    config["max_concurrent_jobs"] = 1
+    code, said = on_a_terminal([*COMMAND, *arguments_of(tmp_path, config)], 120)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
+    assert code == 0, said
+    assert re.search(rf"  {COMPANIES} in line, \d\.\d s\s", plain), plain
+    assert re.search(rf"  {COMPANIES} (PENDING|PROCESSING), \d\.\d s of usually [34]\.\d s, job ", plain), plain
+    shown = dict.fromkeys(re.findall(r"(\d+\.\d) s(?:, now \w+)?\s+(?=  \w+ (?:PENDING|PROCESSING))", plain))
+    assert len(shown) >= 12, shown  # four looks a second, over the two jobs of three seconds
+
+
+def test_a_terminal_ends_with_what_is_open(tmp_path: Path, sandbox: Boxes) -> None:
+    config = {**exports_of(sandbox(job_seconds=600), "companies"), "job_wait": "detach"}
+    code, said = on_a_terminal([*COMMAND, *arguments_of(tmp_path, config)], 160)
+    assert code == 0, said
+    assert "1 job open, the next run goes on with it\r\n" in said
+    assert re.search(rf"open: {COMPANIES} .*: its job is open", said), said
