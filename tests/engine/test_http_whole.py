@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, cycle
 
@@ -93,6 +93,19 @@ def test_a_still_list_is_read_once_where_its_total_agrees(
     assert read(found) == numbered(count)
     expected = "A" if total == "zero" and not count else proof
     assert (found.proof, found.distinct, server.asked.count(1)) == (expected, count, 1 if expected == "A" else reads)
+
+
+@pytest.mark.parametrize(("size", "reads"), [(LIMIT, 3), (None, 1)])
+def test_a_total_that_is_that_of_a_full_page_proves_nothing(size: int | None, reads: int) -> None:
+    """It may count the page. A record that moves onto a page that was read is missing then, and the counts agree."""
+    server = Server(numbered(LIMIT + 1), gone=[0])
+
+    def counts_pages(number: int) -> Page:
+        return replace(server.page(number), total=LIMIT, size=size)
+
+    found = whole(counts_pages)
+    is_found = "2" in ids(read(found))
+    assert (is_found, server.asked.count(1)) == (size is not None, reads)  # without a size no page is known to be full
 
 
 @pytest.mark.parametrize("counts", [{"last": True}, {"pages": 1}, {"pages": 0}])

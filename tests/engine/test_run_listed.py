@@ -357,3 +357,20 @@ def test_pages_that_fit_as_a_whole_are_read_like_others(
         patch.setattr(decode, "fit", lambda *_: None)
         slow = run()
     assert run() == slow
+
+
+@pytest.mark.parametrize(("total", "waits"), [(1, True), (2, False), (None, False)])
+def test_a_list_whose_total_disagrees_is_read_again_after_a_wait(total: int | None, waits: bool) -> None:  # noqa: FBT001 - a parameter of the table above
+    """A replica that lags shows the same gap to two reads at once; where there is no total, nothing tells of one."""
+    clock, reads = FakeClock(NOW), []
+
+    def serve() -> Iterable[Page]:
+        reads.append(clock.monotonic())
+        yield page(row("1", None), total=total)
+        yield page(row("2", None), total=total)
+
+    listing = Listing("s", lambda _window: [serve], key=("a",))
+    found: dict[str, Any] = {}
+    play(ListRun(listing, plain, Limits(), StreamState.detached("s", found), clock), found)
+    assert len(reads) == (1 if total == 2 else 2)
+    assert (reads[-1] > 0) is waits

@@ -42,6 +42,7 @@ class _Read:
         shrinks: Whether the total of a page is below that of the page before.
         page_marks: Sum of the digests of each page.
         count: Pages so far.
+        full: Rows of the first page if it is full, by the provider's word; else 0.
         idle: Pages in a row that hold nothing new.
         is_one_reply: Whether the first page is, by the provider's word, all there is.
     """
@@ -56,6 +57,7 @@ class _Read:
     shrinks: bool = False
     page_marks: set[int] = field(default_factory=set)
     count: int = 0
+    full: int = 0
     idle: int = 0
     is_one_reply: bool = False
 
@@ -72,6 +74,8 @@ class _Read:
         self.totals.add(page.total)
         only = page.last or (page.last is None and page.pages in {0, 1})
         self.is_one_reply = bool(not self.count and only)
+        if not self.count and page.size and len(page.items) >= page.size:
+            self.full = len(page.items)
         self.count += 1
 
     @property
@@ -79,9 +83,14 @@ class _Read:
         """Return whether more rows came than the total counts: it is too low, and proves nothing."""
         return self.total is not None and self.rows > self.total
 
+    @property
+    def counts_a_page(self) -> bool:
+        """Return whether the total is that of a full first page: it may count that page and not the list."""
+        return bool(self.full) and self.total == self.full and self.count > 1
+
     def is_counted(self) -> bool:
         """Return whether its distinct records are as many as the total, which may have grown, but never fell."""
-        return self.distinct == self.total and not self.shrinks and not self.exceeds
+        return self.distinct == self.total and not (self.shrinks or self.exceeds or self.counts_a_page)
 
     def confirms(self, before: _Read) -> bool:
         """Return whether it shows all that the read before showed: then none of that read's records was deleted.
@@ -268,7 +277,7 @@ class WholeList:
         self.total, self.distinct = now.total, now.distinct
         if now.is_counted():
             return COUNTED
-        if len(self._totals) == 1 and now.total == len(self._known) and not self._exceeded:
+        if len(self._totals) == 1 and now.total == len(self._known) and not (self._exceeded or now.counts_a_page):
             self.distinct = len(self._known)
             return COUNTED
         is_one = now.is_one_reply and now.count == 1 and now.total is None

@@ -34,6 +34,7 @@ from tap_exports.engine.read.tally import Limits, Tally
 
 LOGGER = logging.getLogger("tap-exports.run")
 LONGEST_OPEN = timedelta(days=7)
+SECONDS_BETWEEN_READS = 5.0
 Pages = Callable[[], Iterable[Page]]
 
 
@@ -111,7 +112,7 @@ class ListRun:
         window = self._window() if self.listing.replication_key else None
         if self.listing.replication_key and window is None:
             return
-        lists = [WholeList(pages, self.listing.key, self.listing.stream) for pages in self.listing.lists(window)]
+        lists = [self._whole(pages) for pages in self.listing.lists(window)]
         is_whole = True
         self._placed = self.places() if self.places else None
         try:
@@ -126,6 +127,15 @@ class ListRun:
         if window is not None and all(each.proof != UNPROVEN for each in lists):
             yield from self._advance(window.end)
         yield Proven(is_whole)
+
+    def _whole(self, pages: Pages) -> WholeList:
+        """Return a list that is read again only after a wait where its total disagrees.
+
+        Two replicas of which one lags show the same gap to two reads at once.
+        """
+        found = WholeList(pages, self.listing.key, self.listing.stream)
+        found.pause = lambda _idle: self.clock.sleep(0 if found.total is None else SECONDS_BETWEEN_READS)
+        return found
 
     def _read(self, found: WholeList, window: Window | None) -> Iterator[Event]:
         for page in found.pages():
