@@ -282,7 +282,7 @@ SHARED = (
     ),
     th.Property(
         "executor_size",
-        PARALLEL,
+        th.IntegerType(minimum=1, maximum=1024),
         description="Files at once on an executor elsewhere; default: what it tells of itself as it grows, else 4",
     ),
     th.Property(

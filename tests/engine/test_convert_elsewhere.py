@@ -230,9 +230,9 @@ def test_size_follows_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     engine = Engine(DONE, threads=1)
     made = elsewhere(tmp_path, engine)
     sizes = []
-    for engine.threads in (1, 16, 0, 1000, None):
+    for engine.threads in (1, 16, 0, 5000, None):
         sizes.append(made.size())
-    assert sizes == [1, 16, 0, 256, 4]
+    assert sizes == [1, 16, 0, 1024, 4]
     assert elsewhere(tmp_path, Engine(DONE, threads=9), size=3).size() == 3
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tap_exports.engine.convert.converter import MAX_SIGNATURES, Converter
+from tap_exports.engine.convert.pool import Pool
 from tap_exports.engine.convert.reader import ConvertingReader
 from tap_exports.engine.convert.task import Host, Result, Task, layout_values
 from tap_exports.engine.decode import Layout
@@ -69,11 +70,12 @@ class Scripted:
         refuses: The part that is not there.
     """
 
-    label, is_here = "a script", True
+    label = "a script"
 
-    def __init__(self, script: Callable[[Task, Host], Result], size: int) -> None:
-        self.most, self._script, self.checked = size, script, list[str]()
+    def __init__(self, script: Callable[[Task, Host], Result], size: int, *, is_here: bool) -> None:
+        self.most, self._script, self.checked, self.is_here = size, script, list[str](), is_here
         self.refuses: str | None = None
+        self.pool = Pool(self.size)
 
     def open(self, place: Mapping[str, Any], storage: Storage) -> None:
         raise AssertionError
@@ -105,8 +107,8 @@ class Bench:
         self.files = Files(folder, dict.fromkeys(("j1", "j2", "j3", "j4"), BODY))
         self._answers = {name: list(each) for name, each in answers.items()}
         limits = more.pop("limits", Limits())
+        self.executor = Scripted(self.work, size, is_here=more.pop("is_here", True))
         self.plain = replace(reader(self.api, self.files, self.clock, limits), layout=self.layout, **more)
-        self.executor = Scripted(self.work, size)
         converter = Converter(self.executor, HttpSettings(), {"folder": None, "max_mb": 1}, noted=self.noted)
         self.reader = ConvertingReader(self.plain, self.shape, converter, Journal(), self.clock)
         self.bookmark: dict[str, Any] = {}
@@ -256,6 +258,26 @@ def test_windows_run_ahead(bench: Benches) -> None:
     assert sorted(task["part"]["scope"] for task in ran.tasks) == [f"j{number}" for number in range(1, 8)]
 
 
+def test_files_of_all_streams_side_by_side(bench: Benches) -> None:
+    """An executor elsewhere begins as jobs complete, whosever turn it is; here only with the stream's turn."""
+    begun: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def noted(task: Task, host: Host) -> Result:
+        begun.put(task["part"]["scope"])
+        return result(1)
+
+    for is_here in (False, True):
+        ran = bench({"j1": [noted]}, is_here=is_here)
+        ran.reader.run_ahead(ran.outcome())
+        if is_here:
+            with pytest.raises(queue.Empty):
+                begun.get(timeout=0.2)
+        else:
+            assert begun.get(timeout=5) == "j1"
+        assert ran.play(ran.outcome()) == [("part", "part-1", 1)]
+        assert len(ran.tasks) == 1
+
+
 def test_part_is_looked_at_before_it_is_announced(bench: Benches) -> None:
     """What is not in the storage is never named, nor is what comes behind it; STATE covers what was."""
     ran = bench({"j1": [result(10, 10, 3)]})
@@ -280,8 +302,17 @@ def test_job_of_an_earlier_run_goes_on_behind_what_state_covers(bench: Benches) 
 
 def test_new_columns_are_announced_and_handed_in_again(bench: Benches) -> None:
     """SCHEMA comes before the parts that hold them; windows that were converted without them are converted anew."""
-    first = result(rows=0, last_row=0, new_columns=LATE)
-    ran = bench({"j1": [first, result(2)], "j2": [result(7), result(2)]})
+    begun = threading.Event()
+
+    def first(task: Task, host: Host) -> Result:
+        assert begun.wait(5)
+        return result(rows=0, last_row=0, new_columns=LATE)
+
+    def without(task: Task, host: Host) -> Result:
+        begun.set()
+        return result(7)
+
+    ran = bench({"j1": [first, result(2)], "j2": [without, result(2)]})
     ran.reader.run_ahead(ahead := ran.outcome("j2"))
     assert ran.play(ran.outcome()) == [("columns", ["late"]), ("part", "part-1", 2)]
     assert ran.play(ahead) == [("part", "part-1", 2)]

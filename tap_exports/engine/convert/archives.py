@@ -43,16 +43,15 @@ class ArchiveConverter:
         shape: Callable[[], Mapping[str, Any]],
         converter: Converter,
     ) -> None:
-        """Start nothing: conversions begin with the stream's first job."""
+        """Start nothing: conversions begin with the first job that completes."""
         self._shared, self._reader, self._shape, self._converter = shared, reader, shape, converter
         self._conversions: Conversions[Result] = Conversions(converter, self._converted, lambda: True)
 
     def begin(self) -> None:
-        """Convert the archives of all jobs as they complete: it is the stream's turn."""
+        """Convert the archives of all jobs as they complete; call it once, when the jobs were submitted."""
         for job in self._shared.jobs:
             if job.future is not None:
                 job.future.add_done_callback(self._ended)
-        self._conversions.begin()
 
     # In any thread
 

@@ -15,13 +15,15 @@ from tap_exports import __version__
 from tap_exports.engine.convert.bounds import Bounds
 from tap_exports.engine.convert.causes import VERSION_REMEDY, cause_of, may_pass, remedy_of
 from tap_exports.engine.convert.engines import Engine
+from tap_exports.engine.convert.pool import Pool
 from tap_exports.engine.convert.task import Host, Result, Task
 from tap_exports.engine.convert.worker import greet, opened, perform
 from tap_exports.engine.publish.storage import Storage
 from tap_exports.errors import ConfigError, ExecutorError, RunEndingError, StopError, TapError
 
 LOGGER = logging.getLogger("tap-exports.executor")
-MOST_AT_ONCE = 256
+MOST_AT_ONCE = 1024  # each is a thread that waits
+IN_LINE = 2  # threads beyond, which see that there is room for more
 SIZE_UNTOLD = 4
 SIZE_SECONDS = 2.0  # for which a size that was told stays true
 LOOK_SECONDS = 0.5
@@ -53,6 +55,7 @@ class Elsewhere:
         self._lost_at: float | None = None
         self._told = (0, float("-inf"))
         self._storage: Storage | None = None
+        self.pool = Pool(lambda: min(self._bounds.size or self._told[0], MOST_AT_ONCE) + IN_LINE)
         self._place: Mapping[str, Any] = {}
 
     def open(self, place: Mapping[str, Any], storage: Storage) -> None:

@@ -7,12 +7,13 @@ import importlib.util
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from tap_exports.engine.convert.bounds import Bounds
 from tap_exports.engine.convert.harmless import secret_names
+from tap_exports.engine.convert.pool import Pool
 from tap_exports.engine.convert.task import Host, Result, Task
 from tap_exports.errors import ConfigError
 
@@ -31,6 +32,7 @@ class Executor(Protocol):
         label: What it is, for messages.
         is_here: Whether it runs in this process, so that it can get a `Host` and credentials.
         most: Most files that it ever takes at once.
+        pool: The threads of this process that convert files, or wait for who does.
     """
 
     @property
@@ -39,6 +41,8 @@ class Executor(Protocol):
     def is_here(self) -> bool: ...  # noqa: D102 - see above
     @property
     def most(self) -> int: ...  # noqa: D102 - see above
+    @property
+    def pool(self) -> Pool: ...  # noqa: D102 - see above
 
     def open(self, place: Mapping[str, Any], storage: Storage) -> None:
         """Make sure that work can be done, before a job is created for it; later calls are quick."""
@@ -61,14 +65,20 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Converts files in threads of this process, which the caller has.
+    """Converts files in threads of this process.
 
     Attributes:
         most: How many.
+        pool: The threads.
     """
 
     most: int
+    pool: Pool = field(init=False, repr=False, compare=False)
     is_here: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Start no thread yet."""
+        object.__setattr__(self, "pool", Pool(self.size))
 
     @property
     def label(self) -> str:

@@ -1,4 +1,8 @@
-"""The conversions of one stream: handed in as jobs complete, begun in that order when the executor is free."""
+"""The conversions of one stream: handed in as jobs complete, begun in that order when the executor is free.
+
+Threads of this process convert the files of the stream whose turn it is. Elsewhere there may be more room than one
+stream fills, so the files of all streams are converted side by side, those of the stream whose turn it is first.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from typing import Generic, TypeVar
 
 from tap_exports.engine.convert.converter import Converter
 from tap_exports.engine.jobs import Outcome
-from tap_exports.engine.workers import Workers
 
 AHEAD = 4  # files handed in and not yet announced, for each that is converted at once
 LETTING_GO_SECONDS = 1  # for running conversions to remove their unfinished parts
@@ -20,7 +23,7 @@ T = TypeVar("T")
 
 
 class Conversions(Generic[T]):
-    """Conversions by job; nothing begins before the first `take`, which is the stream's turn.
+    """Conversions by job; in this process nothing begins before the first `take`, which is the stream's turn.
 
     Args:
         converter: Converts files.
@@ -31,13 +34,12 @@ class Conversions(Generic[T]):
     def __init__(self, converter: Converter, convert: Callable[[Outcome], T], suits: Callable[[], bool]) -> None:
         """Start no thread yet."""
         self._converter, self._convert, self._suits = converter, convert, suits
-        self._workers: Workers[T | None] = Workers(converter.executor.most, "convert")
         self._begun: dict[str, Future[T | None]] = {}
         self._running: set[Future[T | None]] = set()
         self._waiting: deque[Outcome] = deque()
         self._ending = threading.Event()
         self._lock = threading.RLock()
-        self._turn = False
+        self._begins = not converter.executor.is_here
 
     @property
     def has_ended(self) -> bool:
@@ -45,22 +47,17 @@ class Conversions(Generic[T]):
         return self._ending.is_set()
 
     def add(self, outcome: Outcome) -> None:
-        """Queue a completed job; its file is converted once the stream is being read and the spool has room."""
+        """Queue a completed job; its file is converted once its stream may begin and the spool has room."""
         with self._lock:
             self._waiting.append(outcome)
-            if self._turn:
+            if self._begins:
                 self._fill()
-
-    def begin(self) -> None:
-        """Begin with the jobs that were queued: it is the stream's turn."""
-        with self._lock:
-            self._turn = True
-            self._fill()
 
     def take(self, outcome: Outcome) -> Future[T | None]:
         """Return the conversion of a job, submitting it unless it is running; submit those of the next jobs."""
+        self._converter.executor.pool.prefer(self)
         with self._lock:
-            self._turn = True
+            self._begins = True
             self._waiting = deque(each for each in self._waiting if each.job.id != outcome.job.id)
             future = self._begun.pop(outcome.job.id, None) or self.submit(partial(self._convert, outcome))
             self._fill()
@@ -68,7 +65,7 @@ class Conversions(Generic[T]):
 
     def submit(self, work: Callable[[], T]) -> Future[T | None]:
         """Have a thread do some work once the executor is free; the future holds None if the run is ending by then."""
-        future = self._workers.submit(partial(self._in_slot, work))
+        future: Future[T | None] = self._converter.executor.pool.submit(self, partial(self._in_slot, work))
         self._running.add(future)
         future.add_done_callback(self._ended)
         return future
@@ -82,13 +79,15 @@ class Conversions(Generic[T]):
                 self._begun[outcome.job.id] = self.submit(partial(self._convert, outcome))
 
     def _in_slot(self, work: Callable[[], T]) -> T | None:
-        with self._converter.executor.slot(self._ending.is_set):
+        executor = self._converter.executor
+        with executor.slot(self._ending.is_set):
+            executor.pool.grow()
             return None if self._ending.is_set() else work()
 
     def _ended(self, future: Future[T | None]) -> None:
         with self._lock:
             self._running.discard(future)
-            if self._turn and not self._ending.is_set():
+            if self._begins and not self._ending.is_set():
                 self._fill()
 
     def release(self) -> None:
@@ -97,5 +96,5 @@ class Conversions(Generic[T]):
         with self._lock:
             self._begun.clear()
             self._waiting.clear()
-        self._workers.close()
+        self._converter.executor.pool.drop(self)
         wait(set(self._running), LETTING_GO_SECONDS)

@@ -52,6 +52,8 @@ class ArchiveRun:
     def start(self) -> None:
         """Register this stream as a reader of the jobs; the first stream to do so submits them."""
         self.shared.join(self.stream)
+        if self.away:
+            self.away.begin()
 
     def plan(self) -> Iterator[Step]:
         """Yield what the run is going to do; the jobs are those of the first stream that plans."""
@@ -63,8 +65,6 @@ class ArchiveRun:
         Raises:
             TapError: The first error of any job; the jobs after it were read all the same.
         """
-        if self.away:
-            self.away.begin()
         first: TapError | None = None
         whole: list[bool] = []
         for job in self.shared.jobs:

@@ -211,6 +211,7 @@ class EventStream(CatalogStream):
     def run(self) -> Run:
         """Return the run; the first call creates and starts it."""
         if self._run is None:
+            self._take_version()  # files may be converted before the stream's turn
             self._run = self.make_run()
             if self._batch_settings and self.ABORT_AT_RECORD_COUNT is None:
                 from tap_exports.singer.streams.converted import (  # noqa: PLC0415 - RECORD messages do without it
@@ -258,14 +259,17 @@ class EventStream(CatalogStream):
         self.tap.start_runs()
         if self.failed_start:
             raise self.failed_start
-        if self.replication_method == "FULL_TABLE" and self.activates:
-            self._stream_version = self.front._initialized_at  # noqa: SLF001 - of its own class
+        self._take_version()
         delivery = Delivery(self, self._stream_version, self._open_batches(), counts)
         delivery.deliver(self.run().events())
         self.ledger.take_over()
         self.is_whole = delivery.is_whole
         if self.front is self:
             self._activate(self._stream_version)
+
+    def _take_version(self) -> None:
+        if self.replication_method == "FULL_TABLE" and self.activates:
+            self._stream_version = self.front._initialized_at  # noqa: SLF001 - of its own class
 
     def _activate(self, version: int | None) -> None:
         """Write ACTIVATE_VERSION if all rows of the version were proven to have come; else say that they were not."""
