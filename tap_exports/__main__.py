@@ -1,6 +1,6 @@
 """The command `tap-exports`; it imports the package with garbage collection disabled, for a faster start.
 
-The first argument may name a subcommand; all else is the Singer command.
+The first argument may name a subcommand; all else is the Singer command, which takes options only.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import gc
 import sys
 from typing import NoReturn
-
-from tap_exports.subcommands import SUBCOMMANDS
 
 INTERRUPTED = 130
 
@@ -21,7 +19,7 @@ def main() -> NoReturn:
         from tap_exports.command import command  # noqa: PLC0415 - after gc.disable()
 
         call = None
-        if sys.argv[1:2] and sys.argv[1] in SUBCOMMANDS:
+        if sys.argv[1:2] and not sys.argv[1].startswith("-"):
             from tap_exports.operator.entry import operate  # noqa: PLC0415 - a run does without it
 
             call = operate

@@ -20,6 +20,7 @@ from tap_exports.singer.logs import is_structured, measure_requests
 from tap_exports.singer.progress import Watcher
 from tap_exports.singer.streams.summary import by_reason, named, open_jobs
 from tap_exports.singer.tap import BaseTap, explain
+from tap_exports.subcommands import SUBCOMMANDS
 from tap_exports.tap import TapExports
 
 LOGGER = logging.getLogger("tap-exports")
@@ -50,8 +51,19 @@ def command(call: Callable[[], int | None] | None = None) -> NoReturn:
 
 
 def run() -> int | None:
-    """Run the SDK's command line; the exit code is 0 only when every selected stream is complete."""
-    code: int | None = TapExports.cli(standalone_mode=False)
+    """Run the SDK's command line; the exit code is 0 only when every selected stream is complete.
+
+    Raises:
+        UsageError: It was called wrongly; says so of a subcommand that is not the first argument.
+    """
+    try:
+        code: int | None = TapExports.cli(standalone_mode=False)
+    except click.UsageError as error:
+        late = next((word for word in sys.argv[1:] if word in SUBCOMMANDS), None)
+        if late is None:
+            raise
+        told = f"{error.message}; a subcommand is the first argument: tap-exports {late} …"
+        raise click.UsageError(told, error.ctx) from None
     return code
 
 

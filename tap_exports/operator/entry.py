@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -19,6 +20,21 @@ class Subcommands(click.Group):
         """Return the names."""
         del ctx
         return list(SUBCOMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the subcommand and what follows it.
+
+        Raises:
+            UsageError: There is none of this name; names the nearest one, or all.
+        """
+        name = args[0]
+        if name not in SUBCOMMANDS:
+            near = get_close_matches(name, SUBCOMMANDS, 1)
+            which = f"the nearest is `{near[0]}`" if near else f"there are {', '.join(SUBCOMMANDS)}"
+            raise click.UsageError(f"there is no subcommand `{name}`; {which}", ctx)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a subcommand, None for any other name."""

@@ -53,6 +53,15 @@ class Asked:
         """Return how many of the three were given."""
         return sum(map(bool, (self.job, self.window, self.lost)))
 
+    @property
+    def what(self) -> str:
+        """Return what is to be dropped, for a message."""
+        if self.job:
+            return f"job {self.job} of {self.stream}"
+        if self.window:
+            return f"a job or lost reply of {self.stream} in window {self.window}"
+        return f"{'a lost reply' if self.lost else 'anything'} of {self.stream}"
+
 
 @click.command("forget")
 @click.argument("stream")
@@ -79,7 +88,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - what the options hold
     changed, told = forgotten(given, asked, alone=tap is None)
     told += drop_from_own_ledger(tap, asked.stream, choice(asked)) if tap else [NO_LEDGER]
     if not told:
-        raise StateError(f"neither the STATE nor the tap's own ledger holds that of {asked.stream}; nothing is changed")
+        raise StateError(f"neither the STATE nor the tap's own ledger holds {asked.what}; nothing is changed")
     told = [f"{asked.stream}: {line}" for line in told]
     if asked.state or given.state_id:
         return hand_over(changed, given, asked.output, told, meltano=asked.meltano)

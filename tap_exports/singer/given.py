@@ -11,8 +11,9 @@ import click
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, TapCapabilities
 
-from tap_exports.singer import inputs, logs
+from tap_exports.singer import inputs
 from tap_exports.singer.definition import MeltanoFormatter
+from tap_exports.subcommands import SUBCOMMANDS
 
 
 class GivenTap(Tap):
@@ -57,7 +58,6 @@ class GivenTap(Tap):
             StateError: The STATE cannot be read.
         """
         GivenTap.report_file = report
-        logs.be_quiet()
         if state is not None:
             state = io.StringIO(json.dumps(inputs.read_state(_bytes(state), state.name)))
         if catalog is not None:
@@ -68,8 +68,10 @@ class GivenTap(Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the SDK's command with the option `--report` and the format `meltano` of `--about`."""
+        """Return the SDK's command with `--report`, the format `meltano` of `--about`, and subcommands in its help."""
         command = super().get_singer_command()
+        listed = "\n".join(f"  {name:<10} {text}" for name, text in SUBCOMMANDS.items())
+        command.epilog = f"\b\nSubcommands, as the first argument; each has --help:\n{listed}"
         about = next(param for param in command.params if param.name == "about_format")
         about.type = click.Choice(sorted(MeltanoFormatter.formats.keys() - {"text"}), case_sensitive=False)
         command.params.append(

@@ -37,6 +37,9 @@ class Fielded(logging.Filter):
         return True
 
 
+_QUIET, _FIELDED = Quiet(), Fielded()
+
+
 def measure_stream(stream: str, rows: int, seconds: float) -> None:
     """Log the SDK's METRIC lines of a stream that was read: its rows, and how long its turn took."""
     tags = {metrics.Tag.STREAM.value: stream}
@@ -88,11 +91,14 @@ def _measure(kind: str, metric: metrics.Metric, value: float, tags: Mapping[str,
 
 
 def be_quiet() -> None:
-    """Have all handlers of the log leave out what `Quiet` names; those of a structured log fill in fields."""
+    """Have all handlers of the log leave out what `Quiet` names; those of a structured log fill in fields.
+
+    Call it once the SDK has set up the log; a second call changes nothing.
+    """
     for handler in logging.getLogger().handlers:
-        handler.addFilter(Quiet())
+        handler.addFilter(_QUIET)
         if isinstance(handler.formatter, StructuredFormatter):
-            handler.addFilter(Fielded())
+            handler.addFilter(_FIELDED)
 
 
 def is_structured() -> bool:

@@ -44,7 +44,7 @@ from tap_exports.errors import (
     UnreachableError,
 )
 from tap_exports.report import RunReport
-from tap_exports.singer import accounts, inputs
+from tap_exports.singer import accounts, inputs, logs
 from tap_exports.singer.config import describe, plain
 from tap_exports.singer.given import GivenTap
 from tap_exports.singer.messages.held_state import Covered
@@ -87,6 +87,7 @@ class BaseTap(GivenTap):
             StateError: STATE is malformed or of a newer version.
         """
         GivenTap.current = BaseTap.current = self
+        logs.be_quiet()
         self.failures: dict[str, str] = {}
         self.reports = Reports(self, self.redactor)
         self.addresses: dict[str, str] = {}

@@ -117,7 +117,7 @@ def test_the_state_of_the_plugin_that_meltano_invokes(
         (("forget", "x", "--state", "nowhere.json"), 1, "--state: nowhere.json cannot be read"),
         (("forget", "x", "--state", "a", "--state-id", "b"), 1, "give one of them"),
         (("plan", "--nonsense"), 2, "No such option"),
-        (("nonsense",), 2, "No such command"),
+        (("nonsense",), 2, "there is no subcommand `nonsense`; there are load, plan, jobs"),
     ],
 )
 def test_what_is_missing_or_wrong(call: Caller, arguments: tuple[str, ...], code: int, message: str) -> None:

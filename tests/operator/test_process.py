@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tap_exports.sandbox import Sandbox, SandboxOptions
+from tap_exports.subcommands import SUBCOMMANDS
 from tests.operator.calling import Json
 from tests.tap.harness import COMMAND, only, tap
 
@@ -44,6 +45,32 @@ def test_exit_codes(tmp_path: Path, arguments: list[str], code: int) -> None:
     assert b"Traceback" not in done.stderr
     assert code not in {0, 3} or json.loads(done.stdout)
     assert code in {0, 3} or done.stdout == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dcotor"], "there is no subcommand `dcotor`; the nearest is `doctor`"),
+        (["--config", "config.json", "plan"], "a subcommand is the first argument: tap-exports plan …"),
+    ],
+)
+def test_a_misplaced_subcommand_is_told_where_it_stands(tmp_path: Path, arguments: list[str], message: str) -> None:
+    """The Singer command takes no arguments, so it would speak of an unexpected one."""
+    (tmp_path / "config.json").write_text(json.dumps(WRONG))
+    done = subprocess.run([*COMMAND, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, message in done.stderr) == (2, "", True), done.stderr
+
+
+def test_help_lists_the_subcommands(tmp_path: Path) -> None:
+    done = subprocess.run([*COMMAND, "--help"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert [name for name, text in SUBCOMMANDS.items() if f"  {name:<10} {text}" not in done.stdout] == []
+
+
+def test_the_test_of_connections_says_its_verdicts_only(tmp_path: Path) -> None:
+    with Sandbox(SandboxOptions(job_seconds=0)) as box:
+        ran = tap(tmp_path, box.config("exelensia", "cension"), "--test")
+    assert (ran.code, ran.stderr) == (0, "")
+    assert [line.decode() for line in ran.lines] == ["cension: ok, 3 streams", "exelensia: ok, 9 streams"]
 
 
 def test_a_run_imports_no_subcommand(tmp_path: Path) -> None:
