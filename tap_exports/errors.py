@@ -91,6 +91,10 @@ class StateError(StopError):
     """A STATE that cannot be read: malformed, or written by a newer version."""
 
 
+class NewerStateError(StateError):
+    """A STATE that a newer version wrote: nothing of it is changed or used."""
+
+
 class LedgerError(StopError):
     """The durable ledger is another run's, or cannot be read or written: nothing may be created."""
 
@@ -163,6 +167,10 @@ class RefusedError(StopError):
         self.status = status
         self.code = code
         self.retry_after = retry_after
+
+
+class UnsettledError(StopError):
+    """A creation got no reply, and whether there is a job cannot be found out: the user says what to do."""
 
 
 class JobFailedError(StopError):

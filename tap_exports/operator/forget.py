@@ -30,6 +30,7 @@ from tap_exports.operator.loading import (
 )
 from tap_exports.operator.ranges import overlapping, window_of
 
+DROPPED = "dropped whole: the next run begins at start_date"
 NO_LEDGER = "without --config the tap's own ledger stays: the next run may take the job over from it"
 
 
@@ -83,8 +84,9 @@ def command(**options: Any) -> int:  # noqa: ANN401 - what the options hold
     asked = Asked(stream=with_account(stream, account), **options)
     if asked.named > 1:
         raise click.UsageError("give one of --job, --window and --lost-reply")
-    given = read_state(asked.state, asked.state_id, asked.config, required=not asked.config)
-    tap = load(asked.config, given, asked.catalog) if asked.config else None
+    dropped = "" if asked.named else asked.stream
+    given = read_state(asked.state, asked.state_id, asked.config, required=not asked.config, dropped=dropped)
+    tap = load(asked.config, None if given.is_spoilt else given, asked.catalog) if asked.config else None
     changed, told = forgotten(given, asked, alone=tap is None)
     told += drop_from_own_ledger(tap, asked.stream, choice(asked)) if tap else [NO_LEDGER]
     if not told:
@@ -108,6 +110,8 @@ def forgotten(given: Given, asked: Asked, *, alone: bool) -> tuple[dict[str, Any
     Raises:
         StateError: As `alone` says; or STATE is malformed.
     """
+    if given.is_spoilt:
+        return without(given.state, asked.stream), [DROPPED]
     try:
         require_stream(given, asked.stream)
         changed, own = stream_state(given, asked.stream)
@@ -119,8 +123,12 @@ def forgotten(given: Given, asked: Asked, *, alone: bool) -> tuple[dict[str, Any
         if alone:
             raise
         return given.state, []
-    del changed["bookmarks"][asked.stream]
-    return changed, ["dropped whole: the next run begins at start_date"]
+    return without(changed, asked.stream), [DROPPED]
+
+
+def without(state: dict[str, Any], stream: str) -> dict[str, Any]:
+    """Return a STATE that holds nothing of a stream."""
+    return {**state, "bookmarks": {name: held for name, held in state["bookmarks"].items() if name != stream}}
 
 
 def choice(asked: Asked) -> Callable[[Entry], bool]:

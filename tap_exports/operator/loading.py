@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
+from tap_exports.engine.ledger import check_state
 from tap_exports.engine.ledger.partitions import unfolded
 from tap_exports.engine.model.accounts import account_of, shared_name, with_account
-from tap_exports.errors import ConfigError, StateError
+from tap_exports.errors import ConfigError, NewerStateError, StateError
 from tap_exports.operator import meltano
 from tap_exports.settings import slug
 from tap_exports.singer import inputs
@@ -33,11 +34,13 @@ class Given:
         state: The STATE itself, one bookmark per account; empty where none was given.
         wrapped: Whether it came as Meltano keeps it, in `singer_state`.
         state_id: Meltano's id of it, or None.
+        is_spoilt: Whether a run refuses it; then all but the stream that is going to be dropped stays as it came.
     """
 
     state: dict[str, Any]
     wrapped: bool = False
     state_id: str | None = None
+    is_spoilt: bool = False
 
 
 def config_option(function: F) -> F:
@@ -103,7 +106,9 @@ def config_paths(config: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(meltano.config_path() if path == MELTANO else path for path in config)
 
 
-def read_state(state: str | None, state_id: str | None, config: Sequence[str] = (), *, required: bool = False) -> Given:
+def read_state(
+    state: str | None, state_id: str | None, config: Sequence[str] = (), *, required: bool = False, dropped: str = ""
+) -> Given:
     """Return the STATE that options name, or the one that Meltano keeps of the plugin that it invokes.
 
     Args:
@@ -111,9 +116,10 @@ def read_state(state: str | None, state_id: str | None, config: Sequence[str] = 
         state_id: An id of Meltano's.
         config: The options `--config`: with `MELTANO` among them and no other option Meltano is asked for the id.
         required: Whether there has to be one.
+        dropped: A stream of which nothing is going to stay, so that it need not be sound.
 
     Raises:
-        StateError: It cannot be read, or is missing.
+        StateError: It cannot be read or used, or is missing.
         ConfigError: Both options are given.
     """
     if state and state_id:
@@ -128,7 +134,15 @@ def read_state(state: str | None, state_id: str | None, config: Sequence[str] = 
         raise StateError("no STATE: give --state FILE, or --state-id ID for one that Meltano keeps")
     else:
         return Given({})
-    return Given(unfolded(inputs.read_state(raw, source)), inputs.is_wrapped(raw), state_id)
+    whole, is_wrapped = inputs.read_state(raw, source), inputs.is_wrapped(raw)
+    try:
+        whole = unfolded(whole)
+        check_state(whole)
+    except StateError as error:
+        if isinstance(error, NewerStateError) or not dropped or dropped not in bookmarks(whole):
+            raise
+        return Given(whole, is_wrapped, state_id, is_spoilt=True)
+    return Given(whole, is_wrapped, state_id)
 
 
 def _state_id(*, required: bool) -> str | None:

@@ -191,10 +191,11 @@ def test_creations_without_any_effect_end() -> None:
     assert chase.ids == [[None]] * 3
 
 
+HANGS = "a job that hangs in 2 runs is requested again (job_stalls_max)"
 NOTHING_AGAIN = (
     "s: a job may have been created at 2026-07-01 00:00:00 UTC, its reply was lost and exelensia offers no way to find "
-    "it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price, and so does "
-    "`tap-exports forget s --lost-reply`. See docs/state.md, “Lost replies”"
+    "it: nothing is created again. If there is none, `tap-exports forget s --lost-reply` has it created; "
+    "`recreate_paid_jobs: true` allows another one, at its price"
 )
 
 
@@ -426,7 +427,9 @@ def test_a_lost_reply_where_a_job_costs_creates_no_second_one() -> None:
     chase = Chase(api)
     with pytest.raises(StopError) as caught:
         chase.run()
-    assert "exelensia does not show it: nothing is created again; `recreate_paid_jobs: true`" in str(caught.value)
+    assert "exelensia does not show it, the next run looks again: nothing is created again. If there is none" in str(
+        caught.value
+    )
     assert (api.calls, chase.ids) == (["submit", *["find"] * 9], [[None]])
     assert sum(chase.clock.sleeps) == 120
 
@@ -498,7 +501,7 @@ def test_a_job_that_hangs_is_replaced_across_detached_runs() -> None:
     assert in_runs(chase, 5) == [
         "j1 pending",
         "j1 running",
-        "no progress for 3600 s (job_stall_timeout_seconds); the bookmark stays",
+        f"no progress for 3600 s (job_stall_timeout_seconds); the bookmark stays; {HANGS}",
         "j2 pending for j1",
         "j2 completed",
     ]
@@ -796,7 +799,7 @@ def test_a_job_that_does_not_move_stalls() -> None:
         chase.run()
     assert str(caught.value) == (
         "s 2026-06-01T00:00:00.000Z…2026-06-30T00:00:00.000Z, job j1: made no progress for 1000 s "
-        "(job_stall_timeout_seconds); the bookmark stays"
+        f"(job_stall_timeout_seconds); the bookmark stays; {HANGS}"
     )
     assert chase.clock.sleeps == [700, 300]
     assert chase.ids[-1] == ["j1"]
@@ -818,7 +821,7 @@ def test_an_unknown_status_is_watched_and_then_named() -> None:
     assert str(caught.value) == (
         "s 2026-06-01T00:00:00.000Z…2026-06-30T00:00:00.000Z, job j1: "
         'status "archived" is not known: say what it means in the setting exelensia.statuses; it made no progress for '
-        "100 s (job_stall_timeout_seconds); the bookmark stays"
+        f"100 s (job_stall_timeout_seconds); the bookmark stays; {HANGS}"
     )
     assert len(chase.api.calls) < 40
 

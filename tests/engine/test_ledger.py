@@ -225,13 +225,16 @@ def test_deletion_is_noted_and_struck_off() -> None:
     assert state.deletions == ["j1", "j3"]
 
 
+REMEDY = "`tap-exports forget s` drops what STATE has of it, the next run begins at start_date then"
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "expected"),
     [
-        ("2026-07-01", "instant", "replication_key_value is not an ISO 8601 date-time; fix or remove it"),
-        (12, "instant", "replication_key_value is not an ISO 8601 date-time; fix or remove it"),
-        ("x", "number", "replication_key_value is not an integer; fix or remove it"),
-        (12.5, "number", "replication_key_value is not an integer; fix or remove it"),
+        ("2026-07-01", "instant", "replication_key_value is not an ISO 8601 date-time; "),
+        (12, "instant", "replication_key_value is not an ISO 8601 date-time; "),
+        ("x", "number", "replication_key_value is not an integer; "),
+        (12.5, "number", "replication_key_value is not an integer; "),
     ],
 )
 def test_a_bookmark_of_another_type_is_refused(value: object, kind: str, expected: str) -> None:
@@ -242,7 +245,7 @@ def test_a_bookmark_of_another_type_is_refused(value: object, kind: str, expecte
         return
     with pytest.raises(StateError) as caught:
         getattr(state, kind)
-    assert str(caught.value) == f"STATE of s: {expected}"
+    assert str(caught.value) == f"STATE of s: {expected}{REMEDY}"
 
 
 def test_a_bookmark_is_read_as_its_stream_needs_it() -> None:
@@ -253,22 +256,22 @@ def test_a_bookmark_is_read_as_its_stream_needs_it() -> None:
     assert StreamState.detached("s", {}).instant is None
 
 
-MALFORMED = "is malformed: bookmarks.s.ledger holds an entry that cannot be read"
+MALFORMED = f"is malformed: bookmarks.s.ledger holds an entry that cannot be read; {REMEDY}"
 
 
 @pytest.mark.parametrize(
     ("bookmark", "expected"),
     [
-        ([], "is malformed: expected an object under bookmarks.s"),
-        ({"ledger": []}, "is malformed: bookmarks.s.ledger has no version"),
-        ({"ledger": {}}, "is malformed: bookmarks.s.ledger has no version"),
+        ([], "is malformed: expected an object under bookmarks.s; " + REMEDY),
+        ({"ledger": []}, "is malformed: bookmarks.s.ledger has no version; " + REMEDY),
+        ({"ledger": {}}, "is malformed: bookmarks.s.ledger has no version; " + REMEDY),
         (
             {"ledger": {"version": 3}},
             "has ledger version 3, this tap knows up to 2: it was written by a newer tap-exports; upgrade this one",
         ),
         (
             {"ledger": {"version": 0}},
-            "has ledger version 0, which no tap-exports wrote; fix or remove the ledger",
+            "has ledger version 0, which no tap-exports wrote; " + REMEDY,
         ),
         ({"ledger": {"version": 2, "jobs": None}}, MALFORMED),
         ({"ledger": {"version": 2, "jobs": {}}}, MALFORMED),

@@ -41,7 +41,8 @@ from tests.engine.scripted import (
 ROWS = {"j1": b"a\n1\n", "j2": b"a\n2\n", "j3": b"a\n3\n"}
 DAY = 86_400
 START, END = at("2026-07-01"), "2026-07-03T00:00:00.000Z"
-J2, PASSED = "job j2 of others: ", "; it is passed, to read it set the bookmark back (docs/state.md)"
+J2, MADE = "job j2 of others: ", "2026-07-01T02:00:00.000Z"
+PASSED = f"; it is passed, `tap-exports replay s --from {MADE} --to {MADE}` has it read again"
 
 
 def made(job_id: str, hour: int, status: Status = Status.COMPLETED, **more: Any) -> Job:  # noqa: ANN401 - of `Job` or `Export`

@@ -223,9 +223,10 @@ def test_a_refused_begin_leaves_no_intent() -> None:
 
 
 NEVER_AGAIN = (
-    "StopError: s: a job may have been created at 2026-07-03 00:01:00 UTC, its reply was lost and cension offers no "
-    "way to find it: nothing is created again; `recreate_paid_jobs: true` allows another one, at its price, and so "
-    "does `tap-exports forget s --lost-reply`. See docs/state.md, “Lost replies”"
+    "UnsettledError: s: a job may have been created at 2026-07-03 00:01:00 UTC, its reply was lost and cension offers "
+    "no way to find it: nothing is created again. If there is none, `tap-exports forget s --lost-reply` has it "
+    "created; `recreate_paid_jobs: true` allows another one, at its price. If a run was begun, its number among "
+    "`operation_ids` settles it"
 )
 
 
@@ -266,7 +267,9 @@ def test_a_lost_begin_of_another_configuration_is_left_alone() -> None:
 def test_a_ledger_with_a_text_for_a_number_is_refused() -> None:
     """STATE from elsewhere stops the stream with a message."""
     _, error = Stage(ScriptedApi()).play([], at(10, jobs=[raw("abc")]))
-    assert error == 'StateError: STATE of s is malformed: job "abc" of its ledger is not a number'
+    assert error.startswith(
+        'StateError: STATE of s is malformed: job "abc" of its ledger is not a number; `tap-exports '
+    )
 
 
 # Pages and records ----------------------------------------------------------------------------------------------------

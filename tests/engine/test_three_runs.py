@@ -180,7 +180,9 @@ CREATED = {
     "a paid job has bad bytes": Knot(
         lambda: PaidApi([PENDING, SECOND]), ("recreate_paid_jobs", "recreate_paid_jobs", "HTML"), 1, {"j1": HTML}, AGAIN
     ),
-    "a paid job's creation got no reply": Knot(lambda: PaidApi([LOST_REPLY, SECOND]), ("docs/state.md", "", ""), 2),
+    "a paid job's creation got no reply": Knot(
+        lambda: PaidApi([LOST_REPLY, SECOND]), ("the next run looks again", "", ""), 2
+    ),
     "a paid job's creation got no reply, and nobody lists it": Knot(
         lambda: UnlistedApi([LOST_REPLY, SECOND]), ("recreate_paid_jobs",) * 2 + ("",), 2, third=AGAIN
     ),

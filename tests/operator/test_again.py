@@ -297,3 +297,86 @@ def test_state_of_an_older_version_is_taken_over(call: Caller) -> None:
     old["bookmarks"][INVOICES]["ledger"]["version"] = 1
     ledger = call("forget", INVOICES, "--job", "1", state=old).data["bookmarks"][INVOICES]["ledger"]
     assert (ledger["version"], [job["id"] for job in ledger["jobs"]]) == (2, ["2"])
+
+
+EMPTY_LEDGER = {"version": 2, "jobs": [], "delete": []}
+SPOILT: dict[str, Any] = {
+    "no object": 5,
+    "an entry that nobody can read": {"ledger": {**EMPTY_LEDGER, "jobs": [{"id": 1}]}},
+    "a version that nobody wrote": {"ledger": {"version": 0}},
+    "a basis of numbers": {"basis": {"api_url": 5}, "ledger": EMPTY_LEDGER},
+    "a bookmark that is no date": bookmark("soon"),
+    "a bookmark beyond sense": bookmark("9999-01-01T00:00:00.000Z"),
+    "an account with two partitions": {"partitions": [{"context": {"_sdc_account": "a"}}] * 2},
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_three_runs_of_state_that_cannot_be_used(call: Caller, tmp_path: Path, name: str) -> None:
+    """P11: both runs name the command that mends it; with what that writes the third one goes on.
+
+    No other stream is read again.
+    """
+    with sandbox() as box:
+        given = config(box, "exelensia", end_date="2026-06-30T00:00:00Z")
+        good = tap(tmp_path, given).succeeded().states[-1]
+        spoilt = {"bookmarks": {**good["bookmarks"], INVOICES: SPOILT[name]}}
+        runs = [tap(tmp_path, given, state=spoilt) for _ in range(2)]
+        mended = call("forget", INVOICES, config=given, state=spoilt)
+        again = tap(tmp_path, given, state=mended.data).succeeded()
+    for ran in runs:
+        assert ran.code != 0
+        assert f"`tap-exports forget {INVOICES}`" in ran.errors[0]
+        assert not ran.records[INVOICES]
+    assert INVOICES not in mended.data["bookmarks"]
+    assert again.records[INVOICES]
+    assert not again.records["exelensia_files"]
+    assert not again.records["exelensia_export_companies"]
+
+
+def test_two_streams_whose_state_cannot_be_used_are_dropped_one_by_one(call: Caller) -> None:
+    """The other one stays as it came, whatever is wrong with it; one that is not there mends nothing."""
+    state = {"bookmarks": {INVOICES: 5, "exelensia_files": {"ledger": []}, COMPANIES: bookmark(4840)}}
+    with sandbox() as box:
+        given = config(box, "exelensia")
+        other = call("forget", "exelensia_results", config=given, state=state)
+        first = call("forget", INVOICES, config=given, state=state)
+        second = call("forget", "exelensia_files", state=first.data)
+    assert (other.code, other.out) == (1, "")
+    assert f"`tap-exports forget {INVOICES}`" in other.err
+    assert first.data == {"bookmarks": {name: held for name, held in state["bookmarks"].items() if name != INVOICES}}
+    assert second.data == {"bookmarks": {COMPANIES: bookmark(4840)}}
+
+
+def test_a_bookmark_from_the_future_is_set_back(call: Caller, tmp_path: Path) -> None:
+    """The command of the message, with a date: what is behind it is read again, and what comes later is not missed."""
+    with sandbox() as box:
+        given = config(box, "exelensia", end_date="2026-06-30T00:00:00Z")
+        far = bookmark("2999-01-01T00:00:00.000Z")
+        refused = tap(tmp_path, given, state={"bookmarks": {INVOICES: far}})
+        words = refused.errors[0].partition("`tap-exports ")[2].partition("`")[0].replace("DATE", "2026-06-01").split()
+        changed = call(*words, config=given, state={"bookmarks": {INVOICES: far}}).data
+        again = tap(tmp_path, given, state=changed).succeeded()
+    assert windows(again, INVOICES) == [("2026-06-01T00:00:00.000Z", "2026-06-30T00:00:00.000Z")]
+    assert again.states[-1]["bookmarks"][INVOICES]["replication_key_value"] == "2026-06-30T00:00:00.000Z"
+
+
+def test_what_was_passed_is_read_again_by_the_command_of_the_message(call: Caller, tmp_path: Path) -> None:
+    """A job of others that was bad in two runs is passed; once it is whole, the command brings its rows."""
+    with sandbox() as box:
+        given = config(box, "packagex")
+        entry = next(e for e in given["packagex"]["exports"] if e["name"] == "contacts")
+        given["packagex"]["exports"] = [{**entry, "mode": "collect"}]
+        cut = {"match": {"origin": "files"}, "action": {"replace": {"text": "["}}}
+        box.set_faults({"faults": [cut]})
+        first = tap(tmp_path, given)
+        passed = tap(tmp_path, given, state=first.states[-1])
+        state = passed.states[-1]
+        box.set_faults({"faults": []})
+        rest = tap(tmp_path, given, state=state).succeeded()
+        words = passed.stderr.partition(f"`tap-exports replay {CONTACTS} ")[2].partition("`")[0].split()
+        changed = call("replay", CONTACTS, *words, config=given, state=state)
+        assert changed.code == 0, changed.err
+        again = tap(tmp_path, given, state=changed.data).succeeded()
+    jobs = [{row["_sdc_job_id"] for row in ran.records[CONTACTS]} for ran in (rest, again)]
+    assert jobs[0] < jobs[1]

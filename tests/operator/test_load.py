@@ -157,3 +157,19 @@ def test_accounts(tmp_path: Path) -> None:
         assert second.returncode == 0, second.stderr
         assert f"{STREAM}@north: 0 rows".encode() in second.stderr
         assert ask(tmp_path, by_account) == rows
+
+
+@pytest.mark.process
+def test_three_calls_on_a_file_that_another_process_holds(box: Sandbox, tmp_path: Path) -> None:
+    """P11: while it is held nothing is created, and the message says why; once it is free all rows come."""
+    (tmp_path / "config.json").write_text(json.dumps(only(box.config("exelensia"), "exelensia")))
+    with duckdb.connect(str(tmp_path / "exports.duckdb")):
+        held = [load(tmp_path, "--config", "config.json") for _ in range(2)]
+        assert box.requests() == []
+    free = load(tmp_path, "--config", "config.json", "--verify")
+    for refused in held:
+        assert (refused.returncode, refused.stdout) == (1, b"")
+        assert b"exports.duckdb is open in another process" in refused.stderr
+        assert b"Traceback" not in refused.stderr
+    assert free.returncode == 0, free.stderr
+    assert {job["verdict"] for job in json.loads(free.stdout)["jobs"]} == {"equal"}

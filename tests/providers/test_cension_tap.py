@@ -291,8 +291,8 @@ def test_a_lost_reply_stops_until_the_run_is_named(tmp_path: Path) -> None:
         assert filled(records(third)) == filled(there(box, NEXT))
     for stopped in (first, second):
         assert (stopped.code, stopped.records[ROWS]) == (1, [])
-        assert "its reply was lost and cension offers no way to find it: nothing is created again;" in stopped.errors[0]
-        assert "See docs/state.md, “Lost replies”" in stopped.errors[0]
+        assert "its reply was lost and cension offers no way to find it: nothing is created again." in stopped.errors[0]
+        assert "its number among `operation_ids` settles it" in stopped.errors[0]
     assert bookmark(third)["ledger"].get("intents", []) == []
     assert receipts(third) == [(str(NEXT), "completed", 3)]
 

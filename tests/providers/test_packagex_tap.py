@@ -140,7 +140,7 @@ def test_errors_that_vanished_unread_stop_their_stream_once(tmp_path: Path) -> N
         lost = tap(tmp_path, {**ended, "job_grace_seconds": 0}, state=proven)
         tap(tmp_path, ended, state=lost.states[-1]).succeeded()
     assert lost.code == 1
-    assert "its rows are lost; to load them, set the bookmark of the leading stream back" in lost.errors[0]
+    assert "its rows are lost; `tap-exports replay packagex_export_" in lost.errors[0]
 
 
 def test_a_job_that_fails_leaves_nothing_to_follow(tmp_path: Path) -> None:

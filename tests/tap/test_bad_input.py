@@ -115,15 +115,21 @@ def test_configuration(tmp_path: Path, case: str) -> None:
     refused(tap(tmp_path, config), *messages)
 
 
+REMEDY = "`tap-exports forget {}` drops what STATE has of it, the next run begins at start_date then"
 STATES: dict[str, tuple[Any, str]] = {
-    "no bookmarks": ({"exelensia_files": {}}, 'STATE is malformed: expected an object with "bookmarks"'),
+    "no bookmarks": (
+        {"exelensia_files": {}},
+        'STATE is malformed: expected an object with "bookmarks"; restore it, or begin without it',
+    ),
     "a bookmark that is no object": (
         {"bookmarks": {"exelensia_files": "2026-01-01"}},
-        "STATE of exelensia_files is malformed: expected an object under bookmarks.exelensia_files",
+        "STATE of exelensia_files is malformed: expected an object under bookmarks.exelensia_files; "
+        + REMEDY.format("exelensia_files"),
     ),
     "a ledger without version": (
         {"bookmarks": {"exelensia_export_invoices": {"ledger": {"jobs": []}}}},
-        "STATE of exelensia_export_invoices is malformed: bookmarks.exelensia_export_invoices.ledger has no version",
+        "STATE of exelensia_export_invoices is malformed: bookmarks.exelensia_export_invoices.ledger has no version; "
+        + REMEDY.format("exelensia_export_invoices"),
     ),
     "a newer version": (
         {"bookmarks": {"exelensia_export_invoices": {"ledger": {"version": 3, "jobs": []}}}},
@@ -136,7 +142,8 @@ STATES: dict[str, tuple[Any, str]] = {
         {"bookmarks": {"exelensia_export_invoices": {"ledger": {"version": 1, "jobs": [{"id": "a"}]}}}},
         (
             "STATE of exelensia_export_invoices is malformed: "
-            "bookmarks.exelensia_export_invoices.ledger holds an entry that cannot be read"
+            "bookmarks.exelensia_export_invoices.ledger holds an entry that cannot be read; "
+            + REMEDY.format("exelensia_export_invoices")
         ),
     ),
 }
@@ -218,8 +225,9 @@ def test_bookmark_that_is_no_date(tmp_path: Path, sandbox: Boxes) -> None:
     """The stream with the unreadable bookmark fails and keeps it; the others run."""
     state = {"bookmarks": {"exelensia_files": {"replication_key": "createdAt", "replication_key_value": "soon"}}}
     ran = tap(tmp_path, exelensia(sandbox()), state=state)
+    what = "replication_key_value is not an ISO 8601 date-time"
     assert ran.errors == [
-        "STATE of exelensia_files: replication_key_value is not an ISO 8601 date-time; fix or remove it",
+        f"STATE of exelensia_files: {what}; {REMEDY.format('exelensia_files')}",
         "1 of 9 streams failed: exelensia_files; the last STATE written holds what was proven",
     ]
     assert ran.states[-1]["bookmarks"]["exelensia_files"] == state["bookmarks"]["exelensia_files"]

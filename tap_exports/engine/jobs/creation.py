@@ -21,7 +21,7 @@ from tap_exports.engine.jobs.steps import Change, Steps
 from tap_exports.engine.ledger import CLOCK_SKEW, StreamState
 from tap_exports.engine.model import Job, Request
 from tap_exports.engine.thrift import Due
-from tap_exports.errors import StopError, TapError, is_outcome_unknown
+from tap_exports.errors import StopError, TapError, UnsettledError, is_outcome_unknown
 
 LOGGER = logging.getLogger("tap-exports.jobs")
 CREATIONS_PER_REQUEST = 3
@@ -154,7 +154,7 @@ class Creation:
             earlier: Whether an earlier run sent the creating request.
 
         Raises:
-            StopError: The job may exist, and the provider offers no way to find it or another one would cost money.
+            UnsettledError: The job may exist; the provider cannot tell, or another one would cost money.
         """
         request, at = pursuit.request, pursuit.requested_at
         if isinstance(self.api, FreeToRepeat):
@@ -168,7 +168,7 @@ class Creation:
             if job := (yield from find_job(self.api, self.clock, request, since, closed, seconds)):
                 return (yield from self._adopt(pursuit, self.statuses.applied(job), "found"))
         if not self._may_create_again(pursuit, earlier=earlier):
-            raise StopError(self._unknown(pursuit))
+            raise UnsettledError(self._unknown(pursuit))
         LOGGER.info("%s: %s has no such job, so none was created", request.stream, request.provider)
         return None
 
@@ -185,11 +185,12 @@ class Creation:
 
     def _unknown(self, pursuit: Pursuit) -> str:
         request, at = pursuit.request, pursuit.requested_at
-        how = "does not show it" if isinstance(self.api, Finds) else "offers no way to find it"
+        finds = isinstance(self.api, Finds)
+        how = "does not show it, the next run looks again" if finds else "offers no way to find it"
         return (
             f"{request.stream}: a job may have been created at {at:%Y-%m-%d %H:%M:%S} UTC, its reply was lost and "
-            f"{request.provider} {how}: nothing is created again; {PAY_AGAIN}, and so does "
-            f"`tap-exports forget {request.stream} --lost-reply`. See docs/state.md, “Lost replies”"
+            f"{request.provider} {how}: nothing is created again. If there is none, "
+            f"`tap-exports forget {request.stream} --lost-reply` has it created; {PAY_AGAIN}"
         )
 
     def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Steps[Job]:

@@ -36,6 +36,11 @@ def _still_runs(future: Future[Outcome]) -> bool:
     return isinstance(outcome.error, JobStalledError) or not (outcome.error or outcome.job.status.is_terminal)
 
 
+def _paid(error: TapError) -> TapError:
+    msg = f"{error.message}; the job was paid for, so it is kept and the next run looks again; {PAY_AGAIN}"
+    return type(error)(msg)
+
+
 class Lifecycle:
     """Creates and waits for the jobs of one provider.
 
@@ -155,6 +160,7 @@ class Lifecycle:
             except TapError as caught:  # the receipt of the discarded job must not be lost with it
                 failure = caught
                 if isinstance(caught, JobStalledError):
+                    failure = self._hanging(caught)
                     yield Change(pursuit.note_stall)
         return pursuit.outcome(job, self._clock.monotonic() - began, failure)
 
@@ -195,12 +201,22 @@ class Lifecycle:
         stalled = isinstance(error, JobStalledError)
         if stalled:
             yield Change(pursuit.note_stall)
-        if pursuit.resubmitted or job.given or (stalled and pursuit.stalls + 1 < self.settings.job_stalls_max):
+        if stalled and not job.given and (pursuit.resubmitted or pursuit.stalls + 1 < self.settings.job_stalls_max):
+            raise self._hanging(error)
+        if pursuit.resubmitted or job.given:
             raise error
         self.refuse_to_pay_again(error)
         LOGGER.warning("%s: %s; submitting the window again, once", pursuit.request.stream, error)
         self.activity.asked(pursuit.request)
         yield Change(partial(pursuit.discard, job, error))
+
+    def _hanging(self, error: TapError) -> TapError:
+        """Return the error of a job that hangs and stays in the ledger, with what later runs do."""
+        if not self.may_replace:
+            return _paid(error)
+        runs = self.settings.job_stalls_max
+        then = f"a job that hangs in {runs} run{'s' if runs > 1 else ''} is requested again (job_stalls_max)"
+        return type(error)(f"{error.message}; {then}")
 
     @property
     def may_replace(self) -> bool:
@@ -214,8 +230,7 @@ class Lifecycle:
             TapError: It does; the job stays in the ledger.
         """
         if not self.may_replace:
-            msg = f"{error.message}; the job was paid for, so it is kept and the next run looks again; {PAY_AGAIN}"
-            raise type(error)(msg) from error
+            raise _paid(error) from error
 
     def _attached(self, pursuit: Pursuit) -> Steps[Job | None]:
         """Return the open job of the ledger, or the job that was created for its intent; None if there is neither."""

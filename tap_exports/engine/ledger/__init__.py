@@ -1,7 +1,7 @@
 """Bookmarks and open jobs, in STATE and in a durable ledger beside it; `docs/state.md` describes both for users."""
 
 from tap_exports.engine.ledger.basis import CELLS, Basis, basis_of
-from tap_exports.engine.ledger.checks import check, check_state
+from tap_exports.engine.ledger.checks import check, check_state, malformed, remedy
 from tap_exports.engine.ledger.entries import CLOCK_SKEW, VERSION, Closed, Entry, Progress, Sized
 from tap_exports.engine.ledger.state import CLOSED_AT_ONE_INSTANT, CLOSED_KEPT, StreamState
 
@@ -20,4 +20,6 @@ __all__ = [
     "basis_of",
     "check",
     "check_state",
+    "malformed",
+    "remedy",
 ]

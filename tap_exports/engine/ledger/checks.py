@@ -9,7 +9,17 @@ from typing import Any
 from tap_exports.engine.clock import from_text
 from tap_exports.engine.ledger.basis import BASIS
 from tap_exports.engine.ledger.entries import FIRST_VERSION, VERSION, entry_of, sized_of, text, window_of
-from tap_exports.errors import StateError
+from tap_exports.errors import NewerStateError, StateError
+
+
+def remedy(stream: str) -> str:
+    """Return what a user does where the STATE of a stream cannot be used; nobody has to edit it."""
+    return f"`tap-exports forget {stream}` drops what STATE has of it, the next run begins at start_date then"
+
+
+def malformed(stream: str, what: str) -> StateError:
+    """Return the error of a stream's STATE that cannot be read, with the way out."""
+    return StateError(f"STATE of {stream} is malformed: {what}; {remedy(stream)}")
 
 
 def check_state(state: object) -> None:
@@ -22,7 +32,7 @@ def check_state(state: object) -> None:
         return
     bookmarks = state.get("bookmarks") if isinstance(state, Mapping) else None
     if not isinstance(bookmarks, Mapping):
-        msg = 'STATE is malformed: expected an object with "bookmarks"'
+        msg = 'STATE is malformed: expected an object with "bookmarks"; restore it, or begin without it'
         raise StateError(msg)
     for stream, bookmark in bookmarks.items():
         check(stream, bookmark)
@@ -35,27 +45,23 @@ def check(stream: str, bookmark: object) -> None:
         StateError: It is malformed, or from a newer version.
     """
     if not isinstance(bookmark, Mapping):
-        msg = f"STATE of {stream} is malformed: expected an object under bookmarks.{stream}"
-        raise StateError(msg)
+        raise malformed(stream, f"expected an object under bookmarks.{stream}")
     _check_basis(stream, bookmark.get(BASIS, {}))
     ledger = bookmark.get("ledger")
     if ledger is None:
         return
     if not isinstance(ledger, Mapping) or not isinstance(ledger.get("version"), int):
-        msg = f"STATE of {stream} is malformed: bookmarks.{stream}.ledger has no version"
-        raise StateError(msg)
+        raise malformed(stream, f"bookmarks.{stream}.ledger has no version")
     _check_version(stream, ledger["version"])
     try:
         check_entries(ledger)
     except (LookupError, TypeError, ValueError, AttributeError):
-        msg = f"STATE of {stream} is malformed: bookmarks.{stream}.ledger holds an entry that cannot be read"
-        raise StateError(msg) from None
+        raise malformed(stream, f"bookmarks.{stream}.ledger holds an entry that cannot be read") from None
 
 
 def _check_basis(stream: str, basis: object) -> None:
     if not isinstance(basis, Mapping) or not all(isinstance(value, str) for value in basis.values()):
-        msg = f"STATE of {stream} is malformed: bookmarks.{stream}.{BASIS} must be an object of texts"
-        raise StateError(msg)
+        raise malformed(stream, f"bookmarks.{stream}.{BASIS} must be an object of texts")
 
 
 def _check_version(stream: str, version: int) -> None:
@@ -65,9 +71,9 @@ def _check_version(stream: str, version: int) -> None:
             f"STATE of {stream} has ledger version {version}, this tap knows up to {VERSION}: "
             "it was written by a newer tap-exports; upgrade this one"
         )
-        raise StateError(msg)
+        raise NewerStateError(msg)
     if version < FIRST_VERSION:
-        msg = f"STATE of {stream} has ledger version {version}, which no tap-exports wrote; fix or remove the ledger"
+        msg = f"STATE of {stream} has ledger version {version}, which no tap-exports wrote; {remedy(stream)}"
         raise StateError(msg)
 
 

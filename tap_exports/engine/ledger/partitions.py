@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tap_exports.engine.ledger.checks import malformed
 from tap_exports.engine.model import ACCOUNT
 from tap_exports.engine.model.accounts import account_of, shared_name, with_account
-from tap_exports.errors import StateError
 
 PARTITIONS, CONTEXT = "partitions", "context"
 Bookmarks = dict[str, Any]
@@ -36,6 +36,9 @@ def folded(state: Mapping[str, Any]) -> dict[str, Any]:
         return dict(state)
     found: Bookmarks = {}
     for name, bookmark in bookmarks.items():
+        if not isinstance(bookmark, Mapping):  # malformed; `forget` of another stream leaves it as it is
+            found[name] = bookmark
+            continue
         account, stream = account_of(name), found.setdefault(shared_name(name), {})
         if account is None:
             stream.update(bookmark if PARTITIONS not in stream else {**bookmark, PARTITIONS: stream[PARTITIONS]})
@@ -71,9 +74,9 @@ def _unfolded(bookmarks: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _check(stream: str, accounts: list[str | None]) -> None:
     if None in accounts:
-        raise StateError(f"STATE of {stream} is malformed: a partition has no context of {ACCOUNT} alone")
+        raise malformed(stream, f"a partition has no context of {ACCOUNT} alone")
     if len(set(accounts)) < len(accounts):
-        raise StateError(f"STATE of {stream} is malformed: an account has two partitions; remove one of them")
+        raise malformed(stream, "an account has two partitions")
 
 
 def _account(partition: object) -> str | None:

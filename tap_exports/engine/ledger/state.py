@@ -15,7 +15,7 @@ from typing import Any
 from tap_exports.engine.changes import Changes
 from tap_exports.engine.clock import from_text, to_text
 from tap_exports.engine.ledger.basis import BASIS, ELSEWHERE, KEY, Basis, Difference, differences
-from tap_exports.engine.ledger.checks import check
+from tap_exports.engine.ledger.checks import check, remedy
 from tap_exports.engine.ledger.entries import (
     VERSION,
     Closed,
@@ -69,6 +69,11 @@ class StreamState:
     def detached(cls, stream: str, bookmark: dict[str, Any]) -> StreamState:
         """Return the state in a copy of a bookmark, whose changes are not recorded; arguments as for the class."""
         return cls(stream, bookmark, Changes())
+
+    @property
+    def stream(self) -> str:
+        """Return the stream's name."""
+        return self._stream
 
     def is_over(self, bookmark: object) -> bool:
         """Return whether this is the state in a bookmark, the very dict."""
@@ -143,7 +148,7 @@ class StreamState:
         try:
             return from_text(self.value)
         except (ValueError, TypeError, AttributeError):
-            msg = f"STATE of {self._stream}: replication_key_value is not an ISO 8601 date-time; fix or remove it"
+            msg = f"STATE of {self._stream}: replication_key_value is not an ISO 8601 date-time; {remedy(self._stream)}"
             raise StateError(msg) from None
 
     @property
@@ -158,7 +163,7 @@ class StreamState:
         try:
             return int(str(self.value))
         except ValueError:
-            msg = f"STATE of {self._stream}: replication_key_value is not an integer; fix or remove it"
+            msg = f"STATE of {self._stream}: replication_key_value is not an integer; {remedy(self._stream)}"
             raise StateError(msg) from None
 
     def advance(self, key: str, value: str | int) -> None:

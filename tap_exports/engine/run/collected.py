@@ -19,6 +19,7 @@ from tap_exports.engine.read.tally import Tally, receipt
 from tap_exports.engine.run.created import Export
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
 from tap_exports.engine.run.listed import LONGEST_OPEN
+from tap_exports.engine.run.reopened import replay_command
 from tap_exports.errors import FileGoneError, JobLostError, RejectLimitError, TapError, TooFewRowsError, TooOldError
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -143,11 +144,16 @@ class CollectRun:
             if not (yield from self._may_pass(request, job, error)):
                 raise
             where = "" if job.id in error.message else f"job {job.id} of others: "
-            way = "it is passed, to read it set the bookmark back (docs/state.md)"
-            failures.lose(type(error)(f"{where}{error.message}; {way}"))
+            failures.lose(type(error)(f"{where}{error.message}; it is passed{self._way_back(outcome)}"))
             return False
         yield receipt(outcome, tally, Status.COMPLETED.value, done_at=to_text(self.clock.now()))
         return is_whole
+
+    def _way_back(self, outcome: Outcome) -> str:
+        if self.export.replication_key is None:
+            return ""  # the next run reads everything
+        made = outcome.requested_at
+        return f", {replay_command(self.export.stream, made, made)} has it read again"
 
     def _patiently(self, outcome: Outcome, tally: Tally) -> Iterator[Event]:
         """Yield the rows of a job; begin again where it is not found, since the list may be ahead of a replica."""

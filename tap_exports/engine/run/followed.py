@@ -22,6 +22,7 @@ from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
+from tap_exports.engine.run.reopened import replay_command
 from tap_exports.errors import (
     BadContentError,
     FileGoneError,
@@ -196,7 +197,10 @@ class FollowRun:
 
     def _loss(self, entry: Entry, error: TapError) -> str:
         where = f"{self.stream} {entry.window}, job {entry.id}"
-        return f"{where}: {error.message}; its rows are lost; to load them, set the bookmark of the leading stream back"
+        start = entry.window.start if entry.window else None
+        end = entry.window.end if entry.window else entry.requested_at
+        again = replay_command(self.leader.stream, start or end, end)
+        return f"{where}: {error.message}; its rows are lost; {again} has them exported again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import logging
 from datetime import datetime, timedelta
 
 from tap_exports.engine.clock import FIRST_YEAR, from_text
-from tap_exports.engine.ledger import CELLS, StreamState
+from tap_exports.engine.ledger import CELLS, StreamState, remedy
 from tap_exports.errors import StateError
 
 LOGGER = logging.getLogger("tap-exports.run")
@@ -33,8 +33,7 @@ def settle_accounts(stream: str, policy: str, *, has: bool) -> None:
     what = f"{stream}: STATE was written {was} `accounts`, and the configuration is {now}"
     if policy == STOP:
         raise StateError(
-            f"{what}: everything would be read again. `state_mismatch: {RESTART}` does so and keeps what stands there; "
-            "or move it to where it belongs, see docs/state.md (Accounts)"
+            f"{what}: everything would be read again. `state_mismatch: {RESTART}` does so and keeps what stands there"
         )
     LOGGER.warning("%s: read from the beginning (state_mismatch: %s)", what, policy)
 
@@ -72,7 +71,7 @@ def settle(stream: str, state: StreamState, policy: str, *, keeps_jobs: bool) ->
         raise StateError(
             f"{stream}: STATE was made with other settings: {what}; to go on from it would skip rows. "
             f"`state_mismatch: {RESTART}` reads everything again, `state_mismatch: {KEEP}` goes on where it stands; "
-            "or give the stream another name. See docs/state.md"
+            "or give the stream another name"
         )
 
 
@@ -101,8 +100,10 @@ def check_bookmark(stream: str, state: StreamState, now: datetime) -> None:
         return
     if instant is None or (instant.year >= FIRST_YEAR and instant - now <= AHEAD):
         return
-    why = "no run would read anything until then" if instant > now else f"it must not be before {FIRST_YEAR}"
+    is_ahead = instant > now
+    why = "no run would read anything until then" if is_ahead else f"it must not be before {FIRST_YEAR}"
+    back = f"`tap-exports replay {stream} --from DATE --to {state.value}` sets it back to a date, " if is_ahead else ""
     raise StateError(
-        f"STATE of {stream}: the bookmark {state.value} lies beyond what a run can have proven: {why}; "
-        "set replication_key_value back, or remove it, and look at the clock of this machine"
+        f"STATE of {stream}: the bookmark {state.value} lies beyond what a run can have proven: {why}; look at the "
+        f"clock of this machine; {back}{remedy(stream)}"
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.jobs import Lifecycle, Outcome, describe
-from tap_exports.engine.ledger import Entry, StreamState
+from tap_exports.engine.ledger import Entry, StreamState, malformed
 from tap_exports.engine.model import Action, Checkpoint, Event, Job, Proven, Request, Status, Step
 from tap_exports.engine.read.files import Reads
 from tap_exports.engine.read.pages import PageReader
@@ -24,10 +24,10 @@ from tap_exports.errors import (
     JobLostError,
     JobStalledError,
     RunEndingError,
-    StateError,
     TapError,
     TooFewRowsError,
     TooOldError,
+    UnsettledError,
 )
 
 __all__ = ["GivenRun", "PageReader", "Reads", "StatusRun"]
@@ -127,8 +127,7 @@ class GivenRun:
         try:
             return int(job_id)
         except ValueError:
-            msg = f'STATE of {self.stream} is malformed: job "{job_id}" of its ledger is not a number'
-            raise StateError(msg) from None
+            raise malformed(self.stream, f'job "{job_id}" of its ledger is not a number') from None
 
     def _job(self, number: int, entry: Entry | None) -> Future[Outcome]:
         if entry and self.begin and entry.fingerprint == self.begin.fingerprint:
@@ -171,10 +170,14 @@ class GivenRun:
         """Return how a job ended.
 
         Raises:
-            TapError: It failed; where a configured job hangs or is gone, the message says how to go on without it.
+            TapError: It failed; the message says how to go on where a configured job hangs or is gone, or where nobody
+                knows whether a run was begun.
         """
         try:
             return future.result()
+        except UnsettledError as error:
+            msg = f"{error.message}. If a run was begun, its number among `operation_ids` settles it"
+            raise UnsettledError(msg) from error
         except (JobLostError, JobStalledError) as error:
             if future not in self._named:
                 raise

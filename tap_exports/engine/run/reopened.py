@@ -15,6 +15,11 @@ from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Window
 
 
+def replay_command(stream: str, first: datetime, last: datetime) -> str:
+    """Return the command that has a range read again, for messages about what a run has passed."""
+    return f"`tap-exports replay {stream} --from {to_text(first)} --to {to_text(last)}`"
+
+
 def reopen_window(state: StreamState, key: str, hole: Window, since: datetime | None = None) -> bool:
     """Have a range of a stream of windows read again; return whether any of it was proven.
 
