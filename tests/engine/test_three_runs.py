@@ -33,15 +33,19 @@ from tap_exports.engine.run.numbered import GivenRun
 from tap_exports.errors import (
     AuthError,
     BadContentError,
+    ExecutorError,
+    GatewayError,
     GuardError,
     JobLostError,
     LedgerError,
+    LimitError,
     LostReplyError,
     NotReadyError,
     PaymentError,
     QuotaError,
     RefusedError,
     RejectLimitError,
+    StopError,
     TryAgainError,
     UnsafeUrlError,
 )
@@ -168,6 +172,27 @@ CREATED = {
         lambda: EchoingApi([job("j9", data={"differs": "start_date"}), PENDING]), ("another start_date", "", ""), 2
     ),
     "an outage": Knot(lambda: FindingApi([PENDING], {"j1": [TryAgainError("503")] * 2 + [job()]}), ("503", "503", "")),
+    "a key that is refused": Knot(
+        lambda: FindingApi([PENDING], {"j1": [AuthError("403: api_key")] * 2 + [job()]}), ("api_key", "api_key", "")
+    ),
+    "a gateway answers in place of the API": Knot(
+        lambda: FindingApi([PENDING], {"j1": [GatewayError("a gateway")] * 2 + [job()]}), ("a gateway",) * 2 + ("",)
+    ),
+    "a reply that cannot be read": Knot(
+        lambda: FindingApi([PENDING], {"j1": [BadContentError("no JSON")] * 2 + [job()]}), ("no JSON",) * 2 + ("",)
+    ),
+    "a limit of this machine": Knot(
+        lambda: FindingApi([PENDING]), ("spool_max_mb",) * 3, 1, {"j1": LimitError("`spool_max_mb` allows less")}
+    ),
+    "a column that is frozen": Knot(
+        lambda: FindingApi([PENDING]), ("schema_contract",) * 3, 1, {"j1": StopError("a new column (schema_contract)")}
+    ),
+    "an executor that fails": Knot(
+        lambda: FindingApi([PENDING]), ("executor: ",) * 3, 1, {"j1": ExecutorError("executor: no worker answers")}
+    ),
+    "a creation that may not be followed": Knot(
+        lambda: FindingApi([*[UnsafeUrlError("a redirect")] * 3, PENDING]), ("3 creations got no reply", "", ""), 4
+    ),
     "a paid job is gone": Knot(
         lambda: PaidApi([PENDING, SECOND], {"j1": [GONE]}), ("recreate_paid_jobs",) * 2 + ("",), 2, third=AGAIN
     ),

@@ -159,3 +159,24 @@ def test_a_quota_that_ends_later(tmp_path: Path, sandbox: Boxes) -> None:
     assert refused[0].records["exelensia_files"]
     assert third.succeeded().records[COMPANIES]
     assert [r["status"] for r in box.requests() if r["method"] == "POST"] == [429, 429, 201]
+
+
+def test_a_configuration_that_is_wrong(tmp_path: Path, sandbox: Boxes) -> None:
+    """Nothing is requested meanwhile, and the job that an earlier run left open is read by the run that may go on."""
+    box = sandbox()
+    box.set_faults({"jobs": [{"provider": "exelensia", "seconds": 1}]})
+    left = tap(tmp_path, exelensia(box, job_wait="detach")).succeeded()
+    box.clear_requests()
+
+    def run(number: int, state: Json | None) -> Ran:
+        wrong = {"max_attempts": "many"} if number < 2 else {}
+        if number == 2:
+            assert box.requests() == []
+        return tap(tmp_path, exelensia(box, **wrong), state=state or left.states[-1])
+
+    *refused, third = three(run)
+    for ran in refused:
+        assert (ran.code, ran.messages) == (1, [])
+        assert "max_attempts" in ran.errors[0]
+    assert third.succeeded().records[COMPANIES]
+    assert created(box, "exelensia") == 0
