@@ -248,6 +248,12 @@ def test_a_bookmark_of_another_type_is_refused(value: object, kind: str, expecte
     assert str(caught.value) == f"STATE of s: {expected}{REMEDY}"
 
 
+def test_the_command_of_a_message_can_be_pasted() -> None:
+    """An account may be called anything: its stream stands in the command as a shell takes it."""
+    with pytest.raises(StateError, match="`tap-exports forget 's@a b; c'`"):
+        StreamState.detached("s@a b; c", {"ledger": {}})
+
+
 def test_a_bookmark_is_read_as_its_stream_needs_it() -> None:
     """An integer is read from a number and from text, and no value is None."""
     assert StreamState.detached("s", {"replication_key_value": 4836}).number == 4836

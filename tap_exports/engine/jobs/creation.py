@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from shlex import quote
 
 from tap_exports.engine.activity import Activity
 from tap_exports.engine.api import Echoes, Finds, FreeToRepeat, Polls, Submits, TellsTime, creation_costs
@@ -190,7 +191,7 @@ class Creation:
         return (
             f"{request.stream}: a job may have been created at {at:%Y-%m-%d %H:%M:%S} UTC, its reply was lost and "
             f"{request.provider} {how}: nothing is created again. If there is none, "
-            f"`tap-exports forget {request.stream} --lost-reply` has it created; {PAY_AGAIN}"
+            f"`tap-exports forget {quote(request.stream)} --lost-reply` has it created; {PAY_AGAIN}"
         )
 
     def _adopt(self, pursuit: Pursuit, job: Job, how: str) -> Steps[Job]:

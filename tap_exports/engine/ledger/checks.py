@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from tap_exports.engine.clock import from_text
@@ -14,7 +15,7 @@ from tap_exports.errors import NewerStateError, StateError
 
 def remedy(stream: str) -> str:
     """Return what a user does where the STATE of a stream cannot be used; nobody has to edit it."""
-    return f"`tap-exports forget {stream}` drops what STATE has of it, the next run begins at start_date then"
+    return f"`tap-exports forget {quote(stream)}` drops what STATE has of it, the next run begins at start_date then"
 
 
 def malformed(stream: str, what: str) -> StateError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from shlex import quote
 
 from tap_exports.engine.clock import FIRST_YEAR, from_text
 from tap_exports.engine.ledger import CELLS, StreamState, remedy
@@ -102,7 +103,11 @@ def check_bookmark(stream: str, state: StreamState, now: datetime) -> None:
         return
     is_ahead = instant > now
     why = "no run would read anything until then" if is_ahead else f"it must not be before {FIRST_YEAR}"
-    back = f"`tap-exports replay {stream} --from DATE --to {state.value}` sets it back to a date, " if is_ahead else ""
+    back = (
+        f"`tap-exports replay {quote(stream)} --from DATE --to {state.value}` sets it back to a date, "
+        if is_ahead
+        else ""
+    )
     raise StateError(
         f"STATE of {stream}: the bookmark {state.value} lies beyond what a run can have proven: {why}; look at the "
         f"clock of this machine; {back}{remedy(stream)}"

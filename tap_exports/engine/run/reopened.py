@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from shlex import quote
 
 from tap_exports.engine import windows
 from tap_exports.engine.clock import MILLISECOND, to_text
@@ -17,7 +18,7 @@ from tap_exports.engine.model import Window
 
 def replay_command(stream: str, first: datetime, last: datetime) -> str:
     """Return the command that has a range read again, for messages about what a run has passed."""
-    return f"`tap-exports replay {stream} --from {to_text(first)} --to {to_text(last)}`"
+    return f"`tap-exports replay {quote(stream)} --from {to_text(first)} --to {to_text(last)}`"
 
 
 def reopen_window(state: StreamState, key: str, hole: Window, since: datetime | None = None) -> bool:
