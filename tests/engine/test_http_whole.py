@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, cycle
+from itertools import chain, cycle, repeat
 
 import pytest
 from hypothesis import given
@@ -108,6 +108,18 @@ def test_a_total_that_is_that_of_a_full_page_proves_nothing(size: int | None, re
     assert (is_found, server.asked.count(1)) == (size is not None, reads)  # without a size no page is known to be full
 
 
+def test_reads_that_repeat_rows_uncounted_do_not_agree_by_chance() -> None:
+    """Without key and total nobody can tell a second row from one that moved: then more than two reads must agree."""
+    orders = iter([["0", "1", "1", "2"]] * 6)  # read and checked page by page, "3" is on neither
+    rows = numbered(4)
+
+    def moved(standing: list[Row]) -> list[Row]:
+        return [standing[int(n)] for n in next(orders, "0123")]
+
+    found = whole(Server(rows, "none", moved).page, ())
+    assert {row["id"] for row in read(found)} == {"0", "1", "2", "3"}
+
+
 @pytest.mark.parametrize("counts", [{"last": True}, {"pages": 1}, {"pages": 0}])
 def test_one_reply_needs_no_second_read(counts: dict[str, int]) -> None:
     """Nothing moves within one reply that is, by the provider's word, all there is."""
@@ -182,7 +194,7 @@ def test_a_total_that_repeated_records_reach_proves_nothing(key: Sequence[str]) 
 )
 def test_a_row_without_a_key_that_moved_is_no_second_one(reads: list[str], total: int | None, expected: str) -> None:
     """Rows come again as often as all reads show, and not at all where the different ones are as many as the total."""
-    texts = iter(reads)
+    texts = chain(reads, repeat(reads[-1]))
 
     def pages() -> Iterator[Page]:
         for text in next(texts).split():

@@ -20,7 +20,7 @@ from tap_exports.errors import CountError, StopError
 
 LOGGER = logging.getLogger("tap-exports.http")
 IDLE_READS = 8  # in a row that show nothing new; of a list in random order, a read misses a third of the records
-IDLE_READS_OF_AGREED = 5  # of a list whose reads agree, while its total counts more than they show
+IDLE_READS_OF_AGREED = 5  # of a list whose reads agree, and whose total counts more, or which repeats rows uncounted
 MOST_READS = 30
 IDLE_PAGES = 3
 BYTES = 16
@@ -269,7 +269,7 @@ class WholeList:
 
     def _is_proven(self, idle: int) -> bool:
         """Return whether to read on is in vain: two reads in random order may agree, and lack the same record."""
-        lacks = self.total is not None and self.distinct < self.total
+        lacks = self._in_all.total() > 0 if self.total is None else self.distinct < self.total
         return self.proof == COUNTED or (self.proof == AGREED and (not lacks or idle >= IDLE_READS_OF_AGREED))
 
     def _proof_of(self, now: _Read, before: _Read | None) -> str:
