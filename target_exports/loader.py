@@ -126,7 +126,7 @@ class Stream:
         self.load()
         self._version = version
         with parts.parquet(url) as path:
-            names = parts.names_of(path)
+            names = parts.names_of(self._database.connection, path)
             relation = "read_parquet('{}')".format(path.replace("'", "''"))
             found = self._database.connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
             self.shape.admit(names)

@@ -11,16 +11,17 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import fsspec
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 from isal import igzip
 
 from target_exports.errors import LoadError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 BLOCK = 1 << 20
 _LINES = msgspec.json.Decoder(msgspec.Raw)
@@ -58,16 +59,22 @@ def parquet(url: str) -> Iterator[str]:
         yield copy.name
 
 
-def names_of(path: str) -> list[str]:
-    """Return the columns of a part in Parquet.
+def names_of(database: DuckDBPyConnection, path: str) -> list[str]:
+    """Return the columns of a part in Parquet as they stand in it: a relation renames those that differ in case only.
 
     Raises:
         LoadError: It is missing or torn.
     """
     try:
-        return list(pq.read_schema(path).names)
-    except (OSError, pa.ArrowInvalid) as error:
+        found = database.execute("SELECT name, coalesce(num_children, 0) FROM parquet_schema(?)", [path]).fetchall()
+    except Exception as error:  # duckdb may not be installed where this module is imported
         raise LoadError(f"the part {path} cannot be read: {error}") from error
+    names, below = list[str](), 0  # the root, then each column with all that is below it
+    for name, children in found[1:]:
+        if not below:
+            names.append(name)
+        below += children - (below > 0)
+    return names
 
 
 def whole_lines(read: Callable[[], bytes]) -> Iterator[bytes]:

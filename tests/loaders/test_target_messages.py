@@ -261,6 +261,18 @@ def test_versions_beside_records_and_in_parts(target: Target, tmp_path: Path) ->
     assert {row["id"]: row["_sdc_table_version"] for row in target.rows("t")} == {1: 1, 2: 1}
 
 
+def test_part_of_nested_columns_and_names_that_differ_in_case(target: Target, tmp_path: Path) -> None:
+    """What is below a column is none, and DuckDB's own names for the second of two are not those of the part."""
+    thing = {"x": 1, "y": {"z": [2]}}
+    columns = {"a": ["x"], "A": ["y"], "thing": [thing], "b": ["z"], "": ["none"], "deep": [[[1], []]], "c": ["last"]}
+    pq.write_table(pa.table(columns), tmp_path / "part")
+    target.run(schema("t", a="string", A="string"), batch(tmp_path / "part", "parquet"))
+    (row,) = target.rows("t")
+    landed = [row[name] for name in ("a", "A_2", "b", "_", "c")]
+    assert landed == ["x", "y", "z", "none", "last"]
+    assert (json.loads(row["thing"]), json.loads(row["deep"])) == (thing, [[1], []])
+
+
 def test_part_without_a_key_has_null_in_it(target: Target, tmp_path: Path) -> None:
     """Rows of other keys stay."""
     pq.write_table(pa.table({"a": ["x"], "v": ["new"]}), tmp_path / "part")
@@ -355,7 +367,8 @@ def test_wide_tables_take_little_memory(tmp_path: Path) -> None:
     messages = lines([schema("t", **{name: kind for name, (kind, _) in columns.items()}), *[row] * 50])
     command = [sys.executable, "-c", PEAK, "--config", str(config)]
     done = subprocess.run(command, input=messages, check=True, capture_output=True)
-    assert int(done.stdout) < 330 * 1024
+    most = 280 if sys.version_info >= (3, 11) else 400  # Python 3.10 has no duckdb 2: 1.5 takes 364
+    assert int(done.stdout) < most * 1024
 
 
 @pytest.mark.process
