@@ -32,6 +32,7 @@ def instructions(lab: Lab) -> Row:
         found["start"] = {"tap": counted(lab, row, "start", tap_of(lab, api, lab.table(1), "start"), FIRST)}
         found["start"]["import"] = counted(lab, row, "import", imported)
         found["record"] = by_row(lab, row, "record", lambda rows: records(lab, api, rows))
+        found["record"]["one row"] = counted(lab, row, "one row", records(lab, api, 1))  # to its end
         found["jsonl tap"] = by_row(lab, row, "jsonl tap", lambda rows: ours(lab, api, rows))
         found["jsonl sdk"] = by_row(lab, row, "jsonl sdk", lambda rows: theirs(lab, api, rows))
     pages = {}
