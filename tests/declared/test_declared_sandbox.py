@@ -9,6 +9,7 @@ from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.sandbox.declared import provider_of
 from tap_exports.sandbox.declared.access import KEY
 from tests.declared.test_shipped import SPECS
+from tests.declared.vendors import NAME, served, vendor
 from tests.tap.harness import Json
 
 INTERVAL = {"interval_start": "2026-01-01T00:00:00.000Z", "interval_end": "2026-02-01T00:00:00.000Z"}
@@ -94,3 +95,24 @@ def test_rows_can_stand_twice() -> None:
         found = get(box, "packagex_declared", f"/v1/exports/{made['id']}?include_csv=true&include_json=true")["data"]
         ids = [line[:6] for line in requests.get(found["_csv_url"], timeout=10).text.splitlines() if line[:4] == "0000"]
         assert (found["count_total"], ids[-6:]) == (13, ["000007", "000008", "000009"] * 2)
+
+
+def test_a_job_is_seen_where_it_was_made() -> None:
+    """The list of an account shows its own jobs, and no other account knows their ids: `find` may rely on it."""
+    spec = vendor(
+        each={"of": "profiles", "as": "profile"},
+        submit={"post": "/p/{profile}/exports", "json": {"type": "{type}", "from": "{start}", "to": "{end}"}},
+        poll={"get": "/p/{profile}/exports/{id}"},
+        list={"get": "/p/{profile}/exports", "items": "data"},
+    )
+    with served(spec) as box:
+        address, key = box.api_url(NAME), {"x-key": KEY}
+        asked = {"type": "t", "from": "2026-01-01T00:00:00.000Z", "to": "2026-01-31T23:59:59.999Z"}
+        made = [
+            requests.post(f"{address}/p/{item}/exports", json=asked, headers=key, timeout=10).json()["id"]
+            for item in ("one", "two")
+        ]
+        listed = requests.get(f"{address}/p/two/exports", headers=key, timeout=10).json()["data"]
+        assert [job["id"] for job in listed] == made[1:]
+        looks = [requests.get(f"{address}/p/two/exports/{job}", headers=key, timeout=10).status_code for job in made]
+        assert looks == [404, 200]

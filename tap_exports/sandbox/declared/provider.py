@@ -257,7 +257,7 @@ class DeclaredProvider(Provider):
         kept = [
             order
             for order in reversed(self.jobs.values())
-            if order.life.observe().name != VANISHED and not self._is_past(order)
+            if order.life.observe().name != VANISHED and not self._is_past(order) and self._is_of(order, path, found)
         ]
         size = self.settings.page_jobs if "page" in found or cursor else max(1, len(kept))
         place = int(found["page"]) - int(listed.get("first_page", 1)) if "page" in found else 0
@@ -331,7 +331,20 @@ class DeclaredProvider(Provider):
         order = self.jobs.get(number)
         if order is None or order.life.phase().name == VANISHED or self._is_past(order):
             raise Refusal(404, "no such job")
+        if not self._is_of(order, path, path):
+            raise Refusal(404, "no such job there")
         return order
+
+    def _is_of(self, order: Order, place: Mapping[str, str], found: Mapping[str, str]) -> bool:
+        """Return whether a job belongs to where a call looks: what its path and its item name, the creation named too.
+
+        Args:
+            order: The job.
+            place: What filled the holes of the path.
+            found: What filled all holes of the call.
+        """
+        names = {*place, self.spec.get("each", {}).get("as")} & found.keys() & order.asked.keys()
+        return all(found[name] == order.asked[name] for name in names)
 
     def _is_past(self, order: Order) -> bool:
         """Return whether a job is older than the provider keeps jobs."""
