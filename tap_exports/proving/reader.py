@@ -19,6 +19,8 @@ QUICK = {
     "lost_reply_search_seconds": 1,
     "request_timeout_seconds": 10,
 }
+# A run that goes on would request these days again, in jobs that look as if they were made twice.
+AGAIN = {"lookback": 0}
 
 
 @dataclass(slots=True)
@@ -94,6 +96,8 @@ class Tap:
     def prepare(self, folder: Path, box: Mapping[str, Any]) -> None:
         """Write its configuration."""
         config = {**box, **QUICK, **self._changes, "ledger": str(folder / "ledger.json")}
+        blocks = [{**block, "exports": [{**each, **AGAIN} for each in block["exports"]]} for block in box["declared"]]
+        config["declared"] = blocks
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def command(self, folder: Path, held: Held) -> Sequence[str]:

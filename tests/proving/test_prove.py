@@ -20,7 +20,7 @@ from tap_exports.providers.declared.streams import SHIPPED
 from tap_exports.proving import command as proving
 from tap_exports.proving.matrix import Case, cases
 from tap_exports.proving.processes import start
-from tap_exports.proving.reader import Held
+from tap_exports.proving.reader import Held, Tap
 from tap_exports.proving.rig import KEY, History, kept_files
 from tap_exports.proving.verdict import FAILINGS, judge
 from tap_exports.sandbox.faults import Faults
@@ -73,6 +73,14 @@ def test_rows_without_a_key_are_counted_each() -> None:
     for _ in range(2):
         held.keep({"<html>": "Sorry"})
     assert len(held.rows) == 2
+
+
+def test_days_that_are_requested_again_are_no_jobs_made_twice(tmp_path: Path) -> None:
+    """A run that goes on would make another job for them, which the first one did not do: `lookback` is 0 here."""
+    export = {"name": "rows", "lookback": 3}
+    Tap({}).prepare(tmp_path, {"declared": [{"api": {}, "exports": [export]}]})
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    assert config["declared"] == [{"api": {}, "exports": [{**export, "lookback": 0}]}]
 
 
 def test_what_a_reader_leaves_on_the_disk_is_searched(tmp_path: Path) -> None:
