@@ -58,6 +58,11 @@ _NAMED = ((_USER_OF_URL, rf"\1{MASK}@"), (_PARAMETER, rf"\1{MASK}"), (_HEADER, r
 _RULES = ((_QUERY_OF_PATH, f"?{MASK}"), *_NAMED)
 
 
+def carries_credentials(header: str) -> bool:
+    """Return whether a header is one whose value is cut wherever it stands behind the header's name."""
+    return bool(_HEADER.search(f"{header}: x"))
+
+
 class Redactor:
     """Replaces secrets in text; safe to share between threads."""
 

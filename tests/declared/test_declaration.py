@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from tap_exports.engine.secrets import Redactor
 from tap_exports.errors import ConfigError
 from tap_exports.providers.declared.declaration import checked
-from tap_exports.providers.declared.declaration.source import parsed
+from tap_exports.providers.declared.declaration.source import parsed, read
 from tap_exports.providers.declared.streams import SHIPPED
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
@@ -170,6 +172,31 @@ BAD = {
         "x.yaml:2: no YAML: but found another document; a file",
     ),
     "merge key": ("{headers: {", "{<<: *h, headers: {", "x.yaml:3: aliases are not allowed"),
+    "merge key without an alias": (
+        "name: vendor\n",
+        "name: vendor\n<<: {docs: x}\n",
+        "x.yaml:2: <<: merge keys are not allowed",
+    ),
+    "window without a bound": (
+        '{from: "{start:iso}", to: "{until:iso}"}',
+        '{from: "{strat}", to: "{utnil}"}',
+        "x.yaml:14: window: no call sends {start} or {end} or {until}; {strat} looks like {start}",
+    ),
+    "path of Python": (
+        "name: vendor\n",
+        "name: vendor\npython: ../vendor.py\n",
+        "x.yaml:2: python: the name of a Python file beside the declaration is due, without a folder, such as",
+    ),
+    "two ways of files": (
+        'url: "parts[].url"',
+        'url: u, path: "/f/{id}"',
+        "x.yaml:11: files: one of url, path is due, got",
+    ),
+    "a header that is no text": (
+        '{x-key: "{key}"}',
+        "{Authorization: 12345}",
+        "x.yaml:3: auth.headers[Authorization]: a text is due, got a number",
+    ),
     "object in YAML": ("name: vendor", "name: !!python/object/apply:os.system [ls]", "x.yaml:1: no YAML"),
 }
 
@@ -182,6 +209,63 @@ def test_an_error_names_file_line_and_key(case: str) -> None:
     with pytest.raises(ConfigError) as caught:
         checked(parsed("x.yaml", GOOD.replace(old, new, 1)))
     assert caught.value.message.splitlines()[0].startswith(message)
+
+
+WINDOWS = {
+    "days without an end": (
+        "{key: created, days: 7}",
+        "{start:iso}",
+        "{ends}",
+        "{end} or {until}; {ends} looks like {end}",
+    ),
+    "days without a beginning": ("{key: created, days: 7}", "{from}", "{until:iso}", "{start}"),
+    "a day by its beginning": ("{key: created, days: 1, by: day}", "{start:date}", "{x}", ""),
+    "no days, no end": ("{key: created}", "{start:iso}", "{x}", ""),
+}
+
+
+@pytest.mark.parametrize("case", WINDOWS)
+def test_windows_cut_what_is_asked_for(case: str) -> None:
+    """A declaration whose windows have ends that no call sends would read everything for each of them."""
+    window, start, end, missing = WINDOWS[case]
+    text = (
+        GOOD.replace("{key: created}", window)
+        .replace('"{start:iso}", to', f'"{start}", to')
+        .replace("{until:iso}", end)
+    )
+    if not missing:
+        assert checked(parsed("x.yaml", text)).is_windowed
+        return
+    with pytest.raises(ConfigError) as caught:
+        checked(parsed("x.yaml", text))
+    assert caught.value.message == f"x.yaml:14: window.days: cuts nothing: no call sends {missing}"
+
+
+def test_a_misplaced_header_is_told_in_a_log() -> None:
+    """The words behind the name of a header with credentials are no credentials."""
+    old, new, message = BAD["a header that is no text"]
+    with pytest.raises(ConfigError) as caught:
+        checked(parsed("x.yaml", GOOD.replace(old, new, 1)))
+    assert Redactor().cut(caught.value.message) == message
+
+
+@pytest.mark.parametrize(("data", "message"), [(b"name: a\ndocs: \xff\n", "x.yaml:2: not UTF-8")])
+def test_a_file_of_another_encoding_is_named_with_its_line(tmp_path: Path, data: bytes, message: str) -> None:
+    """As every other error is."""
+    file = tmp_path / "x.yaml"
+    file.write_bytes(data)
+    with pytest.raises(ConfigError) as caught:
+        read(file)
+    assert caught.value.message == message
+
+
+def test_python_that_is_not_there_is_an_error_of_the_file(tmp_path: Path) -> None:
+    """`tap-exports check` tells it, not only the first run."""
+    file = tmp_path / "x.yaml"
+    file.write_text(f"{GOOD}python: vendor.py\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        checked(read(file))
+    assert caught.value.message == "x.yaml:15: python: there is no vendor.py beside the declaration"
 
 
 def test_a_good_declaration_passes() -> None:

@@ -141,6 +141,13 @@ ENDLESS = (
     "(a|aa)" * 28 + "b",
     "(?:x?x?){20}y",
     ".*.*.*.*.*=",
+    r"\s*(?:b)?\s*(?:b)?\s*(?:b)?\s*x",
+    "a*a*a*(?:b)?a",
+    "a*a*a*(b|a)c",
+    "(?i)a*A*a*A*b",
+    "(?x)a* a* a* a* b",
+    r"a*\ba*\ba*\ba*b",
+    r"\x61*a*\x61*a*b",
 )
 ALLOWED = (
     "a*a*a*b",
@@ -149,6 +156,8 @@ ALLOWED = (
     "a*" + "a?" * 10 + "b",
     r"^425.*duplicate of\s?:\s?(?P<id>[A-Za-z0-9-]+)",
     "(?:429|503).*(?:too many|slow down)",
+    r"425.*duplicate of\s*:\s*(?P<id>[A-Za-z0-9-]+)",
+    r"^(\w+)-(\w+)-(\w+)/(?P<id>\d+) ",
 )
 
 
@@ -168,7 +177,9 @@ def test_a_pattern_that_passes_ends_soon(pattern: str) -> None:
     declaration(refusing(pattern))
     for text in TEXTS:
         assert len(text) <= MATCHED_CHARACTERS
-        within(SECONDS, lambda text=text: re.search(pattern, text))  # type: ignore[misc] # the default binds it
+        began = time.process_time()  # other work of the machine is no fault of the pattern
+        re.search(pattern, text)
+        assert time.process_time() - began < SECONDS
 
 
 @pytest.mark.parametrize(

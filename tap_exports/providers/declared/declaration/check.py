@@ -14,7 +14,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from tap_exports.engine.model import Status
 from tap_exports.errors import ConfigError
 from tap_exports.providers.declared.declaration import paths
+from tap_exports.providers.declared.declaration.bounds import unbounded
 from tap_exports.providers.declared.declaration.format import FORMAT, METHODS
+from tap_exports.providers.declared.declaration.patterns import may_never_end
 from tap_exports.providers.declared.declaration.source import MOST_LEVELS, Place, Source
 from tap_exports.providers.declared.declaration.templates import FORMS, TEXT_FORMS, holes
 from tap_exports.providers.declared.declaration.words import described, mistakes, nearest
@@ -22,8 +24,6 @@ from tap_exports.providers.declared.declaration.words import described, mistakes
 EMPTY = "empty"
 WINDOW_HOLES = frozenset({"start", "end", "until"})
 MOST_ERRORS = 20
-# What repeats and choices of a pattern cost multiplies: up to the most, it ends within a second on the longest text.
-REPEAT_COST, CHOICE_COST, MOST_COST = 10, 2, 30
 _FILES = ("url", "path")
 _PATHS: Sequence[Place] = (
     ("submit", "at"),
@@ -47,7 +47,6 @@ _TEMPLATES = ("base_url", "auth", "submit", "then", "poll", "files", "list", "fi
 _NOT_TEMPLATES = frozenset(
     {"at", "items", "url", "refusals", "csv", "pages", "rows", "instants", "total", "more", "size"}
 )
-_CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 
 
 @dataclass(frozen=True)
@@ -147,17 +146,21 @@ def _verbs(source: Source) -> Iterator[str]:
     if "list" not in spec["poll"]:
         calls.append((("poll",), spec["poll"]))
     for place, call in calls:
-        if sum(method in call for method in METHODS) != 1:
-            yield f"{source.where(place)}: one of {', '.join(METHODS)} is due"
+        if len(named := [method for method in METHODS if method in call]) != 1:
+            yield f"{source.where(place)}: one of {', '.join(METHODS)} is due{_got(named)}"
     yield from _lists(source)
-    if sum(way in spec["files"] for way in _FILES) != 1:
-        yield f"{source.where(('files',))}: one of url, path is due"
+    if len(ways := [way for way in _FILES if way in spec["files"]]) != 1:
+        yield f"{source.where(('files',))}: one of url, path is due{_got(ways)}"
     if "pages" in spec["files"] and "path" not in spec["files"] and not verb_of(spec["files"])[0]:
         yield f"{source.where(('files', 'pages'))}: needs files.path, or a call"
     if not any(status is Status.COMPLETED for status in Declaration(source).statuses.values()):
         yield f"{source.where(('status',))}: no word means completed"
     if "status" not in spec["job"]:
         yield f'{source.where(("job",))}: the key "status" is missing'
+
+
+def _got(names: Sequence[str]) -> str:
+    return f", got {' and '.join(names)}" if names else ""
 
 
 def _lists(source: Source) -> Iterator[str]:
@@ -258,16 +261,8 @@ def _patterns(source: Source) -> Iterator[str]:
             continue
         if refusal["means"] == "same" and "id" not in groups:
             yield f"{source.where(place)}: `same` needs the group (?P<id>…)"
-        plain = _CLASS.sub("x", refusal["matches"])
-        if re.search(r"\)[*+{]", plain) or _cost(plain) > MOST_COST:
+        if may_never_end(refusal["matches"]):
             yield f"{source.where(place)}: repeats a group, or has too many repeats and choices: it may never end"
-
-
-def _cost(pattern: str) -> int:
-    """Return what the repeats and choices of a pattern without classes cost."""
-    repeats = len(re.findall(r"[*+]|\{\d*,", pattern))
-    choices = len(re.findall(r"\||(?<!\()\?", pattern))
-    return repeats * REPEAT_COST + choices * CHOICE_COST
 
 
 def _more(source: Source) -> Iterator[str]:
@@ -289,6 +284,10 @@ def _more(source: Source) -> Iterator[str]:
     needed = {"refresh_token": "refresh_token", "jwt_bearer": "private_key"}.get(grant.get("grant", ""))
     if needed and needed not in grant:
         yield f'{source.where(("auth", "oauth2"))}: the key "{needed}" is missing'
+    yield from (f"{source.where(place)}: {words}" for place, words in unbounded(spec))
+    python = spec.get("python")
+    if python and source.folder and not (source.folder / python).is_file():
+        yield f"{source.where(('python',))}: there is no {python} beside the declaration"
     yield from _outside(source)
 
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import yaml
 
+from tap_exports.engine.secrets import carries_credentials
 from tap_exports.errors import ConfigError
 
 MOST_BYTES = 64 * 1024
 MOST_LEVELS = 40  # of mappings and lists within each other
 Place = tuple[str | int, ...]
+_MERGE = "tag:yaml.org,2002:merge"
 # Advice for usual causes of what a YAML parser says.
 _HINTS = (
     (r"\\t", "a tab: indent with blanks"),
@@ -71,8 +73,9 @@ def read(path: Path) -> Source:
         raise ConfigError(f"declaration {path}: larger than {MOST_BYTES // 1024} KiB")
     try:
         return replace(parsed(path.name, data.decode()), folder=path.parent)
-    except UnicodeDecodeError:
-        raise ConfigError(f"declaration {path}: not UTF-8") from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path.name}:{line}: not UTF-8") from None
 
 
 def parsed(name: str, text: str) -> Source:
@@ -107,8 +110,12 @@ def _check_events(name: str, text: str) -> None:
 
 
 def dotted(place: Place) -> str:
-    """Return a place as text: `submit.refusals[0].means`."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    """Return a place as text: `submit.refusals[0].means`, `auth.headers[Authorization]`.
+
+    A header's name that carries credentials stands in brackets: with a colon behind it, the rest of the line would be
+    taken for them, and be cut.
+    """
+    text = "".join(f"[{part}]" if isinstance(part, int) or carries_credentials(part) else f".{part}" for part in place)
     return text.removeprefix(".")
 
 
@@ -121,6 +128,8 @@ def _lines(name: str, node: yaml.Node, place: Place) -> Iterator[tuple[Place, in
         seen: set[str] = set()
         for key, value in node.value:
             line, word = _line(key), str(key.value)
+            if key.tag == _MERGE:
+                raise ConfigError(f"{name}:{line}: {dotted((*place, word))}: merge keys are not allowed")
             if isinstance(key, yaml.ScalarNode) and (read := _read_as(key)) != word:
                 where = f"{name}:{line}: {dotted((*place, word))}"
                 raise ConfigError(f"{where}: YAML reads this key as {read}: quote it")

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from jsonschema import ValidationError
 
+from tap_exports.providers.declared.declaration.format import KEYS, NAME, PYTHON
 from tap_exports.providers.declared.declaration.source import Place
 
 KINDS = {
@@ -26,6 +27,9 @@ MEANT = {
     "^https://": "an URL is due, beginning with https://",
     "^[a-z][a-z0-9_]*$": "lower-case letters, digits and _ are due, a letter first",
     "^[1-9]": "a number of minutes, hours, days or weeks is due, such as 7 days",
+    PYTHON: "the name of a Python file beside the declaration is due, without a folder, such as vendor.py",
+    KEYS: "up to three keys are due, separated by dots",
+    NAME: "letters, digits and _ are due, no digit first",
     "date": "a day such as 2026-01-31 is due",
 }
 BOUNDS = {"exclusiveMinimum": "more than", "minimum": "at least", "maximum": "at most"}
@@ -69,7 +73,7 @@ def _kind(rule: object, value: object, place: Place) -> str:
 
 
 def _shown(value: object, place: Place) -> str:
-    """Return a wrong value; texts of `auth` may be keys, so they are not shown."""
+    """Return a wrong value; texts and numbers of `auth` may be keys, so they are not shown."""
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list):
@@ -78,7 +82,9 @@ def _shown(value: object, place: Place) -> str:
         return "nothing"
     if isinstance(value, str):
         return "a text" if place[:1] == ("auth",) else f'"{value[:_SHOWN_CHARACTERS]}"'
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "a number" if place[:1] == ("auth",) else str(value)
 
 
 def unquoted(value: object) -> str:
