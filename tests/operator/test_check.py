@@ -192,6 +192,15 @@ def test_without_a_configuration_nothing_is_sent(call: Caller) -> None:
     ]
 
 
+def test_a_hole_that_looks_like_one_of_the_tap_is_doubted(call: Caller, tmp_path: Path) -> None:
+    """It may be a param of that name, so it is no error; it may be misspelt, so it is said."""
+    path = tmp_path / "x.yaml"
+    path.write_text(TEXT.replace("{until:iso}", "{ends}").replace("days: 31, ", ""), encoding="utf-8")
+    found = call("check", str(path))
+    details = {each["statement"]: each["detail"] for each in found.data["statements"]}
+    assert details["to be set as params of an export, or variables: ends, type"] == "{ends} looks like {end}"
+
+
 def test_errors_of_the_file_are_the_verdict(call: Caller, tmp_path: Path) -> None:
     """Each with its place, on standard output; exit code 3."""
     path = tmp_path / "x.yaml"

@@ -7,7 +7,8 @@ from typing import Any
 
 from tap_exports.operator.declarations.statement import Statement, Verdict
 from tap_exports.providers.declared.declaration import Declaration
-from tap_exports.providers.declared.declaration.needs import CREDENTIALS, PARAMS, VARIABLES, needs
+from tap_exports.providers.declared.declaration.bounds import alike
+from tap_exports.providers.declared.declaration.needs import CREDENTIALS, OWN, PARAMS, VARIABLES, needs
 from tap_exports.providers.declared.declaration.source import Place
 
 LOST = {
@@ -55,8 +56,10 @@ def _to_fill(declaration: Declaration) -> Iterator[Statement]:
         (("submit",), PARAMS, "params of an export, or variables"),
     ):
         if names := sorted(need.name for need in found if need.part == part):
-            yield _said(declaration, place, f"to be set as {setting}: {', '.join(names)}")
+            doubtful = [need.name for need in found if need.part == part and need.example is None]
+            words = f"to be set as {setting}: {', '.join(names)}"
+            yield _said(declaration, place, words, "; ".join(alike(doubtful, OWN)))
 
 
-def _said(declaration: Declaration, place: Place, words: str) -> Statement:
-    return Statement(declaration.source.where(place), words, Verdict.SAID)
+def _said(declaration: Declaration, place: Place, words: str, detail: str = "") -> Statement:
+    return Statement(declaration.source.where(place), words, Verdict.SAID, detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tap_exports.providers.declared.declaration.source import Place
@@ -37,5 +37,10 @@ def _any_of(names: Sequence[str]) -> str:
 
 
 def _hint(names: Sequence[str], missing: Sequence[str]) -> str:
-    found = ((name, difflib.get_close_matches(name, missing, 1, LIKENESS)) for name in dict.fromkeys(names))
-    return next((f"; {{{name}}} looks like {{{near[0]}}}" for name, near in found if near), "")
+    return next((f"; {words}" for words in alike(names, missing)), "")
+
+
+def alike(names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
+    """Yield words for each hole that looks like a known one, and may be it, misspelt."""
+    found = ((name, difflib.get_close_matches(name, sorted(known), 1, LIKENESS)) for name in dict.fromkeys(names))
+    yield from (f"{{{name}}} looks like {{{near[0]}}}" for name, near in found if near)
