@@ -101,9 +101,9 @@ def test_a_function_that_fails_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("../hooks.py", "does not fit, got"),
-        ("/etc/hooks.py", "does not fit, got"),
-        ("os", "does not fit, got"),
+        ("../hooks.py", "the name of a Python file beside the declaration is due"),
+        ("/etc/hooks.py", "the name of a Python file beside the declaration is due"),
+        ("os", "the name of a Python file beside the declaration is due"),
         ("linked.py", "lies outside the folder of the declaration"),
         ("missing.py", "there is no missing.py beside the declaration"),
         ("broken.py", "broken.py cannot be imported: ZeroDivisionError"),
