@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -64,7 +63,7 @@ class Run:
     Args:
         files: Their number.
         workers: Of the cluster.
-        side_by_side: Whether files of all streams are converted at once, instead of those of one stream after another.
+        side_by_side: Whether files of all streams are announced as they are done, instead of stream after stream.
 
     Attributes:
         greatest: Bytes of the greatest STATE.
@@ -147,18 +146,14 @@ class Run:
         account.ready.append((request, future.result()))
         self._fill()
 
-    @property
-    def _reading(self) -> Sequence[Account]:
-        """Return the accounts whose files may be converted now."""
-        while self._turn and self._turn[0].is_over:
-            self._turn.popleft()
-        return self._accounts if self._side_by_side else list(self._turn)[:1]
-
     def _fill(self) -> None:
-        """Begin files while workers are free, of all that may be read in turn."""
+        """Begin files while workers are free: those of the stream whose turn it is, then those of all others."""
         if self._cluster.is_full:
             return
-        while waiting := [account for account in self._reading if account.ready]:
+        first = self._turn[0] if self._turn else None
+        while first and not self._side_by_side and first.ready and self._cluster.begin():
+            self._convert(first, *first.ready.popleft())
+        while waiting := [account for account in self._accounts if account.ready]:
             for account in waiting:
                 if not self._cluster.begin():
                     return
@@ -174,10 +169,21 @@ class Run:
         def over() -> None:
             self._cluster.end()
             account.done[request.fingerprint] = outcome.job
-            self._announce(account)
+            if self._side_by_side:
+                self._announce(account)
+            else:
+                self._announce_in_turn()
             self._fill()
 
         self._world.after(CALL_SECONDS + self._cluster.spent, over)
+
+    def _announce_in_turn(self) -> None:
+        """Announce what is done of the stream whose turn it is, and of the next one once that is over."""
+        while self._turn:
+            self._announce(self._turn[0])
+            if not self._turn[0].is_over:
+                return
+            self._turn.popleft()
 
     def _announce(self, account: Account) -> None:
         """Announce what is done in the order of the windows, and request others in their place."""
