@@ -54,7 +54,7 @@ class Failures:
         """
         self._unreached = self._unreached + 1 if isinstance(error, TryAgainError) else 0
         stops = isinstance(error, STREAM_WIDE) or self._unreached >= OUTAGE
-        is_news = self.first is None or error.message != self.first.message
+        is_news = self.first is None or not _are_alike(error, self.first)
         if is_news and (self.first or more):
             LOGGER.warning("%s: %s%s", self.stream, error, "" if stops else "; what is behind it is still read")
         self.first = self.first or error
@@ -81,3 +81,8 @@ class Failures:
         """
         if self.first:
             raise self.first
+
+
+def _are_alike(one: TapError, other: TapError) -> bool:
+    """Return whether two failures tell the same: those of a whole stream, such as a quota, may differ by an instant."""
+    return one.message == other.message or (isinstance(one, STREAM_WIDE) and type(one) is type(other))
