@@ -6,7 +6,7 @@ import re
 
 # What repeats and choices of a pattern cost multiplies: up to the most, it ends within a second on the longest text.
 REPEAT_COST, CHOICE_COST, MOST_COST = 10, 2, 30
-_SAMPLE = tuple(map(chr, range(0x250)))  # characters of which two that repeat and follow may share one
+_SAMPLE = (*map(chr, range(0x250)), "\u0663")  # of which two that repeat and follow may share one; a digit beyond ASCII
 _CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 _MANY = re.compile(r"[*+]|\{\d*,")
 _CHOICE = re.compile(r"\||(?<!\()\?")
