@@ -59,6 +59,11 @@ def _number(value: object, kinds: Iterable[str]) -> object:
     return int(value) if "integer" in kinds and value.is_integer() else value
 
 
+def is_of_type(error: ValidationError) -> bool:
+    """Return whether a rule with several ways fails for a value's type in all of them, which another error says."""
+    return error.validator == "anyOf" and all(way.validator == "type" for way in error.context or ())
+
+
 def describe(error: ValidationError) -> str:
     """Return a message that names the setting and the rule that it breaks, never its value."""
     path = _path(error)

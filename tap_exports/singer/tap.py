@@ -45,7 +45,7 @@ from tap_exports.errors import (
 )
 from tap_exports.report import RunReport
 from tap_exports.singer import accounts, inputs, logs
-from tap_exports.singer.config import describe, plain
+from tap_exports.singer.config import describe, is_of_type, plain
 from tap_exports.singer.given import GivenTap
 from tap_exports.singer.messages.held_state import Covered
 from tap_exports.singer.messages.writer import MessageWriter, StateLines
@@ -149,7 +149,7 @@ class BaseTap(GivenTap):
         self._config = plain(self._config, schema)
         errors = [*settings.unknown_keys(self._config, schema)]
         broken = DEFAULT_JSONSCHEMA_VALIDATOR(schema).iter_errors(self._config)
-        errors += [describe(e) for e in broken if e.validator != "additionalProperties"]
+        errors += [describe(e) for e in broken if e.validator != "additionalProperties" and not is_of_type(e)]
         if errors and raise_errors:
             raise ConfigError("\n".join(dict.fromkeys(errors[:2])))
         if not errors:

@@ -34,7 +34,7 @@ from tap_exports.engine.read.tally import Limits, Tally
 
 LOGGER = logging.getLogger("tap-exports.run")
 LONGEST_OPEN = timedelta(days=7)
-SECONDS_BETWEEN_READS = 5.0
+SECONDS_TO_SECOND_READ = 5.0
 Pages = Callable[[], Iterable[Page]]
 
 
@@ -129,12 +129,12 @@ class ListRun:
         yield Proven(is_whole)
 
     def _whole(self, pages: Pages) -> WholeList:
-        """Return a list that is read again only after a wait where its total disagrees.
+        """Return a list that is read a second time only after a wait where its total disagrees.
 
         Two replicas of which one lags show the same gap to two reads at once.
         """
-        found = WholeList(pages, self.listing.key, self.listing.stream)
-        found.pause = lambda _idle: self.clock.sleep(0 if found.total is None else SECONDS_BETWEEN_READS)
+        found, waits = WholeList(pages, self.listing.key, self.listing.stream), iter([SECONDS_TO_SECOND_READ])
+        found.pause = lambda _idle: self.clock.sleep(0 if found.total is None else next(waits, 0))
         return found
 
     def _read(self, found: WholeList, window: Window | None) -> Iterator[Event]:
