@@ -37,10 +37,14 @@ class Workers(Generic[T]):
 
     def _work(self) -> None:
         while item := self._tasks.get():
-            future, task = item
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(task())
-            except BaseException as error:  # noqa: BLE001 - the future raises it to its reader
-                future.set_exception(error)
+            fulfil(*item)
+
+
+def fulfil(future: Future[T], task: Callable[[], T]) -> None:
+    """Call a callable and keep its result or error in a future, unless that was cancelled."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(task())
+    except BaseException as error:  # noqa: BLE001 - the future raises it to its reader
+        future.set_exception(error)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from tap_exports.engine.workers import fulfil
+
 T = TypeVar("T")
 Queued = tuple[Future[Any], Callable[[], Any]]
 
@@ -60,13 +62,7 @@ class Pool:
 
     def _work(self) -> None:
         while True:
-            future, work = self._next()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - the future raises it to its reader
-                future.set_exception(error)
+            fulfil(*self._next())
 
     def _next(self) -> Queued:
         with self._changed:
