@@ -84,8 +84,8 @@ def verified(file: Path) -> Report:
     """
     with _opened(file) as database:
         found = sorted(_compared(database), key=lambda each: (each.stream, each.account or "", each.job or ""))
+        known = {(job, account) for _, job, whose in _receipts(database) for account in (whose, None)}
     wrong = [each for each in found if each.verdict in WRONG]
-    known = {(each.job, account) for each in found if each.receipt is not None for account in (each.account, None)}
     strangers = Counter[str]()
     for each in found:
         if each.job and each.loaded and (each.job, each.account) not in known:
@@ -169,15 +169,18 @@ def _of_receipt(due: int | None, rows: int, *, is_whole: bool) -> str:
     return "replaced" if is_whole else "fewer"
 
 
-def _receipts(database: DuckDBPyConnection, owned: set[str]) -> dict[Owned, int]:
-    """Return the rows of receipts; those of all accounts together where the table of the stream has none."""
+def _receipts(database: DuckDBPyConnection, owned: set[str] | None = None) -> dict[Owned, int]:
+    """Return the rows of receipts; those of all accounts together where a stream is not among those with accounts.
+
+    The receipt of a job that several streams read names one of them.
+    """
     if not _has(database, "main", RECEIPTS):
         return {}
     columns = [name for table, name in database.execute(COLUMNS).fetchall() if table == RECEIPTS]
     account = f"nullif({ACCOUNT}, '')" if ACCOUNT in columns else "NULL"
     rows_of: dict[Owned, int] = {}
     for stream, job, whose, rows in database.execute(COMPLETED.format(account=account)).fetchall():
-        key = stream, job, whose if stream in owned else None
+        key = stream, job, whose if owned is None or stream in owned else None
         rows_of[key] = rows_of.get(key, 0) + rows
     return rows_of
 

@@ -155,6 +155,17 @@ def test_file_without_books(sql: str, tmp_path: Path, call: Caller) -> None:
     assert verdicts(call, target)["c"] == "changed"
 
 
+def test_a_job_of_several_streams_has_one_receipt(tmp_path: Path, call: Caller) -> None:
+    """An archive feeds several streams; its receipt names one of them, whose own table may be a list."""
+    target = Target(tmp_path / "exports.duckdb")
+    listed = [schema("archives", ["id"], id="string"), record("archives", id="a")]
+    rows = [schema("t", ["id"], id="integer", _sdc_job_id="string"), record("t", id=1, _sdc_job_id="a")]
+    told = {"stream": "archives", "job_id": "a", "status": "completed", "rows": 2, "requested_at": "1"}
+    target.run(*listed, *rows, JOBS, record("export_jobs", **told))
+    done = call("load", str(target.path), "--verify", "--format", "json")
+    assert (done.data["without_receipt"], done.code) == ({}, 0)
+
+
 OWN = schema("t", ["_sdc_account", "id"], _sdc_account="string", id="integer", _sdc_job_id="string")
 OWN_JOBS = schema(
     "export_jobs",
