@@ -18,6 +18,7 @@ from tap_exports.engine.convert import elsewhere as elsewhere_module
 from tap_exports.engine.convert.converter import Converter
 from tap_exports.engine.http import HttpSettings
 from tap_exports.engine.jobs import JobSettings, Journal, Lifecycle, Outcome, Poller
+from tap_exports.engine.jobs import cadence as cadence_module
 from tap_exports.engine.jobs import journal as journal_module
 from tap_exports.engine.ledger import StreamState
 from tap_exports.engine.model import Job, RemoteFile, Request
@@ -75,6 +76,7 @@ class Run:
         self._world, self._files, self._side_by_side = World(), files, side_by_side
         for module in (thrift_module, journal_module, elsewhere_module):
             vars(module)["time"] = SimpleNamespace(monotonic=self._world.monotonic)
+        vars(cadence_module)["random"] = SimpleNamespace(Random=lambda: self._world.jitter)
         self._bookmarks: dict[str, dict[str, Any]] = {}
         self._thrift, self.greatest, self.written, self.messages = Thrift(), 0, 0, 0
         self._journal = Journal(Kept(), self._thrift)

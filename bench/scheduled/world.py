@@ -19,7 +19,9 @@ class World:
     """Time, and what happens next.
 
     Attributes:
-        now: Seconds since the beginning.
+        at: Seconds since the beginning.
+        random: What durations and stalls are drawn from.
+        jitter: What waits between polls are drawn from.
     """
 
     def __init__(self) -> None:
@@ -27,7 +29,7 @@ class World:
         self.at = 0.0
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = count()
-        self.random = random.Random(16)  # noqa: S311 - a simulation
+        self.random, self.jitter = random.Random(16), random.Random(17)  # noqa: S311 - a simulation
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         """Have something happen later."""
