@@ -155,6 +155,42 @@ def test_a_deleted_record_hides_no_other_without_a_total() -> None:
     assert (set(ids(read(whole(server.page)))), server.asked.count(1)) == (set("01234"), 3)
 
 
+@pytest.mark.parametrize(("grows", "reads"), [(False, 1), (True, 2)])
+def test_a_record_that_comes_hides_one_that_moved(grows: bool, reads: int) -> None:  # noqa: FBT001 - a parameter of the table above
+    """One goes and one comes: the total stays. Only who knows that records come can tell, and reads once more."""
+    rows = numbered(4)
+
+    def comes(standing: list[Row]) -> list[Row]:
+        return [*standing, {"id": "new", "v": 0}][:4]
+
+    server = Server(rows, "high", comes, gone=[0])
+    found = whole(lambda number: replace(server.page(number), total=4))
+    shown = set()
+    for page in found.pages():
+        found.grows = grows
+        shown |= set(ids(page.items))
+    assert ("2" in shown, server.asked.count(1), found.proof) == (grows, reads, "A")
+
+
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_a_list_that_moved_is_counted_twice(key: Sequence[str]) -> None:
+    """Its total fell; then replicas of which one still shows what was deleted agree in number, and one record hides."""
+    replies = iter(["01", "34", "01", "34", "12", "34"])  # of four records; "0" was deleted in between
+
+    def fetch(number: int) -> Page:
+        shown = next(replies) if number < 3 else ""
+        return Page([{"id": each, "v": each} for each in shown], total=5 if shown == "01" and not asked else 4)
+
+    asked: list[str] = []
+
+    def read_once() -> Iterator[Page]:
+        yield from read_pages(fetch, as_it_is, LIMIT, 1, "here")
+        asked.append("read")
+
+    found = WholeList(read_once, key, "here")
+    assert (set(ids(read(found))), found.proof, asked) == (set("01234"), "A", ["read"] * 3)
+
+
 @pytest.mark.parametrize("key", [("id",), ()])
 @pytest.mark.parametrize("seed", range(20))
 def test_ties_in_another_order_each_time(seed: int, key: Sequence[str]) -> None:

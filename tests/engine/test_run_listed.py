@@ -276,6 +276,13 @@ def test_a_list_that_grows_while_it_is_read_is_complete() -> None:
     assert bookmarks(read(pages, {})[0]) == [END]
 
 
+@pytest.mark.parametrize(("last", "reads"), [(END, 1), ("2026-07-03T00:00:00.001Z", 2)])
+def test_a_list_with_records_younger_than_its_window_is_read_twice(last: str, reads: int) -> None:
+    """It is not cut by date: as one of its records comes, another one may go, and no total tells that one is hidden."""
+    log, error, asked = read([page(row("1", hour(1)), row("2", last))], {})
+    assert (error, len(asked), bookmarks(log)) == ("", reads, [END])
+
+
 def test_a_row_without_an_instant_always_comes() -> None:
     """Null cannot be placed in a window: the row is written rather than lost, and bounds nothing."""
     log, error, _ = read([page(row("1", None), row("2", hour(2)))], {}, ordered=True)
@@ -359,18 +366,16 @@ def test_pages_that_fit_as_a_whole_are_read_like_others(
     assert run() == slow
 
 
-@pytest.mark.parametrize(("total", "waits"), [(1, True), (2, False), (None, False)])
-def test_a_list_whose_total_disagrees_is_read_again_after_a_wait(total: int | None, waits: bool) -> None:  # noqa: FBT001 - a parameter of the table above
+@pytest.mark.parametrize(("total", "began"), [(4, [0, 5, 15, 15]), (1, [0]), (None, [0, 0])])
+def test_a_list_whose_total_disagrees_is_read_again_after_waits(total: int | None, began: list[float]) -> None:
     """A replica that lags shows the same gap to two reads at once; where there is no total, nothing tells of one."""
-    clock, reads = FakeClock(NOW), []
+    clock, reads, shown = FakeClock(NOW), [], 1 if total == 1 else 4
 
     def serve() -> Iterable[Page]:
         reads.append(clock.monotonic())
-        yield page(row("1", None), total=total)
-        yield page(row("2", None), total=total)
+        yield page(*(row(str(n), None) for n in range(min(len(reads), shown))), total=total)
 
     listing = Listing("s", lambda _window: [serve], key=("a",))
     found: dict[str, Any] = {}
     play(ListRun(listing, plain, Limits(), StreamState.detached("s", found), clock), found)
-    assert len(reads) == (1 if total == 2 else 2)
-    assert (reads[-1] > 0) is waits
+    assert reads == began

@@ -2,7 +2,8 @@
 
 A record that is deleted moves another one onto a page that was read already; records of one instant may come in another
 order with each request; a total may be too low, 0 or absent. So distinct records are counted instead of rows, and a
-list whose count does not prove it is read again.
+list whose count does not prove it is read again. A record that comes as another one goes leaves the total as it is: of
+a list that is known to move, two reads in a row have to be proven by their count.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class WholeList:
         key: Fields that identify a record. Without any, whole rows are compared, and how often each one comes.
         where: Name of the list, for messages.
         pause: Called before each further read, with the number of reads in a row that showed nothing new; may wait.
+        grows: Whether records come into the list while it is read, as who reads the pages found; set before their end.
         proof: Once `pages` has ended: `A` if the provider's total equals the number of distinct records, `B` if a read
             showed all that the one before it showed or one reply holds all, `C` if neither came about in `MOST_READS`
             reads, or before `IDLE_READS` in a row showed nothing new.
@@ -127,6 +129,7 @@ class WholeList:
     key: Sequence[str]
     where: str
     pause: Callable[[int], None] = _no_pause
+    grows: bool = False
     proof: str = UNPROVEN
     distinct: int = 0
     total: int | None = None
@@ -275,9 +278,10 @@ class WholeList:
     def _proof_of(self, now: _Read, before: _Read | None) -> str:
         """Return what the reads so far prove, and set the counts."""
         self.total, self.distinct = now.total, now.distinct
-        if now.is_counted():
+        if now.is_counted() and (before.is_counted() if before else not self.grows):
             return COUNTED
-        if len(self._totals) == 1 and now.total == len(self._known) and not (self._exceeded or now.counts_a_page):
+        stays = before and len(self._totals) == 1 and now.total == len(self._known)
+        if stays and not (self._exceeded or now.counts_a_page):
             self.distinct = len(self._known)
             return COUNTED
         is_one = now.is_one_reply and now.count == 1 and now.total is None

@@ -34,7 +34,7 @@ from tap_exports.engine.read.tally import Limits, Tally
 
 LOGGER = logging.getLogger("tap-exports.run")
 LONGEST_OPEN = timedelta(days=7)
-SECONDS_TO_SECOND_READ = 5.0
+SECONDS_BETWEEN_READS = (5.0, 10.0)  # before the second and the third
 Pages = Callable[[], Iterable[Page]]
 
 
@@ -85,6 +85,7 @@ class ListRun:
     _held: datetime | None = None
     _latest: datetime | None = None
     _sorted: bool = True
+    _grows: bool = False
     _stale: int = 0
     _stalest: Row | None = None
 
@@ -129,17 +130,18 @@ class ListRun:
         yield Proven(is_whole)
 
     def _whole(self, pages: Pages) -> WholeList:
-        """Return a list that is read a second time only after a wait where its total disagrees.
+        """Return a list whose second and third reads begin after a wait where its total disagrees.
 
         Two replicas of which one lags show the same gap to two reads at once.
         """
-        found, waits = WholeList(pages, self.listing.key, self.listing.stream), iter([SECONDS_TO_SECOND_READ])
+        found, waits = WholeList(pages, self.listing.key, self.listing.stream), iter(SECONDS_BETWEEN_READS)
         found.pause = lambda _idle: self.clock.sleep(0 if found.total is None else next(waits, 0))
         return found
 
     def _read(self, found: WholeList, window: Window | None) -> Iterator[Event]:
         for page in found.pages():
             yield from self._page(page, window)
+            found.grows = self._grows
             follows = self.listing.ordered and self._sorted and found.is_steady
             if window and follows and self._latest and not self._tally.rejects:
                 yield from self._advance(self._latest - MILLISECOND)
@@ -211,7 +213,11 @@ class ListRun:
             return self._undated(row)
 
     def _within(self, row: Row, created: datetime, window: Window) -> bool:
-        """Return whether a record lies in the window; update the instants that limit the bookmark."""
+        """Return whether a record lies in the window; update the instants that limit the bookmark.
+
+        Where one younger than the window shows, the list is not cut by date, and others may come while it is read.
+        """
+        self._grows = self._grows or created > window.end
         if created > window.end or (window.start and created < window.start):
             return False
         self._hold(row, created)
