@@ -119,6 +119,7 @@ class Account:
     records: list[Record] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
     most_open: int = 0
+    _stamps: dict[float, str] = field(default_factory=dict)
 
     def skew(self, at: float) -> float:
         """Return how far the provider's clock is ahead; that stays when the world is calm: clocks are never right."""
@@ -174,8 +175,10 @@ class Account:
 
     def stamp(self, at: float) -> str:
         """Return a time of the world on the provider's clock, as text."""
-        instant = datetime.fromtimestamp(self.clock(at), timezone.utc)
-        return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03}Z"
+        if at not in self._stamps:
+            instant = datetime.fromtimestamp(self.clock(at), timezone.utc)
+            self._stamps[at] = instant.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+        return self._stamps[at]
 
     def lasting(self, until: float) -> list[Record]:
         """Return the records that a run must have seen that began at a time: not those of just now."""

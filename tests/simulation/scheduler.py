@@ -1,16 +1,18 @@
 """Tasks that take turns: one holds the baton, and at every wait the scheduler draws who goes on next.
 
-A process is a main task and the tasks that it started; several processes may share one scheduler, and so one clock.
+A task is a greenlet: one that waits hands on at once, while threads would wait for the system and each other. A process
+is a main task and the tasks that it started; several processes may share one scheduler, and so one clock.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+from greenlet import getcurrent, greenlet
 
 
 class Killed(BaseException):
@@ -22,15 +24,13 @@ class Deadlock(BaseException):
 
 
 class Carrier:
-    """A thread that carries one task after another."""
+    """A greenlet that carries one task after another."""
 
     idle: ClassVar[deque[Carrier]] = deque()
 
     def __init__(self) -> None:
-        self.baton = threading.Lock()
-        self.baton.acquire()
         self.job: Callable[[], None] = lambda: None
-        threading.Thread(target=self._carry, name="simulated", daemon=True).start()
+        self.fiber = greenlet(self._carry)
 
     @classmethod
     def take(cls) -> Carrier:
@@ -38,7 +38,6 @@ class Carrier:
 
     def _carry(self) -> None:
         while True:
-            self.baton.acquire()
             self.job()
 
 
@@ -66,12 +65,12 @@ class Task:
     """A thread of a simulated process, or outside of any.
 
     Attributes:
-        baton: Released when it is its turn.
+        fiber: Switched to when it is its turn.
         ready: What it waits for, or None for the time alone.
         until: When it goes on in any case, in seconds, or None for never.
     """
 
-    baton: Any
+    fiber: greenlet
     ready: Callable[[], bool] | None = None
     until: float | None = 0.0
     carrier: Carrier | None = None
@@ -96,9 +95,7 @@ class Scheduler:
     _failed: list[BaseException] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        baton = threading.Lock()
-        baton.acquire()
-        self.current = Task(baton)
+        self.current = Task(getcurrent())
         self.tasks = [self.current]
 
     @property
@@ -118,15 +115,14 @@ class Scheduler:
         process.is_killed = True
         while process.others:
             self.current = process.others[-1]
-            self.current.baton.release()
-            process.main.baton.acquire()
+            self.current.fiber.switch()
         self.current = process.main
         process.main.process = None
 
     def spawn(self, target: Callable[[], object]) -> Task:
         """Add a task to the current process, or outside of any; it begins when it is drawn."""
         carrier = Carrier.take()
-        task = Task(carrier.baton, carrier=carrier, process=self.process)
+        task = Task(carrier.fiber, carrier=carrier, process=self.process)
         carrier.job = lambda: self._carried(task, target)
         self.tasks.append(task)
         if self.process:
@@ -161,7 +157,7 @@ class Scheduler:
         if task.carrier:
             Carrier.idle.append(task.carrier)
         self.current = process.main if process and process.is_killed else self._next()
-        self.current.baton.release()
+        self.current.fiber.switch()
 
     def wait(self, ready: Callable[[], bool] | None = None, until: float | None = None) -> bool:
         """Hand the baton over until something is ready or a time has come; return whether it is ready."""
@@ -170,8 +166,7 @@ class Scheduler:
         me.ready, me.until = ready, until
         if (following := self._next()) is not me:
             self.current = following
-            following.baton.release()
-            me.baton.acquire()
+            following.fiber.switch()
         self._check()
         return ready is None or ready()
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -74,11 +75,11 @@ class Call:
     headers: Mapping[str, str]
     body: bytes | None
 
-    @property
+    @cached_property
     def path(self) -> str:
         return urlsplit(self.url).path
 
-    @property
+    @cached_property
     def query(self) -> dict[str, str]:
         return {name: values[-1] for name, values in parse_qs(urlsplit(self.url).query).items()}
 
@@ -150,6 +151,11 @@ class World:
     is_calm: bool = False
     log: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    _by_kind: dict[str, list[Trouble]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for trouble in self.troubles:
+            self._by_kind.setdefault(trouble.kind, []).append(trouble)
 
     @property
     def now(self) -> float:
@@ -173,7 +179,7 @@ class World:
 
     def standing(self, kind: str, at: int | None = None) -> Trouble | None:
         """Return the trouble of a kind, and of a number, that stays when the world is calm."""
-        return next((t for t in self.troubles if t.kind == kind and at in {None, t.at}), None)
+        return next((t for t in self._by_kind.get(kind, ()) if at in {None, t.at}), None)
 
     def count(self, kind: str) -> int:
         """Count something over the whole history and return its number."""
