@@ -108,16 +108,26 @@ def test_a_total_that_is_that_of_a_full_page_proves_nothing(size: int | None, re
     assert (is_found, server.asked.count(1)) == (size is not None, reads)  # without a size no page is known to be full
 
 
-def test_reads_that_repeat_rows_uncounted_do_not_agree_by_chance() -> None:
-    """Without key and total nobody can tell a second row from one that moved: then more than two reads must agree."""
+@pytest.mark.parametrize("total", ["none", "true"])
+def test_reads_that_repeat_rows_do_not_agree_by_chance(total: str) -> None:
+    """Without a key nobody can tell a second row from one that moved: then more than two reads must agree."""
     orders = iter([["0", "1", "1", "2"]] * 6)  # read and checked page by page, "3" is on neither
     rows = numbered(4)
 
     def moved(standing: list[Row]) -> list[Row]:
         return [standing[int(n)] for n in next(orders, "0123")]
 
-    found = whole(Server(rows, "none", moved).page, ())
+    found = whole(Server(rows, total, moved).page, ())
     assert {row["id"] for row in read(found)} == {"0", "1", "2", "3"}
+
+
+@pytest.mark.parametrize("total", ["none", "true"])
+@pytest.mark.parametrize(("count", "reads"), [(11, 6), (12, 2)])
+def test_many_rows_in_one_order_are_no_chance(count: int, reads: int, total: str) -> None:
+    """Two reads tell that a list with repeated rows keeps still, where they show enough rows in the same order."""
+    server = Server([*numbered(count - 1), numbered(1)[0]], total)
+    assert Counter(ids(read(whole(server.page, ())))) == Counter(["0", *map(str, range(count - 1))])
+    assert server.asked.count(1) == reads
 
 
 @pytest.mark.parametrize("counts", [{"last": True}, {"pages": 1}, {"pages": 0}])

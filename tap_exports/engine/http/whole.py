@@ -21,7 +21,8 @@ from tap_exports.errors import CountError, StopError
 
 LOGGER = logging.getLogger("tap-exports.http")
 IDLE_READS = 8  # in a row that show nothing new; of a list in random order, a read misses a third of the records
-IDLE_READS_OF_AGREED = 5  # of a list whose reads agree, and whose total counts more, or which repeats rows uncounted
+IDLE_READS_OF_AGREED = 5  # of a list whose reads agree, and whose total counts more, or which repeats rows in any order
+ROWS_IN_ORDER = 12  # that two reads in random order do not show in the same order by chance
 MOST_READS = 30
 IDLE_PAGES = 3
 BYTES = 16
@@ -38,6 +39,7 @@ class _Read:
         confirmed: Those that the read before showed too.
         rows: Records, repeated ones included.
         repeats: How often a row without a key came beyond its first time.
+        order: A mark of all rows in their order, for rows without a key.
         total: The last page's total, or None.
         totals: The totals of all pages.
         shrinks: Whether the total of a page is below that of the page before.
@@ -53,6 +55,7 @@ class _Read:
     confirmed: int = 0
     rows: int = 0
     repeats: Counter[bytes] = field(default_factory=Counter)
+    order: int = 0
     total: int | None = None
     totals: set[int | None] = field(default_factory=set)
     shrinks: bool = False
@@ -92,6 +95,10 @@ class _Read:
     def is_counted(self) -> bool:
         """Return whether its distinct records are as many as the total, which may have grown, but never fell."""
         return self.distinct == self.total and not (self.shrinks or self.exceeds or self.counts_a_page)
+
+    def keeps_order(self, before: _Read | None) -> bool:
+        """Return whether its rows come as in the read before, too many of them for chance."""
+        return before is not None and self.order == before.order and self.rows >= ROWS_IN_ORDER
 
     def confirms(self, before: _Read) -> bool:
         """Return whether it shows all that the read before showed: then none of that read's records was deleted.
@@ -140,6 +147,7 @@ class WholeList:
     _repeated: dict[bytes, Row] = field(default_factory=dict, repr=False)
     _now: _Read | None = None
     _in_all: Counter[bytes] = field(default_factory=Counter, repr=False)
+    _may_repeat: bool = False
 
     @property
     def is_steady(self) -> bool:
@@ -218,6 +226,7 @@ class WholeList:
         fresh, page_mark, news = [], 0, False
         for row, digest in zip(page.items, digests, strict=True):
             page_mark += int.from_bytes(digest, "big")
+            now.order = hash((now.order, digest))
             if digest in now.digests:
                 self._repeat(digest, row, now)
                 continue
@@ -272,7 +281,7 @@ class WholeList:
 
     def _is_proven(self, idle: int) -> bool:
         """Return whether to read on is in vain: two reads in random order may agree, and lack the same record."""
-        lacks = self._in_all.total() > 0 if self.total is None else self.distinct < self.total
+        lacks = self._may_repeat or (self.total is not None and self.distinct < self.total)
         return self.proof == COUNTED or (self.proof == AGREED and (not lacks or idle >= IDLE_READS_OF_AGREED))
 
     def _proof_of(self, now: _Read, before: _Read | None) -> str:
@@ -286,6 +295,7 @@ class WholeList:
             return COUNTED
         is_one = now.is_one_reply and now.count == 1 and now.total is None
         self._in_all = now.repeats & self._in_all if before else now.repeats
+        self._may_repeat = self._in_all.total() > 0 and not now.keeps_order(before)
         if is_one or (before and now.confirms(before)):
             self.distinct += self._repeats.total()
             return AGREED
