@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+from hypothesis import settings
 
 from tap_exports.singer.tap import BaseTap
 from tests.process.mark import MARK, Guard, starts_processes
@@ -28,7 +29,9 @@ def own_logs() -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hold tests that are not known to start processes to starting none."""
+    """Hold tests that are not known to start processes to starting none, and no drawn case to a time."""
+    settings.register_profile("shared machines", settings(), deadline=None)
+    settings.load_profile("shared machines")
     os.environ["XDG_STATE_HOME"] = f"{STATE.name}/session"
     config.addinivalue_line("markers", f"{MARK}: starts processes; given to tests by what they use")
     config.pluginmanager.register(Guard())

@@ -25,7 +25,7 @@ from tap_exports.engine.decode import CsvDialect, Layout, advice, conform, read,
 from tap_exports.engine.model import FILE, ROW, Column, Contract, Kind, LocalFile, NewColumns, Reject, Rows
 from tap_exports.errors import BadContentError, ConfigError
 
-properties = settings(max_examples=200, deadline=None)
+properties = settings(max_examples=200)
 KINDS = {
     "id": Kind.STRING,
     "name": Kind.STRING,

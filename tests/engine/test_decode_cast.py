@@ -116,7 +116,7 @@ near_instants = st.datetimes().map(datetime.isoformat) | st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from([Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN, Kind.DATE, Kind.DATETIME]),
     texts=st.lists(
@@ -129,7 +129,7 @@ def test_the_fast_ways_agree_with_the_patterns(kind: Kind, texts: list[str | Non
     assert (typed(column(*texts), kind) is not None) == all(fits(column(*texts), kind).to_pylist())
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(near_instants)
 def test_what_fits_can_be_read(text: str) -> None:
     """Whatever passes as a date-time is one for Python too, once the fraction has six digits and the offset a colon."""

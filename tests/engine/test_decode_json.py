@@ -21,7 +21,7 @@ from tap_exports.errors import BadContentError, StopError
 
 Write = Callable[[bytes], LocalFile]
 
-properties = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+properties = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 A = Layout(columns={"a": Column("a", Kind.ANY)})
 

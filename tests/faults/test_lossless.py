@@ -23,7 +23,7 @@ from tap_exports.singer.messages.writer import MessageWriter
 
 AT = datetime(2026, 1, 2, tzinfo=timezone.utc)
 Event = Any
-properties = settings(max_examples=120, deadline=None)
+properties = settings(max_examples=120)
 
 texts = st.text(
     st.characters(exclude_categories=["Cs"]) | st.sampled_from(',;"\\\r\n\t \x00\x1f\x7f\u2028\u2029{}[]'), max_size=12

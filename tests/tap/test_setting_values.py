@@ -142,7 +142,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     logging.disable(logging.NOTSET)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(place=st.sampled_from([path for path, _ in OURS]), data=st.data())
 def test_any_value(place: Path, data: st.DataObject) -> None:
     """Values of every type, near the bounds and far from them: accepted, or refused by name."""
