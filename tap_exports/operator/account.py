@@ -200,13 +200,19 @@ def account_jobs(
     complaints: dict[str, str] = {}
     ours, read = {(each.provider, each.id) for each in own}, read_jobs(tap, origins)
     for name, api in listing_apis(tap):
-        if provider not in {None, name, shared_name(name)}:
+        if not is_meant(provider, name):
             continue
         try:
-            found += [_of_account(tap, name, job, read.get(job.id)) for job in _others(tap, name, api, ours, limit)]
+            others = _others(tap, name, api, ours, limit)
+            found += [_of_account(tap, name, job, read.get((name, job.id))) for job in others]
         except Exception as error:  # noqa: BLE001 - whatever it is, the other providers are listed
             complaints[name] = explain(error)
     return found, complaints
+
+
+def is_meant(asked: str | None, provider: str) -> bool:
+    """Return whether `--provider` means a provider, or the account of one; without the option all are meant."""
+    return asked in {None, provider, shared_name(provider)}
 
 
 def listing_apis(tap: TapExports) -> Iterable[tuple[str, ListsJobs]]:
@@ -230,16 +236,20 @@ def _of_account(tap: TapExports, provider: str, job: Job, own: Found | None) -> 
     return seen(replace(known, since=job.created_at, age=age), job)
 
 
-def read_jobs(tap: TapExports, origins: Origins) -> dict[str, Found]:
-    """Return jobs that earlier runs have read, by id: full exports of STATE, and those that the ledger still holds."""
-    found = {
-        entry.id: Found(provider_of(name) or "", entry.id, (LEDGER,), "", (name,), entry.window)
-        for name, entries in origins.ledger.items()
-        for entry in entries
-        if entry.id
-    }
+def read_jobs(tap: TapExports, origins: Origins) -> dict[tuple[str, str], Found]:
+    """Return jobs that earlier runs have read: full exports of STATE, and those that the ledger still holds.
+
+    They are named by provider, or account, and id: accounts may count their jobs alike.
+    """
+    found: dict[tuple[str, str], Found] = {}
+    for name, entries in origins.ledger.items():
+        provider = provider_of(name) or ""
+        for entry in entries:
+            if entry.id:
+                found[provider, entry.id] = Found(provider, entry.id, (LEDGER,), "", (name,), entry.window)
     for name, bookmark in tap.state.get("bookmarks", {}).items():
+        provider = provider_of(name) or ""
         for job_id in StreamState.detached(name, bookmark).closed.ids:
-            also = found[job_id].known_from if job_id in found else ()
-            found[job_id] = Found(provider_of(name) or "", job_id, (STATE, *also), "", (name,))
+            also = found[provider, job_id].known_from if (provider, job_id) in found else ()
+            found[provider, job_id] = Found(provider, job_id, (STATE, *also), "", (name,))
     return found

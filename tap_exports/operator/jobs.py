@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tap_exports.operator.account import Found, account_jobs, ledger_jobs
+from tap_exports.operator.account import Found, account_jobs, is_meant, ledger_jobs
 from tap_exports.operator.cancelling import cancel
 from tap_exports.operator.loading import catalog_option, config_option, format_option, load, read_state, state_options
 from tap_exports.operator.origins import take_over_ledger
@@ -22,7 +22,7 @@ LISTED = 100
 @catalog_option
 @state_options
 @format_option
-@click.option("--provider", help="Only this provider")
+@click.option("--provider", help="Only this provider, or this account of one: <provider>@<account>")
 @click.option("--limit", default=LISTED, show_default=True, help="Jobs of each account, the newest ones")
 @click.pass_context
 def command(  # noqa: PLR0913, PLR0917 - the options
@@ -48,7 +48,7 @@ def command(  # noqa: PLR0913, PLR0917 - the options
 def every_job(tap: TapExports, provider: str | None, limit: int) -> tuple[list[Found], dict[str, str]]:
     """Return the jobs of STATE, ledger and accounts, and why some providers could not be asked."""
     origins = take_over_ledger(tap)
-    own = [found for found in ledger_jobs(tap, origins) if provider in {None, found.provider}]
+    own = [found for found in ledger_jobs(tap, origins) if is_meant(provider, found.provider)]
     others, complaints = account_jobs(tap, origins, own, provider, limit)
     return [*own, *others], complaints
 
@@ -96,14 +96,16 @@ def watch_command(  # noqa: PLR0913, PLR0917 - the options
 @catalog_option
 @state_options
 @format_option
-def cancel_command(
+@click.option("--provider", help="Whose job it is, where several accounts have one of that id: <provider>@<account>")
+def cancel_command(  # noqa: PLR0913, PLR0917 - the options
     job: str,
     config: tuple[str, ...],
     catalog: str | None,
     state: str | None,
     state_id: str | None,
     form: str | None,
+    provider: str | None,
 ) -> int:
     """Cancel JOB at the provider: one that STATE or the tap's own ledger holds, where the provider can."""
     tap = load(config, read_state(state, state_id, config), catalog)
-    return show(cancel(tap, job), form)
+    return show(cancel(tap, job, provider), form)

@@ -10,7 +10,7 @@ from tap_exports.engine.clock import to_text
 from tap_exports.engine.jobs.cadence import Cadence
 from tap_exports.engine.model import Job, Status
 from tap_exports.errors import ConfigError, TapError
-from tap_exports.operator.account import ledger_jobs, polled, progress_text
+from tap_exports.operator.account import is_meant, ledger_jobs, polled, progress_text
 from tap_exports.operator.loading import streams_of
 from tap_exports.operator.origins import take_over_ledger
 from tap_exports.operator.render import show
@@ -91,6 +91,6 @@ def _candidates(tap: TapExports, job_id: str, provider: str | None) -> Iterator[
     streams = sorted(streams_of(tap), key=lambda each: each[1].name not in holders)
     asked: set[int] = set()
     for name, stream in streams:
-        if provider in {None, name} and isinstance(stream.asked, Polls) and id(stream.asked) not in asked:
+        if is_meant(provider, name) and isinstance(stream.asked, Polls) and id(stream.asked) not in asked:
             asked.add(id(stream.asked))
             yield name, stream.asked, Job(job_id, Status.PENDING)

@@ -180,6 +180,41 @@ def test_a_job_of_others_is_never_cancelled(call: Caller) -> None:
     assert "only jobs of the tap's own are cancelled" in done.err
 
 
+def test_cancelling_where_accounts_count_alike(call: Caller) -> None:
+    """Each account of Cension counts its own runs: nothing is sent before it is clear whose is meant."""
+    with sandbox(accounts=("north", "south")) as box:
+        given = only(config(box, "cension"), "cension")
+        running = str(next(r["operationId"] for r in box.truth("cension/operations") if r["status"] == "running"))
+        given["cension"]["accounts"][0]["api_key"] = "another-key"
+        entry = {"ledger": {"version": 2, "jobs": [{**LOST, "id": running}]}}
+        parts = [{"context": {"_sdc_account": name}, **entry} for name in ("north", "south")]
+        state = {"bookmarks": {COMPANIES: {"partitions": parts}}}
+        whose = call("jobs", "cancel", running, config=given, state=state)
+        nobody = call("jobs", "cancel", running, "--provider", "cension@west", config=given, state=state)
+        assert (whose.code, nobody.code, box.requests()) == (1, 1, [])
+        north = call("jobs", "cancel", running, "--provider", "cension@north", config=given, state=state)
+        done = call("jobs", "cancel", running, "--provider", "cension@south", config=given, state=state)
+    assert f"job {running} is one of each of cension@north, cension@south: say with --provider" in whose.err
+    assert "for cension@west: only jobs of the tap's own" in nobody.err
+    assert "`cension@north.api_key` was refused" in north.err
+    assert (north.code, done.code, done.data["provider"]) == (1, 0, "cension@south")
+
+
+def test_jobs_of_two_accounts_are_listed_by_account(call: Caller, tmp_path: Path) -> None:
+    """What one account knows as its own is no job of the other's, though the provider may show it to both."""
+    with sandbox(job_seconds=3600, accounts=("north", "south")) as box:
+        given = config(box, "exelensia")
+        state = detached(tmp_path, given)
+        whole = call("jobs", config=given, state=state).data["jobs"]
+        south = call("jobs", "--provider", "exelensia@south", config=given, state=state).data["jobs"]
+        both = call("jobs", "--provider", "exelensia", config=given, state=state).data["jobs"]
+    own = [(job["provider"], job["job"]) for job in whole if job["ours"]]
+    assert len(own) == len(set(own)) > 0
+    assert {provider for provider, _ in own} == {"exelensia@north", "exelensia@south"}
+    assert [job["job"] for job in south] == [j["job"] for j in whole if j["provider"] == "exelensia@south"]
+    assert [job["job"] for job in both] == [job["job"] for job in whole]
+
+
 def test_a_provider_that_cannot_cancel_says_so(call: Caller, tmp_path: Path) -> None:
     with sandbox(job_seconds=3600) as box:
         given = config(box, "exelensia")
