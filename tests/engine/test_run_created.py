@@ -652,6 +652,42 @@ def test_a_job_that_was_found_after_a_lost_reply_is_never_deleted(
     assert (values(log), error, bookmark) == (["1", "2", "3"], "", proven())
 
 
+class PaidApi(FindingApi):
+    costs = True
+
+
+def _failed(job_id: str) -> list[Job | Exception]:
+    return [job(job_id, Status.FAILED)]
+
+
+@pytest.mark.parametrize(
+    "asked", [export(), export(replication_key=None, start=None, until=None)], ids=["a window", "all"]
+)
+def test_a_found_job_that_failed_may_be_that_of_another_tap(tmp_path: Path, asked: Export) -> None:
+    """The own one, which is paid for, is looked for again before another is created, once."""
+    finds = [job("theirs", created_at=NOW), job("ours", created_at=NOW)]
+    submits = [LostReplyError("no reply"), job("another", Status.PENDING)]
+    api = PaidApi(submits, {name: _failed(name) for name in ("theirs", "ours")}, finds=finds)
+    stage, bookmark = Stage(tmp_path, api, {"another": ROWS}), dict[str, Any]()
+    assert "ended as" in stage.play(bookmark, asked)[1]
+    (intent,) = bookmark["ledger"]["intents"]
+    assert (intent["replaces"], bookmark["ledger"]["jobs"]) == ("theirs", [])
+    assert "ended as" in stage.play(bookmark, asked)[1]
+    assert api.calls.count("submit") == 1
+    log, error = stage.play(bookmark, asked)
+    assert (values(log), error, api.calls.count("submit")) == (["1", "2", "3"], "", 2)
+
+
+def test_a_found_job_that_failed_costs_no_second_job(tmp_path: Path) -> None:
+    """The job whose reply was lost is found in the second run, and read."""
+    finds = [job("theirs", created_at=NOW), job("ours", created_at=NOW)]
+    api = PaidApi([LostReplyError("no reply")], {"theirs": _failed("theirs")}, finds=finds)
+    stage, bookmark = Stage(tmp_path, api, {"ours": ROWS}), dict[str, Any]()
+    assert "ended as" in stage.play(bookmark)[1]
+    log, error = stage.play(bookmark)
+    assert (values(log), error, bookmark, api.calls.count("submit")) == (["1", "2", "3"], "", proven(), 1)
+
+
 def test_nothing_is_deleted_once_the_setting_is_off(tmp_path: Path) -> None:
     """What an earlier run noted is struck off, and stays at the provider."""
     bookmark = proven(delete=["j1"])

@@ -87,6 +87,8 @@ class Pursuit:
         replaced = self.replaced
         self.state.opened(self.request, job, self.requested_at, adopted=adopted)
         self._note(replaced if replaced and replaced.id != job.id else None)
+        if adopted and self.entry and self.entry.replaces:  # found in the second search, which is the last one
+            self.state.note_replaced(self.request.fingerprint, self.entry.replaces)
 
     def _note(self, replaced: Job | None) -> None:
         if replaced:

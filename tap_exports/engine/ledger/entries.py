@@ -51,8 +51,8 @@ class Entry:
             may have created it, so it is never deleted.
         bad_reads: Reads that found bad contents.
         progress: What the job last showed, or None.
-        replaces: Id of the job in whose place it was created, since that one was lost or stalled; None where it
-            replaces none, or where jobs cost money.
+        replaces: Id of the job in whose place it was created, since that one was lost or stalled; where jobs cost
+            money, of one that was found, failed, and may have been another tap's. None where it replaces none.
         is_capped: Whether the reply to its creation said that the provider leaves rows out; no later reply may say so.
         warnings: What that reply told the user.
     """

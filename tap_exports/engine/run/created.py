@@ -350,7 +350,12 @@ class ExportRun:
             TapError: The error.
         """
         yield receipt(outcome, tally, status or Status.FAILED.value, None if status else error.message)
-        self.state.close(outcome.request, outcome.job)
+        entry = self.state.entry(outcome.request.fingerprint)
+        is_paid = entry and entry.adopted and not entry.replaces and not self.lifecycle.may_replace
+        if entry and is_paid and not isinstance(error, TooLargeError):
+            self.state.look_on(entry, outcome.request)  # the job that this tap paid for may be another one
+        else:
+            self.state.close(outcome.request, outcome.job)
         yield Checkpoint()
         raise error
 
