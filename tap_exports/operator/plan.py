@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 
 from tap_exports.engine.activity import counted
 from tap_exports.engine.api import Prices, creation_costs
-from tap_exports.engine.model import Action, Progress, Step
+from tap_exports.engine.model import Action, Step
 from tap_exports.engine.run.growth import LAG
 from tap_exports.operator.loading import (
     config_option,
@@ -113,7 +113,18 @@ def planned(tap: TapExports) -> list[Planned]:
         except Exception as error:  # noqa: BLE001, PERF203 - whatever it is, it fails this stream, at its turn
             stream.failed_start = error
     origins = take_over_ledger(tap)
-    return [_plan(tap, stream, origins) for stream in selected(tap)]
+    room = _room(selected(tap)) if tap.config["job_wait"] == "detach" else {}
+    return [_plan(tap, stream, origins, room) for stream in selected(tap)]
+
+
+def _room(streams: Iterable[EventStream]) -> dict[int, int]:
+    """Return how many jobs may be created beside the open ones, by the account that all streams of a provider share."""
+    room: dict[int, int] = {}
+    for stream in streams:
+        if isinstance(stream, ExportStream) and not stream.failed_start:
+            most = stream.lifecycle.settings.max_concurrent_jobs
+            room[id(stream.lifecycle)] = room.get(id(stream.lifecycle), most) - len(stream.make_ledger().entries)
+    return room
 
 
 def unplanned(tap: TapExports) -> list[tuple[str, str]]:
@@ -129,11 +140,11 @@ def unplanned(tap: TapExports) -> list[tuple[str, str]]:
     return idle + [(name, "in STATE, but not in the configuration; its bookmark is kept") for name in gone]
 
 
-def _plan(tap: TapExports, stream: EventStream, origins: Origins) -> Planned:
+def _plan(tap: TapExports, stream: EventStream, origins: Origins, room: dict[int, int]) -> Planned:
     provider = stream.provider_name
     bookmark = tap.state.get("bookmarks", {}).get(stream.name, {}).get("replication_key_value")
     try:
-        steps = list(_with_notes(tap, stream, origins))
+        steps = list(_with_notes(tap, stream, origins, room))
         return Planned(stream.name, provider, bookmark, steps, _credits(stream, steps), varies=_varies(stream, steps))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's alone
         return Planned(stream.name, provider, bookmark, error=explain(error))
@@ -147,16 +158,17 @@ def _varies(stream: EventStream, steps: Sequence[Step]) -> bool:
     return may_join or (bool(created) and getattr(export, "sizes_itself", False))
 
 
-def _with_notes(tap: TapExports, stream: EventStream, origins: Origins) -> Iterator[Step]:
-    """Yield the steps of a run; those that are more than jobs may be open wait for a later run."""
-    most, created = tap.config["max_concurrent_jobs"], 0
-    detaches = tap.config["job_wait"] == "detach" and stream.remembers is Progress.WINDOWS
+def _with_notes(tap: TapExports, stream: EventStream, origins: Origins, room: dict[int, int]) -> Iterator[Step]:
+    """Yield the steps of a run; with `detach` those that are more than jobs may be open wait for a later run."""
+    account = id(stream.lifecycle) if isinstance(stream, ExportStream) else None
     if stream.failed_start:
         raise stream.failed_start
     stalls = {entry.id: entry.stalls for entry in stream.make_ledger().entries if entry.stalls}
     for step in stream.make_run().plan():
-        created += step.action is Action.CREATE
-        late = detaches and step.action is Action.CREATE and created > most
+        late = False
+        if account in room and step.action is Action.CREATE:
+            room[account] -= 1
+            late = room[account] < 0
         stalled = _stalled(stalls.get(step.job, 0), tap.config["job_stalls_max"]) if step.job else ""
         note = LATER if late else "; ".join(filter(None, (step.note, origins.note(stream.name, step), stalled)))
         yield Step(step.action, step.window, step.job, note)
