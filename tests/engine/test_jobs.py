@@ -14,9 +14,11 @@ import pytest
 
 from tap_exports.engine.clock import to_text
 from tap_exports.engine.http.skew import ProviderClock
-from tap_exports.engine.jobs import CLOCK_SKEW, JobSettings, Journal, Lifecycle, Outcome, Statuses
+from tap_exports.engine.jobs import CLOCK_SKEW, JobSettings, Journal, Lifecycle, Outcome, Statuses, busy
 from tap_exports.engine.jobs.cadence import Cadence
-from tap_exports.engine.ledger import Progress, StreamState
+from tap_exports.engine.jobs.pursuit import Pursuit
+from tap_exports.engine.jobs.steps import Pause
+from tap_exports.engine.ledger import Closed, Progress, StreamState
 from tap_exports.engine.model import Job, Request, Status
 from tap_exports.engine.workers import Workers
 from tap_exports.errors import (
@@ -116,6 +118,33 @@ def test_a_creation_begins_with_the_attempt_that_the_provider_takes() -> None:
     outcome = chase.run()
     assert (outcome.job.id, outcome.requested_at) == ("j1", START + timedelta(seconds=600))
     assert chase.states[-1]["jobs"][0]["requested_at"] == "2026-07-01T00:10:00.000Z"
+
+
+def test_there_is_one_more_attempt_when_the_wait_for_room_is_over() -> None:
+    """A provider that says when to ask again is asked by then at the latest, not given up at once."""
+    chase = Chase(FindingApi([BusyError("full", wait=600)]), job_stall_timeout_seconds=1000)
+    with pytest.raises(StopError, match="no room for another job in 1000 s: full; nothing was created"):
+        chase.run()
+    assert (chase.api.calls.count("submit"), chase.clock.monotonic()) == (3, 1000)
+
+
+def test_there_will_be_room_while_jobs_end() -> None:
+    """Each job that ends begins the wait anew: whoever is the last in a long line does not give up."""
+    clock, ends = FakeClock(), [100.0, 1000.0, 1900.0]
+    cadence = Cadence(JobSettings())
+    pursuit = Pursuit(REQUEST, StreamState.detached("s", {}), None, False, START, Closed(), is_free=True)  # noqa: FBT003 - not resubmitted
+    steps = busy.submit(FindingApi([BusyError("full", wait=60)]), pursuit, clock, cadence, 1000)
+
+    def wait() -> None:
+        for pause in steps:
+            assert isinstance(pause, Pause)
+            clock.sleep(pause.seconds)
+            if ends and clock.monotonic() >= ends[0]:
+                cadence.ended("s", 0, ends.pop(0))
+
+    with pytest.raises(StopError):
+        wait()
+    assert clock.monotonic() == pytest.approx(1900 + 1000, abs=60)
 
 
 def test_a_refused_creation_leaves_no_intent() -> None:

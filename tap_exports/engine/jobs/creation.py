@@ -13,6 +13,7 @@ from tap_exports.engine.api import Echoes, Finds, FreeToRepeat, Polls, Submits, 
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.fields import of_request
 from tap_exports.engine.jobs import busy
+from tap_exports.engine.jobs.cadence import Cadence
 from tap_exports.engine.jobs.journal import Journal
 from tap_exports.engine.jobs.outcome import JobSettings, describe
 from tap_exports.engine.jobs.pursuit import Pursuit
@@ -40,6 +41,7 @@ class Creation:
         settings: Intervals and limits.
         statuses: Status words that the configuration explains.
         activity: Notes what the jobs do.
+        cadence: Knows how many jobs have ended.
     """
 
     api: Polls
@@ -48,6 +50,7 @@ class Creation:
     settings: JobSettings
     statuses: Statuses
     activity: Activity
+    cadence: Cadence
     _owners: dict[str, str] = field(default_factory=dict)  # fingerprint by job
     _owning: set[str] = field(default_factory=set)  # streams
 
@@ -96,7 +99,7 @@ class Creation:
         request = pursuit.request
         try:
             patience = self.settings.job_stall_timeout_seconds
-            answer = yield from busy.submit(self._submits(), pursuit, self.clock, patience)
+            answer = yield from busy.submit(self._submits(), pursuit, self.clock, self.cadence, patience)
         except TapError as error:
             if not is_outcome_unknown(error):
                 yield Change(pursuit.forget)

@@ -76,7 +76,7 @@ class Lifecycle:
         self.statuses = statuses
         self.activity = activity or Activity(clock)
         self._looks = Looks(api, clock, settings, statuses, self.activity)
-        self._creation = Creation(api, journal, clock, settings, statuses, self.activity)
+        self._creation = Creation(api, journal, clock, settings, statuses, self.activity, self._looks.cadence)
         self._open: set[str] = set()
 
     # For the main thread
