@@ -35,6 +35,7 @@ from tap_exports.engine.run.growth import Growth
 from tap_exports.errors import (
     AuthError,
     BadContentError,
+    FileGoneError,
     JobLostError,
     LostReplyError,
     NotReadyError,
@@ -678,12 +679,22 @@ def test_a_found_job_that_failed_may_be_that_of_another_tap(tmp_path: Path, aske
     assert (values(log), error, api.calls.count("submit")) == (["1", "2", "3"], "", 2)
 
 
-def test_a_found_job_that_failed_costs_no_second_job(tmp_path: Path) -> None:
+GONE = JobLostError("job theirs is gone")
+THEIRS: dict[str, tuple[dict[str, Any], str]] = {
+    "failed": ({"polls": {"theirs": _failed("theirs")}}, "ended as"),
+    "gone": ({"polls": {"theirs": [GONE]}}, "the next run looks for the own one"),
+    "without its file": ({"opens": {"theirs": [FileGoneError("the file is gone")]}}, "the next run looks for the own"),
+}
+
+
+@pytest.mark.parametrize("case", THEIRS)
+def test_a_found_job_of_which_nothing_can_be_used_costs_no_second_one(tmp_path: Path, case: str) -> None:
     """The job whose reply was lost is found in the second run, and read."""
+    answers, words = THEIRS[case]
     finds = [job("theirs", created_at=NOW), job("ours", created_at=NOW)]
-    api = PaidApi([LostReplyError("no reply")], {"theirs": _failed("theirs")}, finds=finds)
+    api = PaidApi([LostReplyError("no reply")], finds=finds, **answers)
     stage, bookmark = Stage(tmp_path, api, {"ours": ROWS}), dict[str, Any]()
-    assert "ended as" in stage.play(bookmark)[1]
+    assert words in stage.play(bookmark)[1]
     log, error = stage.play(bookmark)
     assert (values(log), error, bookmark, api.calls.count("submit")) == (["1", "2", "3"], "", proven(), 1)
 

@@ -2,7 +2,7 @@
 
 from tap_exports.engine.jobs.absence import Absence
 from tap_exports.engine.jobs.journal import Journal
-from tap_exports.engine.jobs.lifecycle import Lifecycle
+from tap_exports.engine.jobs.lifecycle import Lifecycle, looking_on
 from tap_exports.engine.jobs.outcome import LOST, STALLED, JobSettings, Outcome, describe
 from tap_exports.engine.jobs.poller import Poller
 from tap_exports.engine.jobs.statuses import Statuses
@@ -22,4 +22,5 @@ __all__ = [
     "Poller",
     "Statuses",
     "describe",
+    "looking_on",
 ]

@@ -41,6 +41,12 @@ def _paid(error: TapError) -> TapError:
     return type(error)(msg)
 
 
+def looking_on(error: TapError) -> TapError:
+    """Return the error of a found job of which nothing can be used, with what the next run does."""
+    then = "it was found after a lost reply and may be that of another tap, so the next run looks for the own one"
+    return type(error)(f"{error.message}; {then}")
+
+
 class Lifecycle:
     """Creates and waits for the jobs of one provider.
 
@@ -205,6 +211,9 @@ class Lifecycle:
             raise self._hanging(error)
         if pursuit.resubmitted or job.given:
             raise error
+        if self.looks_on(pursuit.is_found, pursuit.entry.replaces if pursuit.entry else None):
+            yield Change(pursuit.look_on)
+            raise looking_on(error)
         self.refuse_to_pay_again(error)
         LOGGER.warning("%s: %s; submitting the window again, once", pursuit.request.stream, error)
         self.activity.asked(pursuit.request)
@@ -222,6 +231,14 @@ class Lifecycle:
     def may_replace(self) -> bool:
         """Return whether another job may be created in place of one: it costs nothing, or a setting allows it."""
         return self.settings.recreate_paid_jobs or not creation_costs(self.api)
+
+    def looks_on(self, adopted: bool, replaces: str | None) -> bool:  # noqa: FBT001 - two members of an entry
+        """Return whether a job of which nothing can be used was found, and the one that was paid for may be another.
+
+        Where two taps have the same requests, a lost reply may lead to the job of the other one. There is one such
+        search: a second job that was found and failed is taken for the own one.
+        """
+        return adopted and not replaces and not self.may_replace
 
     def refuse_to_pay_again(self, error: TapError) -> None:
         """Raise `error` where another job would cost money that the settings do not allow.

@@ -28,6 +28,7 @@ class Pursuit:
         earlier: Jobs created for the request in this run before, whose reader found the job gone or not ready.
         lost: As in `Outcome`.
         lost_as: As in `Outcome`.
+        adopted: Whether the current job was found; as in `Entry`.
     """
 
     request: Request
@@ -42,6 +43,7 @@ class Pursuit:
     earlier: int = 0
     lost: Job | None = None
     lost_as: str = LOST
+    adopted: bool = False
 
     @property
     def stalls(self) -> int:
@@ -66,6 +68,15 @@ class Pursuit:
         named = self.entry.replaces if self.entry and not self.created else None
         return Job(named, Status.PENDING, data=self.request.params) if named else None
 
+    @property
+    def is_found(self) -> bool:
+        """Return whether the current job was found, in this run or an earlier one."""
+        return self.adopted or bool(self.entry and self.entry.adopted and not self.created)
+
+    def look_on(self) -> None:
+        """Drop a found job, so that the next run looks for another one; only the journal may call it."""
+        self.state.look_on(self.request)
+
     def forget(self) -> None:
         """Remove the request from the ledger; only the journal may call it."""
         self.state.forget(self.request.fingerprint)
@@ -84,7 +95,7 @@ class Pursuit:
 
     def opened(self, job: Job, *, adopted: bool = False) -> None:
         """Put a job into the ledger, with the one that it replaces; only the journal may call it."""
-        replaced = self.replaced
+        replaced, self.adopted = self.replaced, adopted
         self.state.opened(self.request, job, self.requested_at, adopted=adopted)
         self._note(replaced if replaced and replaced.id != job.id else None)
         if adopted and self.entry and self.entry.replaces:  # found in the second search, which is the last one

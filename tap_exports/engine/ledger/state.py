@@ -296,13 +296,14 @@ class StreamState:
                 ledger["closed_created_at"] = to_text(job.created_at)
                 ledger["closed"] = ledger["closed"][-CLOSED_KEPT:]
 
-    def look_on(self, entry: Entry, request: Request) -> None:
+    def look_on(self, request: Request) -> None:
         """Drop a job that was found, and look for another one in the next run: nobody knows whose the first one was."""
-        self.intend(request, entry.requested_at)
-        if entry.id:
-            self.note_replaced(entry.fingerprint, entry.id)
+        found = self.entry(request.fingerprint)
+        if found and found.id:
+            self.intend(request, found.requested_at)
+            self.note_replaced(found.fingerprint, found.id)
             if request.window is None:
-                self._remember(entry.id)
+                self._remember(found.id)
 
     def _remember(self, job_id: str, kept: int = CLOSED_AT_ONE_INSTANT) -> None:
         ledger = self._ledger()

@@ -13,7 +13,7 @@ from tap_exports.engine import windows
 from tap_exports.engine.api import Deletes, Names, creation_costs
 from tap_exports.engine.clock import Clock, to_text
 from tap_exports.engine.fields import of_request
-from tap_exports.engine.jobs import LOST, Absence, Lifecycle, Outcome, describe
+from tap_exports.engine.jobs import LOST, Absence, Lifecycle, Outcome, describe, looking_on
 from tap_exports.engine.ledger import Entry, StreamState
 from tap_exports.engine.model import Action, Checkpoint, Event, Proven, Request, Status, Step, Window
 from tap_exports.engine.read.files import Reads, RunsAhead
@@ -294,6 +294,9 @@ class ExportRun:
         yield receipt(outcome, tally, status, error.message)
         if outcome.resubmitted or outcome.job.given:
             raise error
+        if self._look_on(request):
+            yield Checkpoint()
+            raise looking_on(error)
         self.lifecycle.refuse_to_pay_again(error)
         LOGGER.warning("%s: %s; submitting the window again, once", self.export.stream, error)
         self.state.close(request, outcome.job)
@@ -350,14 +353,18 @@ class ExportRun:
             TapError: The error.
         """
         yield receipt(outcome, tally, status or Status.FAILED.value, None if status else error.message)
-        entry = self.state.entry(outcome.request.fingerprint)
-        is_paid = entry and entry.adopted and not entry.replaces and not self.lifecycle.may_replace
-        if entry and is_paid and not isinstance(error, TooLargeError):
-            self.state.look_on(entry, outcome.request)  # the job that this tap paid for may be another one
-        else:
+        if isinstance(error, TooLargeError) or not self._look_on(outcome.request):
             self.state.close(outcome.request, outcome.job)
         yield Checkpoint()
         raise error
+
+    def _look_on(self, request: Request) -> bool:
+        """Return whether a job may be another tap's; then it is dropped, and the next run looks for the own one."""
+        entry = self.state.entry(request.fingerprint)
+        looks = entry is not None and self.lifecycle.looks_on(entry.adopted, entry.replaces)
+        if looks:
+            self.state.look_on(request)
+        return looks
 
     def _note_failed_read(self, outcome: Outcome, tally: Tally, error: TapError) -> Iterator[Event]:
         """Count a failed read of a job; after two, the ledger drops the job and the next run creates a new one.
