@@ -89,13 +89,15 @@ class Script:
     """Answers requests from lists by path; an error is raised. The last answer of a path stands for ever."""
 
     time = ProviderClock("provider", FakeClock())
+    attempts = 1  # of a creation, the last of which the provider takes
 
     def __init__(self, answers: Mapping[str, list[Any]]) -> None:
         self.answers = {path: list(given) for path, given in answers.items()}
         self.sent: list[tuple[str, str, Any, bool]] = []
 
     def send(self, method: str, path: str, *, body: Any = None, idempotent: bool = True, gate: Any = None) -> Reply:  # noqa: ANN401 - JSON
-        gate.before()
+        for _ in range(1 if idempotent else self.attempts):
+            gate.before()
         self.sent.append((method, path, body, idempotent))
         given = self.answers[path]
         answer = given.pop(0) if len(given) > 1 else given[0]
@@ -194,6 +196,24 @@ def test_nothing_is_sent_that_the_balance_does_not_cover() -> None:
     ):
         api.submit(REQUEST)
     assert script.bodies(EXPORTS) == []
+
+
+def test_the_cap_holds_at_the_attempt_that_the_provider_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was busy for minutes: what the search finds by then counts, and what the first attempt reserved does not."""
+    monkeypatch.setattr(Script, "attempts", 2)
+    api, script = connect(180, credits=[balance()], search=[found(180, "a"), found(181, "a")], create=[CREATED])
+    with pytest.raises(PaymentError, match=r"needs up to 181 credits, .* is 180; nothing was created or spent"):
+        api.submit(REQUEST)
+    api, script = connect(181, credits=[balance()], search=[found(180, "a"), found(181, "a")], create=[CREATED])
+    assert api.submit(REQUEST).credits == 180
+    assert [path for _, path, *_ in script.sent] == [CREDITS, SEARCH, CREDITS, SEARCH, EXPORTS]
+
+
+def test_a_price_that_cannot_be_read_is_no_lost_creation() -> None:
+    """Nothing was sent, so that no job has to be looked for."""
+    api, _ = connect(200, credits=[balance()], search=[BadContentError("no JSON")], create=[CREATED])
+    with pytest.raises(StopError, match="no JSON; nothing was created or spent"):
+        api.submit(REQUEST)
 
 
 def test_a_refused_charge_tells_need_balance_and_setting() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 from tap_exports.engine.clock import Clock
 from tap_exports.engine.http import Client, Pace, Reply, again, fields
+from tap_exports.engine.http.pace import Answered
 from tap_exports.engine.jobs.budget import Budget
 from tap_exports.engine.model import Job, Offer, Page, RemoteFile, Request, Row, Status, Window
 from tap_exports.errors import (
@@ -45,6 +46,46 @@ PER_MINUTE = {"create": 5, "export": 120, "download": 30, "search": 60, "credits
 
 CREATED = re.compile(r"export:(?P<id>[^:]+):create")
 EMPTY = "no_candidates-"  # begins the id of an export that was refused because it would be empty
+
+
+@dataclass(slots=True)
+class _Quote:
+    """Reserves what a creation may cost, before each attempt: it may have grown while the provider was busy.
+
+    Attributes:
+        pace: Of creations.
+        budget: What may be spent.
+        stream: Whose creation it is.
+        price: Returns the most that it can cost now, and the balance.
+        need: What it returned last.
+        balance: As `need`.
+        is_taken: Whether that is reserved.
+    """
+
+    pace: Pace
+    budget: Budget
+    stream: str
+    price: Callable[[], tuple[int, int]]
+    need: int = 0
+    balance: int = 0
+    is_taken: bool = False
+
+    def before(self) -> None:
+        """Wait for the pace, then reserve anew.
+
+        Raises:
+            PaymentError: The budget or the balance does not allow it.
+        """
+        self.pace.before()
+        if self.is_taken:
+            self.budget.settle(self.stream, 0)
+        self.is_taken = False
+        self.need, self.balance = self.price()
+        self.budget.take(self.stream, self.need, self.balance)
+        self.is_taken = True
+
+    def after(self, reply: Answered) -> None:
+        """Learn nothing."""
 
 
 class CornectApi:
@@ -163,19 +204,17 @@ class CornectApi:
         if given := self.given(request):
             return replace(parse_job(self.export(given)), given=True)
         with self._creating:
-            balance = self.credits()[0]["balance"]
-            need = self._need(request, balance)
-            self._budget.take(request.stream, need, balance)
+            quote = _Quote(self._paces["create"], self._budget, request.stream, partial(self._price, request))
             try:
-                reply = self._create(request)
+                reply = self._client.send("POST", EXPORTS, body=body_of(request), idempotent=False, gate=quote)
             except TapError as error:
-                if is_outcome_unknown(error):
+                if is_outcome_unknown(error) or not quote.is_taken:
                     raise  # what it may have cost stays reserved
                 self._budget.settle(request.stream, 0)
                 if isinstance(error, RefusedError) and error.code.lower() == "no_candidates":
                     return empty_job(request)
                 if isinstance(error, PaymentError):
-                    raise self._budget.refused(error, need, balance) from error
+                    raise self._budget.refused(error, quote.need, quote.balance) from error
                 raise
             job = parse_created(reply.json())
             self._budget.settle(request.stream, job.credits)
@@ -186,9 +225,19 @@ class CornectApi:
         """Return the id of the configured export."""
         return fields.text(request.params.get("export_id"))
 
-    def _create(self, request: Request) -> Reply:
-        gate = self._paces["create"]
-        return self._client.send("POST", EXPORTS, body=body_of(request), idempotent=False, gate=gate)
+    def _price(self, request: Request) -> tuple[int, int]:
+        """Return the most that an export can cost now, and the balance.
+
+        Raises:
+            StopError: They cannot be read; nothing was created.
+        """
+        try:
+            balance = self.credits()[0]["balance"]
+            return self._need(request, balance), balance
+        except TapError as error:
+            if is_outcome_unknown(error):  # of a look, which creates nothing
+                raise StopError(f"{error.message}; nothing was created or spent") from error
+            raise
 
     def _need(self, request: Request, balance: int) -> int:
         """Return the most that an export can cost; nobody tells the size of a list, so it may take all there is."""
