@@ -283,6 +283,22 @@ def test_a_list_with_records_younger_than_its_window_is_read_twice(last: str, re
     assert (error, len(asked), bookmarks(log)) == ("", reads, [END])
 
 
+def test_a_list_that_grows_has_no_other_read_twice() -> None:
+    """Each list of a stream is proven by itself."""
+    asked: list[str] = []
+
+    def list_of(name: str, created: str) -> Pages:
+        def serve() -> Iterable[Page]:
+            asked.append(name)
+            yield page(row(name, created), total=1)
+
+        return serve
+
+    lists = [list_of("young", "2026-07-03T00:00:30.000Z"), list_of("old", hour(1))]
+    run_over(lambda _window: lists, Limits())
+    assert asked == ["young", "young", "old"]
+
+
 def test_a_row_without_an_instant_always_comes() -> None:
     """Null cannot be placed in a window: the row is written rather than lost, and bounds nothing."""
     log, error, _ = read([page(row("1", None), row("2", hour(2)))], {}, ordered=True)

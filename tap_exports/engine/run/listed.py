@@ -139,6 +139,7 @@ class ListRun:
         return found
 
     def _read(self, found: WholeList, window: Window | None) -> Iterator[Event]:
+        self._grows = False
         for page in found.pages():
             yield from self._page(page, window)
             found.grows = self._grows
