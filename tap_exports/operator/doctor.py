@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
 import click
 
+from tap_exports.engine.model.accounts import shared_name
 from tap_exports.errors import ConfigError
 from tap_exports.operator.checks.accounts import account
 from tap_exports.operator.checks.network import network
@@ -50,20 +52,46 @@ def command(
         broken = [Check(MACHINE, "configuration", Verdict.FAIL, line, remedy) for line in lines]
         return show(report(broken, {}), form)
     providers = list(dict.fromkeys(name for name, _ in streams_of(tap)))  # the streams are made once, before threads
-    checks = [Check(MACHINE, "configuration", Verdict.OK, f"valid; providers: {', '.join(providers)}")]
+    checks = [Check(MACHINE, "configuration", Verdict.OK, f"valid; providers: {_named(providers)}")]
     checks += [*packages(tap.config), *places(tap.config)]
     with ThreadPoolExecutor(min(len(providers), MOST_AT_ONCE) or 1) as pool:
-        found = list(pool.map(lambda name: _provider(tap, name, facts=facts), providers))
-    checks += [check for each, _ in found for check in each]
-    return show(report(checks, {name: each for name, (_, each) in zip(providers, found, strict=True) if each}), form)
+        found = _checked(tap, providers, pool)
+        asked = _one_of_each(found) if facts else []
+        answers = dict(zip(asked, pool.map(lambda name: list(_facts(tap, name)), asked), strict=True))
+    checks += [check for each in found.values() for check in each]
+    return show(report(checks, {name: each for name, each in answers.items() if each}), form)
 
 
-def _provider(tap: TapExports, name: str, *, facts: bool) -> tuple[list[Check], list[Fact]]:
-    checks = list(network(name, tap.addresses[name]))
-    if not any(check.verdict is Verdict.FAIL for check in checks):
-        checks += account(tap, name)
-    is_well = not any(check.verdict is Verdict.FAIL for check in checks)
-    return checks, list(_facts(tap, name)) if facts and is_well else []
+def _named(providers: Sequence[str]) -> str:
+    """Return the names of providers, with the number of their accounts."""
+    counts = Counter(map(shared_name, providers))
+    return ", ".join(f"{name} ({counts[name]} accounts)" if name not in providers else name for name in counts)
+
+
+def _checked(tap: TapExports, providers: Sequence[str], pool: ThreadPoolExecutor) -> dict[str, list[Check]]:
+    """Return what was found, by provider and account: the way to an address is the same for all of its accounts."""
+    ways = list(dict.fromkeys((shared_name(name), tap.addresses[name]) for name in providers))
+    found = dict(zip(ways, pool.map(lambda way: list(network(*way)), ways), strict=True))
+    open_ways = [name for name in providers if not _has_failed(found[shared_name(name), tap.addresses[name]])]
+    keys = dict(zip(open_ways, pool.map(lambda name: list(account(tap, name)), open_ways), strict=True))
+    checks: dict[str, list[Check]] = {}
+    for name in providers:
+        of_address = found.pop((shared_name(name), tap.addresses[name]), [])
+        checks[name] = [*of_address, *keys.get(name, ())]
+    return checks
+
+
+def _one_of_each(found: Mapping[str, Sequence[Check]]) -> list[str]:
+    """Return one account of each provider, the first in which nothing is wrong: replies show the same to all."""
+    chosen: dict[str, str] = {}
+    for name, checks in found.items():
+        if checks and not _has_failed(checks):
+            chosen.setdefault(shared_name(name), name)
+    return list(chosen.values())
+
+
+def _has_failed(checks: Iterable[Check]) -> bool:
+    return any(check.verdict is Verdict.FAIL for check in checks)
 
 
 def _facts(tap: TapExports, name: str) -> Iterator[Fact]:
@@ -93,7 +121,7 @@ def report(checks: Sequence[Check], facts: dict[str, list[Fact]]) -> Report:
     columns = ("provider", "documents", "question", "seen")
     tables += [Table(columns, told, "What the documents leave open")] if told else []
     note = ", ".join(f"{name} {value}" for name, value in versions.items())
-    return Report(data, tables, [note], not any(check.verdict is Verdict.FAIL for check in checks))
+    return Report(data, tables, [note], not _has_failed(checks))
 
 
 def _check_json(check: Check) -> dict[str, str]:

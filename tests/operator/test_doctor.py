@@ -64,6 +64,23 @@ def test_a_refused_key_has_a_remedy_and_the_others_are_checked(call: Caller) -> 
     assert "a-wrong-key" not in done.out + done.err
 
 
+def test_accounts_share_the_way_and_what_replies_show(call: Caller) -> None:
+    """Of a thousand accounts each has its key checked; address and open questions are those of the provider, once."""
+    with Sandbox(SandboxOptions(job_seconds=0, accounts=("north", "south", "west"))) as box:
+        given = box.config("exelensia")
+        given["exelensia"]["accounts"][0]["api_key"] = "a-wrong-key"
+        done = call("doctor", config=given)
+        lost = {**given, "exelensia": {**given["exelensia"], "api_url": "http://127.0.0.1:9"}}
+        away = call("doctor", config=lost)
+    assert found(done.data, "machine", "configuration")["detail"] == "valid; providers: exelensia (3 accounts)"
+    assert [each["about"] for each in done.data["checks"] if each["check"] == "DNS"] == ["exelensia"]
+    verdicts = {each["about"]: each["verdict"] for each in done.data["checks"] if each["check"] == "key"}
+    assert verdicts == {"exelensia@north": "fail", "exelensia@south": "ok", "exelensia@west": "ok"}
+    assert {fact["provider"] for fact in done.data["facts"]} == {"exelensia@south"}
+    assert [each["about"] for each in away.data["checks"] if each["verdict"] == "fail"] == ["exelensia"]
+    assert away.data["facts"] == []
+
+
 def test_a_missing_scope_has_another_remedy(call: Caller) -> None:
     fault = {"match": {"origin": "api", "provider": "exelensia"}, "action": {"status": 403}}
     with sandbox(faults={"faults": [fault]}) as box:
