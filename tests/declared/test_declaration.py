@@ -56,6 +56,11 @@ BAD = {
         'status: "length(a)"',
         'x.yaml:8: job.status: "length(a)" holds a function expression',
     ),
+    "a checksum beside the URLs": (
+        'files: {url: "parts[].url", format: csv}',
+        'files: {get: "/exports/{id}/files", url: "parts[].url", format: csv}\nproof: {sha256: "parts[].sha256"}',
+        "x.yaml:12: proof.sha256: it is read in the job, and the reply of the call in `files`",
+    ),
     "find without list": ("list: {get: /exports, items: data}\n", "", "x.yaml:12: find: needs `list`"),
     "find that is not": ('find: {from: "{start:iso}"}', "lost_reply: find", "x.yaml:13: lost_reply: needs `find`"),
     "group repeated": ('"too many"', '"(a+)+b"', "x.yaml:7: submit.refusals[0].matches: repeats a group"),

@@ -37,7 +37,7 @@ def summary(declaration: Declaration) -> Iterator[Statement]:
     way = spec.get("lost_reply") or ("find" if "find" in spec else "stop")
     yield _said(declaration, ("lost_reply",) if "lost_reply" in spec else (), LOST[way])
     proof = "proof A: the provider's count" if counts(spec) else "proof B at most: the proper end of a file, no count"
-    proof = "proof A: the provider's checksum" if "sha256" in spec.get("proof", {}) else proof
+    proof = "proof A: the provider's checksum, where the job shows it" if "sha256" in spec.get("proof", {}) else proof
     yield _said(declaration, ("proof",) if "proof" in spec else ("job",), proof)
     if kept := spec.get("limits", {}).get("keep"):
         yield _said(declaration, ("limits", "keep"), f"`mode: collect` warns of a bookmark older than {kept}")

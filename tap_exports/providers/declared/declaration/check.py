@@ -284,11 +284,22 @@ def _more(source: Source) -> Iterator[str]:
     needed = {"refresh_token": "refresh_token", "jwt_bearer": "private_key"}.get(grant.get("grant", ""))
     if needed and needed not in grant:
         yield f'{source.where(("auth", "oauth2"))}: the key "{needed}" is missing'
+    if _stands_beside_urls(spec):
+        words = "it is read in the job, and the reply of the call in `files` has no checksum that is held: leave it out"
+        yield f"{source.where(('proof', 'sha256'))}: {words}"
     yield from (f"{source.where(place)}: {words}" for place, words in unbounded(spec))
     python = spec.get("python")
     if python and source.folder and not (source.folder / python).is_file():
         yield f"{source.where(('python',))}: there is no {python} beside the declaration"
     yield from _outside(source)
+
+
+def _stands_beside_urls(spec: Mapping[str, Any]) -> bool:
+    """Return whether a checksum is looked for where a call of its own tells the URLs: nothing would be held to it."""
+    files, path = spec["files"], str(spec.get("proof", {}).get("sha256", ""))
+    tells = verb_of(files)[0] and verb_of(files) != verb_of(spec["poll"]) and not path.startswith(paths.HEADER)
+    first = re.match(r"\w+", path)
+    return bool(tells and first and str(files.get("url", "")).startswith(first[0]))
 
 
 def _names(template: object) -> set[str]:
