@@ -216,6 +216,12 @@ def test_an_error_names_file_line_and_key(case: str) -> None:
     assert caught.value.message.splitlines()[0].startswith(message)
 
 
+def test_a_checksum_of_the_job_is_none_beside_the_urls() -> None:
+    """A field whose name only begins as that of the URLs stands in the job."""
+    asks = 'files: {get: "/exports/{id}/files", url: "parts[].url", format: csv}\nproof: {sha256: part.sha256}'
+    checked(parsed("x.yaml", GOOD.replace('files: {url: "parts[].url", format: csv}', asks)))
+
+
 WINDOWS = {
     "days without an end": (
         "{key: created, days: 7}",

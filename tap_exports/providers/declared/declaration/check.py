@@ -298,8 +298,8 @@ def _stands_beside_urls(spec: Mapping[str, Any]) -> bool:
     """Return whether a checksum is looked for where a call of its own tells the URLs: nothing would be held to it."""
     files, path = spec["files"], str(spec.get("proof", {}).get("sha256", ""))
     tells = verb_of(files)[0] and verb_of(files) != verb_of(spec["poll"]) and not path.startswith(paths.HEADER)
-    first = re.match(r"\w+", path)
-    return bool(tells and first and str(files.get("url", "")).startswith(first[0]))
+    first, of_url = (re.match(r"\w+", each) for each in (path, str(files.get("url", ""))))
+    return bool(tells and first and of_url and first[0] == of_url[0])
 
 
 def _names(template: object) -> set[str]:
