@@ -43,7 +43,7 @@ def _paid(error: TapError) -> TapError:
 
 def looking_on(error: TapError) -> TapError:
     """Return the error of a found job of which nothing can be used, with what the next run does."""
-    then = "it was found after a lost reply and may be that of another tap, so the next run looks for the own one"
+    then = "it was found and not created here, so it may be that of another tap: the next run looks for the own one"
     return type(error)(f"{error.message}; {then}")
 
 
