@@ -395,3 +395,27 @@ def test_a_list_whose_total_disagrees_is_read_again_after_waits(total: int | Non
     found: dict[str, Any] = {}
     play(ListRun(listing, plain, Limits(), StreamState.detached("s", found), clock), found)
     assert reads == began
+
+
+@pytest.mark.parametrize(
+    ("pages", "began"),
+    [
+        ([page(row("1", None)), page(row("2", None)), page()], [0, 15]),
+        ([replace(page(row("1", None)), last=False), page()], [0, 15]),
+        ([page(row("1", None)), page()], [0, 0]),
+    ],
+)
+def test_a_list_of_several_pages_without_a_total_is_read_again_after_a_wait(
+    pages: list[Page], began: list[float]
+) -> None:
+    """A record that one of two replicas shows moves another one from a page of the other to the next of its own."""
+    clock, reads = FakeClock(NOW), []
+
+    def serve() -> Iterable[Page]:
+        reads.append(clock.monotonic())
+        return iter(pages)
+
+    listing = Listing("s", lambda _window: [serve], key=("a",))
+    found: dict[str, Any] = {}
+    play(ListRun(listing, plain, Limits(), StreamState.detached("s", found), clock), found)
+    assert reads == began

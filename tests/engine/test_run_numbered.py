@@ -312,6 +312,26 @@ def test_reads_that_differ_are_spread() -> None:
     assert clock.sleeps == [6, 12], "the second read shows something new"
 
 
+def test_reads_that_agree_below_what_the_job_counts_are_spread(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a total nothing but the job's count tells of rows that a replica does not show yet."""
+    shown, clock, tally = iter(["", "", "ab", "ab"]), FakeClock(), Tally()
+    read = PageReader(lambda _: iter([Page([{"a": each} for each in next(shown)])]), layout, Limits(), clock)
+    outcome = Outcome(BEGIN, job("7", rows=2), NOW, 0.0, 0)
+    log = all_shown(read.read(outcome, StreamState.detached("s", {}), tally), {})
+    assert [row["a"] for event in log if event[0] == "rows" for row in event[1]] == ["a", "b"]
+    assert clock.sleeps == [6, 12]
+    assert caplog.text == ""
+
+
+def test_what_a_job_counts_without_a_total_need_not_be_rows(caplog: pytest.LogCaptureFixture) -> None:
+    """Where three reads, spread over a replica's lag, show no more than before, those are the rows."""
+    clock, tally = FakeClock(), Tally()
+    read = PageReader(lambda _: iter([Page([{"a": "1"}])]), layout, Limits(), clock)
+    all_shown(read.read(Outcome(BEGIN, job("7", rows=9), NOW, 0.0, 0), StreamState.detached("s", {}), tally), {})
+    assert (tally.rows, tally.agrees, sum(clock.sleeps)) == (1, True, 18)
+    assert "job 7 counts 9 items, its rows are 1" in caplog.text
+
+
 def test_what_a_job_counts_need_not_be_rows(caplog: pytest.LogCaptureFixture) -> None:
     """Where the total stays below it, the rows are read all the same, with a warning."""
     tally, outcome = Tally(), Outcome(BEGIN, job("7", rows=9), NOW, 0.0, 0)

@@ -21,6 +21,7 @@ from tap_exports.errors import CountError, StopError
 
 LOGGER = logging.getLogger("tap-exports.http")
 IDLE_READS = 8  # in a row that show nothing new; of a list in random order, a read misses a third of the records
+IDLE_READS_OF_FEWER = 3  # of a list whose reads agree, and that shows fewer records than are known of
 IDLE_READS_OF_AGREED = 5  # of a list whose reads agree, and whose total counts more, or which repeats rows in any order
 ROWS_IN_ORDER = 12  # that two reads in random order do not show in the same order by chance
 MOST_READS = 30
@@ -48,6 +49,7 @@ class _Read:
         full: Rows of the first page if it is full, by the provider's word; else 0.
         idle: Pages in a row that hold nothing new.
         is_one_reply: Whether the first page is, by the provider's word, all there is.
+        follows: Whether records follow those of the first page, or the provider says so of a page.
     """
 
     digests: set[bytes]
@@ -64,6 +66,7 @@ class _Read:
     full: int = 0
     idle: int = 0
     is_one_reply: bool = False
+    follows: bool = False
 
     @property
     def is_clean(self) -> bool:
@@ -80,6 +83,7 @@ class _Read:
         self.is_one_reply = bool(not self.count and only)
         if not self.count and page.size and len(page.items) >= page.size:
             self.full = len(page.items)
+        self.follows = self.follows or page.last is False or bool(self.count and page.items)
         self.count += 1
 
     @property
@@ -125,6 +129,7 @@ class WholeList:
         where: Name of the list, for messages.
         pause: Called before each further read, with the number of reads in a row that showed nothing new; may wait.
         grows: Whether records come into the list while it is read, as who reads the pages found; set before their end.
+        least: Records that are known of otherwise: while fewer show, and no total tells, reads that agree prove less.
         proof: Once `pages` has ended: `A` if the provider's total equals the number of distinct records, `B` if a read
             showed all that the one before it showed or one reply holds all, `C` if neither came about in `MOST_READS`
             reads, or before `IDLE_READS` in a row showed nothing new.
@@ -137,6 +142,7 @@ class WholeList:
     where: str
     pause: Callable[[int], None] = _no_pause
     grows: bool = False
+    least: int = 0
     proof: str = UNPROVEN
     distinct: int = 0
     total: int | None = None
@@ -160,6 +166,11 @@ class WholeList:
         if now is None or now.digests is not self._known or now.total is None or len(now.totals) > 1:
             return False
         return now.distinct == now.rows <= now.total
+
+    @property
+    def turns_uncounted(self) -> bool:
+        """Return whether the last read had several pages and no total: what moves between them shows nowhere."""
+        return self._now is not None and self._now.total is None and self._now.follows
 
     def pages(self) -> Iterator[Page]:
         """Yield the records, in the provider's order at first, then those that only a further read shows.
@@ -282,7 +293,9 @@ class WholeList:
     def _is_proven(self, idle: int) -> bool:
         """Return whether to read on is in vain: two reads in random order may agree, and lack the same record."""
         lacks = self._may_repeat or (self.total is not None and self.distinct < self.total)
-        return self.proof == COUNTED or (self.proof == AGREED and (not lacks or idle >= IDLE_READS_OF_AGREED))
+        fewer = self.total is None and self.distinct < self.least
+        wanted = IDLE_READS_OF_AGREED if lacks else IDLE_READS_OF_FEWER if fewer else 0
+        return self.proof == COUNTED or (self.proof == AGREED and idle >= wanted)
 
     def _proof_of(self, now: _Read, before: _Read | None) -> str:
         """Return what the reads so far prove, and set the counts."""

@@ -56,10 +56,12 @@ class PageReader:
         places = self.places() if self.places else None
         try:
             looks = _Looks(self.clock, self.grace_seconds)
-            found = WholeList(
-                partial(self._settled, job, looks), self.key, describe(stream, job, None), looks.between_reads
-            )
+            where, known_of = describe(stream, job, None), job.rows or 0
+            settled = partial(self._settled, job, looks)
+            found = WholeList(settled, self.key, where, looks.between_reads, least=known_of)
             yield from self._read(found, job, stream, tally, places)
+            if found.total is None and found.distinct < known_of:
+                _warn_of_fewer(job, found.distinct)
             tally.end_file(stream, self.limits)
             tally.ended, tally.counted = found.proof != UNPROVEN, found.proof == COUNTED
             tally.agrees = check_list(found, self.limits)
@@ -83,7 +85,7 @@ class PageReader:
             if not is_behind or not looks.wait():
                 break
         if is_behind:
-            LOGGER.warning("job %s counts %s items, its rows are %s", job.id, job.rows, first.total)
+            _warn_of_fewer(job, first.total)
         yield first
         yield from pages
 
@@ -104,6 +106,10 @@ class PageReader:
             tally.add(len(item))
         else:
             yield item
+
+
+def _warn_of_fewer(job: Job, rows: int | None) -> None:
+    LOGGER.warning("job %s counts %s items, its rows are %s", job.id, job.rows, rows)
 
 
 class _Looks:

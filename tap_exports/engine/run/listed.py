@@ -35,6 +35,7 @@ from tap_exports.engine.read.tally import Limits, Tally
 LOGGER = logging.getLogger("tap-exports.run")
 LONGEST_OPEN = timedelta(days=7)
 SECONDS_BETWEEN_READS = (5.0, 10.0)  # before the second and the third
+SECONDS_UNCOUNTED = 15.0  # before the second, where no total tells of a replica that lags
 Pages = Callable[[], Iterable[Page]]
 
 
@@ -130,12 +131,18 @@ class ListRun:
         yield Proven(is_whole)
 
     def _whole(self, pages: Pages) -> WholeList:
-        """Return a list whose second and third reads begin after a wait where its total disagrees.
+        """Return a list whose second and third reads begin after a wait where its total disagrees, or is missing.
 
         Two replicas of which one lags show the same gap to two reads at once.
         """
-        found, waits = WholeList(pages, self.listing.key, self.listing.stream), iter(SECONDS_BETWEEN_READS)
-        found.pause = lambda _idle: self.clock.sleep(0 if found.total is None else next(waits, 0))
+        found = WholeList(pages, self.listing.key, self.listing.stream)
+        counted, uncounted = iter(SECONDS_BETWEEN_READS), iter((SECONDS_UNCOUNTED,))
+
+        def pause(_idle: int) -> None:
+            if found.total is not None or found.turns_uncounted:
+                self.clock.sleep(next(uncounted if found.total is None else counted, 0))
+
+        found.pause = pause
         return found
 
     def _read(self, found: WholeList, window: Window | None) -> Iterator[Event]:
