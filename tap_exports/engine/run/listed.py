@@ -183,7 +183,7 @@ class ListRun:
         if last > window.end or (window.start and first < window.start):
             return False
         for row, instant in zip(items, instants, strict=True) if self.listing.is_open else ():
-            self._hold(row, windows.floor_millisecond(instant))
+            self._hold(row, instant)
         self._sorted = self._sorted and (self._latest is None or first >= self._latest)
         self._latest = max(self._latest or last, last)
         return True
@@ -237,6 +237,7 @@ class ListRun:
         """Keep the bookmark before a record that will still change, unless it is older than `LONGEST_OPEN`."""
         if self.listing.is_open is None or not self.listing.is_open(row):
             return
+        created = windows.floor_millisecond(created)
         if self.clock.now() - created <= LONGEST_OPEN:
             self._held = min(self._held or created, created)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from tap_exports import settings
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 WINDOW_KEY, RUN_KEY, FULL_KEY = (WINDOW_START, *PLACE), (OPERATION_ID, *PLACE), PLACE
 JOB_KEY = (JOB_ID, *PLACE)  # of jobs that others made: nobody makes such a job again
 ABOUT_BOOKMARK = "What the bookmark counts; rows hold it only where the provider's own rows do"
+_WORDS_KEPT = 64
 Entry = Mapping[str, Any]
 
 
@@ -93,21 +94,25 @@ class ListStream(EventStream):
         """Return the lists of a window; most streams have one."""
         return [partial(self.pages, window)]
 
-    def is_open(self, row: Row) -> bool:
-        """Return whether a record may still change; one of an unknown status may."""
-        return not fields.status(self.statuses or {}, row.get("status")).is_terminal
-
-    def _is_open(self, row: Row) -> bool:
-        """Return whether a record may still change; `statuses` of the provider's configuration goes first."""
-        block = self.config.get(self.name.partition("_")[0]) or {}
-        known = Statuses.configured(block.get("statuses")).of(row.get("status"), Status.UNKNOWN)
-        return self.is_open(row) if known is Status.UNKNOWN else not known.is_terminal
-
     def make_run(self) -> Run:
         """Return a run over the lists."""
-        may_change = self._is_open if self.statuses is not None else None
+        may_change = None if self.statuses is None else self._may_change(self.statuses)
         keys = self.primary_keys
         return list_run(self, self.lists, keys, may_change, self.verify_counts, ordered=self.ordered)
+
+    def _may_change(self, documented: Mapping[str, Status]) -> Callable[[Row], bool]:
+        """Return what tells whether a record may still change, as one of an unknown status may.
+
+        `statuses` of the provider's configuration goes first. A list has few words, and each is looked up once.
+        """
+        block = self.config.get(self.name.partition("_")[0]) or {}
+        configured = Statuses.configured(block.get("statuses"))
+
+        @lru_cache(maxsize=_WORDS_KEPT)
+        def is_open(word: str) -> bool:
+            return not configured.of(word, fields.status(documented, word)).is_terminal
+
+        return lambda row: is_open(str(row.get("status")))
 
     def check_connection(self) -> None:
         """Read the first page."""
