@@ -154,6 +154,14 @@ def cells(start: datetime | None, end: datetime, cell: timedelta) -> Iterator[Wi
         start = last
 
 
+def lies_in_cell(window: Window, cell: timedelta, first: datetime | None) -> bool:
+    """Return whether a window begins where a cell or the first range does, and ends in the same cell."""
+    if window.start is None:
+        return True
+    begin = cell_end(window.start, cell)
+    return window.start in {begin, first} and window.end <= begin + cell
+
+
 def in_cells(proven: Iterable[Window], cell: timedelta) -> list[Window]:
     """Return what is proven of whole cells: one that is proven in part is read from its beginning again."""
     whole = [Window(window.start, cell_end(window.end, cell)) for window in proven]

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
 from typing import Any
@@ -180,14 +180,37 @@ def test_a_lost_reply_leads_to_the_job(unknown: Exception) -> None:
 
 @pytest.mark.parametrize(("ahead", "earlier"), [(-600, 900), (-86_400, 86_700), (600, 300), (0, 300)])
 def test_a_lost_job_is_looked_for_by_the_clock_of_its_provider(ahead: int, earlier: int) -> None:
-    """A provider whose clock is far behind dates a job long before the intent; one that is ahead changes nothing."""
-    api = FindingApi([LOST_REPLY], finds=[PENDING])
+    """A provider whose clock is far behind dates a job long before the intent; one that is ahead changes nothing.
+
+    One from before the intent by the measured clock may be another tap's, and is taken after all looks for a later one.
+    """
+    api = FindingApi([LOST_REPLY], finds=[*[None] * 9, PENDING])
     chase = Chase(api)
     time = ProviderClock("exelensia", chase.clock)
     time.ask = lambda: time.note({"Date": format_datetime(START + timedelta(seconds=ahead), usegmt=True)})
     api.time = time  # type: ignore[attr-defined] # a verb that not every api has
-    chase.run()
-    assert api.since == [START - timedelta(seconds=earlier)]
+    assert chase.run().job.id == "j1"
+    likely = START + timedelta(seconds=ahead - 10)
+    assert api.since == [*[likely] * 9, START - timedelta(seconds=earlier)]
+
+
+def test_a_job_from_before_the_intent_is_not_taken_while_the_own_one_may_show() -> None:
+    """A replica that lags shows another tap's job of the same request first."""
+    own, others = (
+        replace(PENDING, id=name, created_at=START - timedelta(seconds=age))
+        for name, age in (("own", 0), ("others", 70))
+    )
+
+    class Api(FindingApi):
+        def find(self, request: Request, since: datetime, closed: Collection[str] = ()) -> Job | None:
+            shown = super().find(request, since, closed)
+            return shown if shown and shown.created_at and shown.created_at >= since else None
+
+    api = Api([LOST_REPLY], finds=[others, others, own])
+    chase = Chase(api)
+    api.time = ProviderClock("exelensia", chase.clock)  # type: ignore[attr-defined] # a verb that not every api has
+    api.time.note({"Date": format_datetime(START, usegmt=True)})  # type: ignore[attr-defined] # as above
+    assert chase.run().job.id == "own"
 
 
 def test_a_job_may_show_late() -> None:

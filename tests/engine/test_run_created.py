@@ -951,3 +951,25 @@ def test_an_open_job_of_a_lookback_is_kept(tmp_path: Path) -> None:
     asked = export(start=at("2026-06-01"), until=None, lookback=timedelta(days=1))
     assert spans_of(bookmark, asked, tmp_path) == ["2026-07-02T00:00:00.000Z…2026-07-03T00:00:00.000Z"]
     assert bookmark["replication_key_value"] == "2026-07-03T00:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (window("2026-06-28T23:59:59.999Z", "2026-06-29T23:59:59.999Z"), True),  # of a day, in the middle of a cell
+        (window("2026-06-27T23:59:59.999Z", "2026-06-30T23:59:59.999Z"), True),  # of two cells
+        (window("2026-06-27T23:59:59.999Z", "2026-06-29T23:59:59.999Z"), False),
+        (window("2026-06-26T12:00:00.000Z", "2026-06-26T23:59:59.999Z"), False),  # from the first instant of all
+    ],
+)
+def test_a_job_whose_window_other_settings_cut_is_named(
+    asked: Window,
+    says: bool,  # noqa: FBT001 - a parameter of the table above
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its rows have the start of that window in their key; the durable ledger brings it without what STATE knew."""
+    first = at("2026-06-26T12:00:00.000Z")
+    cells = days(start=first, lookback=timedelta(days=2), keeps_cuts=True)
+    spans_of(left(raw("j1", asked)), replace(cells, max_window_days=2), tmp_path)
+    assert ("windows are cut elsewhere" in caplog.text) == says

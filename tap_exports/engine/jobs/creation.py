@@ -27,6 +27,7 @@ from tap_exports.errors import StopError, TapError, UnsettledError, is_outcome_u
 
 LOGGER = logging.getLogger("tap-exports.jobs")
 CREATIONS_PER_REQUEST = 3
+DATE_SLACK = timedelta(seconds=10)  # skew below five seconds is not told, and a clock drifts
 PAY_AGAIN = "`recreate_paid_jobs: true` allows another one, at its price"
 
 
@@ -138,11 +139,16 @@ class Creation:
 
         A clock that is ahead makes no difference: the replies' `Date` and the jobs' may come from different machines.
         """
-        behind = 0.0
-        if isinstance(self.api, TellsTime):
-            self.api.time.now()  # asks for a reply where there was none
-            behind = min(0.0, self.api.time.skew_seconds or 0.0)
-        return requested_at + timedelta(seconds=behind) - CLOCK_SKEW
+        return requested_at + min(timedelta(), self._skew or timedelta()) - CLOCK_SKEW
+
+    @property
+    def _skew(self) -> timedelta | None:
+        """Return how far the provider's clock is ahead, by the `Date` of its replies, or None."""
+        if not isinstance(self.api, TellsTime):
+            return None
+        self.api.time.now()  # asks for a reply where there was none
+        seconds = self.api.time.skew_seconds
+        return None if seconds is None else timedelta(seconds=seconds)
 
     def _submits(self) -> Submits:
         if isinstance(self.api, Submits):
@@ -165,11 +171,13 @@ class Creation:
             LOGGER.info("%s: a second job costs nothing at %s, so one is created", request.stream, request.provider)
             return None
         if isinstance(self.api, Finds):
-            since = self.earliest(at)
-            since = max(since, pursuit.closed.created_at or since)
+            possible = self.earliest(at)
+            likely = possible if self._skew is None else at + self._skew - DATE_SLACK
+            read = pursuit.closed.created_at or possible
+            created = (max(possible, read), max(likely, read))
             seconds = self.settings.lost_reply_search_seconds
             closed = pursuit.closed_ids
-            if job := (yield from find_job(self.api, self.clock, request, since, closed, seconds)):
+            if job := (yield from find_job(self.api, self.clock, request, created, closed, seconds)):
                 return (yield from self._adopt(pursuit, self.statuses.applied(job), "found"))
         if not self._may_create_again(pursuit, earlier=earlier):
             raise UnsettledError(self._unknown(pursuit))

@@ -15,25 +15,34 @@ LONGEST_WAIT_SECONDS = 30
 
 
 def find_job(
-    api: Finds, clock: Clock, request: Request, since: datetime, closed: Collection[str], seconds: float
+    api: Finds,
+    clock: Clock,
+    request: Request,
+    created: tuple[datetime, datetime],
+    closed: Collection[str],
+    seconds: float,
 ) -> Steps[Job | None]:
     """Look for a job with growing waits, because the provider's list may lag; return None when the time is over.
+
+    A job that may be an earlier one, of another tap with the same request, is taken only once the time is over.
 
     Args:
         api: Finds a job by its request.
         clock: Time and waiting.
         request: What the job was asked for.
-        since: Jobs that were created earlier are not it, by the provider's clock.
+        created: By the provider's clock: jobs that were created before the first instant are not it, those before the
+            second one need not be it.
         closed: Ids of earlier jobs of the same request.
         seconds: How long to look; there is one look at least.
     """
+    possible, likely = created
     wait: float = FIRST_WAIT_SECONDS
     until = clock.monotonic() + seconds
     while True:
-        if job := api.find(request, since, closed):
+        if job := api.find(request, likely, closed):
             return job
         left = until - clock.monotonic()
         if left <= 0:
-            return None
+            return api.find(request, possible, closed) if possible < likely else None
         yield Pause(min(wait, left))
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)

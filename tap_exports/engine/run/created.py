@@ -19,6 +19,7 @@ from tap_exports.engine.model import Action, Checkpoint, Event, Proven, Request,
 from tap_exports.engine.read.files import Reads, RunsAhead
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Tally, discarded, receipt
+from tap_exports.engine.run import mismatch
 from tap_exports.engine.run.export import Export, step_of
 from tap_exports.engine.run.failures import BAD_READS, READS_OF_ONE_JOB, Failures
 from tap_exports.engine.run.frontier import Frontier
@@ -92,6 +93,7 @@ class ExportRun:
     def start(self) -> None:
         """Plan the requests and submit the first ones, so that jobs run while earlier streams are read."""
         requests = self._due()
+        self._warn_of_cells(requests)
         if self._frontier:
             self._frontier.settle()
         self._forget_strangers(requests)
@@ -108,6 +110,13 @@ class ExportRun:
         for request, job in () if is_plan else found:
             tell(self.export.stream, request, job)
         return self.requests() if found else requests
+
+    def _warn_of_cells(self, requests: Sequence[Request]) -> None:
+        """Warn of a job whose window other settings cut: the durable ledger and a recall bring it without its basis."""
+        cell, first = self.export.cell, self.export.start and windows.floor_millisecond(self.export.start)
+        kept = [r.window for r in requests if r.window and self.state.entry(r.fingerprint)] if cell else []
+        if cell and (odd := next((w for w in kept if not windows.lies_in_cell(w, cell, first)), None)):
+            mismatch.warn_of_cells(self.export.stream, f"a job of {odd}")
 
     def requests(self) -> list[Request]:
         """Return one request for each unproven window, in order; windows of open jobs are kept as they are."""

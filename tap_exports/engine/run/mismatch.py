@@ -80,13 +80,18 @@ def _settle_cells(stream: str, state: StreamState) -> None:
     """Warn where `lookback` reads rows again that came with windows cut elsewhere; no row is lost by that."""
     for cut in state.differences:
         if cut.now and state.has_bookmark:
-            LOGGER.warning(
-                "%s: %s: windows are cut elsewhere, so rows that lookback reads again come under other keys, beside "
-                "those at the target; see docs/streams.md (Keys)",
-                stream,
-                cut,
-            )
+            warn_of_cells(stream, cut)
         state.take_over()
+
+
+def warn_of_cells(stream: str, why: object) -> None:
+    """Warn that rows come under other keys than before; `why` says what is cut how."""
+    LOGGER.warning(
+        "%s: %s: windows are cut elsewhere, so rows that lookback reads again come under other keys, beside "
+        "those at the target; see docs/streams.md (Keys)",
+        stream,
+        why,
+    )
 
 
 def check_bookmark(stream: str, state: StreamState, now: datetime) -> None:
