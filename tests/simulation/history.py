@@ -46,7 +46,7 @@ MODELS: dict[str, type[Account]] = {
 }
 LEDGER = "/ledger-of-a-history"
 CALM_RUNS, FEWEST_CALM_RUNS = 3, 2  # the third only brings what the first two changed
-MOST_CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
+MOST_CALM_RUNS = {"wait": 3, "detach": 48}  # a run that detaches leaves its jobs, one window at a time, to the next one
 RUNS_OF_LOOKBACK = 3  # that a window takes, of which two are read again, where a run creates one job
 _CATALOGS: dict[str, dict[str, str]] = {}
 # Settings that change nothing in a catalog, so that a catalog is discovered for many stories.
