@@ -12,6 +12,7 @@ from tap_exports.engine.model import Job, Request
 
 FIRST_WAIT_SECONDS = 1
 LONGEST_WAIT_SECONDS = 30
+OWN_FIRST_SECONDS = 30  # in which a replica that lags shows the own job
 
 
 def find_job(
@@ -24,7 +25,7 @@ def find_job(
 ) -> Steps[Job | None]:
     """Look for a job with growing waits, because the provider's list may lag; return None when the time is over.
 
-    A job that may be an earlier one, of another tap with the same request, is taken only once the time is over.
+    A job that may be an earlier one, of another tap with the same request, is not taken before `OWN_FIRST_SECONDS`.
 
     Args:
         api: Finds a job by its request.
@@ -37,12 +38,13 @@ def find_job(
     """
     possible, likely = created
     wait: float = FIRST_WAIT_SECONDS
-    until = clock.monotonic() + seconds
+    began = clock.monotonic()
     while True:
-        if job := api.find(request, likely, closed):
+        left = began + seconds - clock.monotonic()
+        is_early = left > 0 and seconds - left < OWN_FIRST_SECONDS
+        if job := api.find(request, likely if is_early else possible, closed):
             return job
-        left = until - clock.monotonic()
         if left <= 0:
-            return api.find(request, possible, closed) if possible < likely else None
+            return None
         yield Pause(min(wait, left))
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)
