@@ -65,6 +65,8 @@ def verdicts_of(file: Path, rows: int, at_once: int, reader: Reader | None = Non
 
 def _table(verdicts: Sequence[Verdict]) -> str:
     lines = [[str(getattr(verdict, column)) for column in COLUMNS] for verdict in verdicts]
+    sums = [str(sum(getattr(verdict, column) for verdict in verdicts)) for column in (*FAILINGS, "runs")]
+    lines.append(["all", *sums, max((verdict.proof for verdict in verdicts), default=""), ""])
     widths = [max(map(len, column)) for column in zip(COLUMNS, *lines, strict=True)]
     rows = (
         "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -201,6 +201,26 @@ def test_a_hole_that_looks_like_one_of_the_tap_is_doubted(call: Caller, tmp_path
     assert details["to be set as params of an export, or variables: ends, type"] == "{ends} looks like {end}"
 
 
+@pytest.mark.parametrize(
+    ("compared", "says"),
+    [
+        (
+            'from: "{start:iso}"',
+            "not compared by `find`: {type}, {until:iso}; without STATE no job that exists is read",
+        ),
+        ('from: "{start:iso}", to: "{until:iso}", type: "{type}"', ""),
+        ('name: "{mark}"', ""),
+    ],
+)
+def test_what_find_leaves_out_is_said(call: Caller, tmp_path: Path, compared: str, says: str) -> None:
+    """A job in the list may be that of another request then, as far as anybody can tell."""
+    path = tmp_path / "x.yaml"
+    path.write_text(TEXT.replace("lost_reply: repeat", f"find: {{{compared}}}"), encoding="utf-8")
+    found = call("check", str(path))
+    details = {each["statement"]: each["detail"] for each in found.data["statements"]}
+    assert details["a job whose creation got no reply is found in the list"] == says
+
+
 def test_errors_of_the_file_are_the_verdict(call: Caller, tmp_path: Path) -> None:
     """Each with its place, on standard output; exit code 3."""
     path = tmp_path / "x.yaml"

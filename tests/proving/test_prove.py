@@ -67,6 +67,13 @@ def test_verdicts(each: History, expected: tuple[int, ...]) -> None:
     assert judge(each, jobs=3).holds == (not any(expected))
 
 
+def test_the_table_ends_with_the_sums() -> None:
+    """And with how many cases hold."""
+    verdicts = [judge(each, jobs=3) for each in (history(ROW), history(ROW, OTHER, made=5))]
+    *_, sums, _, held = proving._table(verdicts).splitlines()
+    assert (sums.split(), held) == (["all", "1", "0", "0", "2", "0", "0", "2"], "0 of 2 cases hold")
+
+
 def test_rows_without_a_key_are_counted_each() -> None:
     """As an error page gives them that was read as CSV."""
     held = Held()

@@ -10,6 +10,7 @@ from tap_exports.providers.declared.declaration import Declaration
 from tap_exports.providers.declared.declaration.bounds import alike
 from tap_exports.providers.declared.declaration.needs import CREDENTIALS, OWN, PARAMS, VARIABLES, needs
 from tap_exports.providers.declared.declaration.source import Place
+from tap_exports.providers.declared.exchange.echoed import left_out
 
 LOST = {
     "find": "a job whose creation got no reply is found in the list",
@@ -35,12 +36,18 @@ def summary(declaration: Declaration) -> Iterator[Statement]:
     words = f"windows by {window['key']}{days}" if window else "full exports, since there is no `window`"
     yield _said(declaration, ("window",) if window else (), words)
     way = spec.get("lost_reply") or ("find" if "find" in spec else "stop")
-    yield _said(declaration, ("lost_reply",) if "lost_reply" in spec else (), LOST[way])
+    yield _said(declaration, ("lost_reply",) if "lost_reply" in spec else (), LOST[way], _not_compared(spec))
     proof = "proof A: the provider's count" if counts(spec) else "proof B at most: the proper end of a file, no count"
     proof = "proof A: the provider's checksum, where the job shows it" if "sha256" in spec.get("proof", {}) else proof
     yield _said(declaration, ("proof",) if "proof" in spec else ("job",), proof)
     if kept := spec.get("limits", {}).get("keep"):
         yield _said(declaration, ("limits", "keep"), f"`mode: collect` warns of a bookmark older than {kept}")
+
+
+def _not_compared(spec: Mapping[str, Any]) -> str:
+    """Return what `find` leaves out of a request, so that an equal job may be that of another one."""
+    missing = left_out(spec) if "find" in spec else []
+    return f"not compared by `find`: {', '.join(missing)}; without STATE no job that exists is read" if missing else ""
 
 
 def counts(spec: Mapping[str, Any]) -> bool:

@@ -24,14 +24,19 @@ def shows_all(spec: Spec) -> bool:
 
     It shows the request's fingerprint, or each value of the request, constants too.
     """
-    find, submit = spec.get("find"), spec["submit"]
-    if not find or "created" not in spec["job"]:
-        return False
+    return bool(spec.get("find")) and "created" in spec["job"] and not left_out(spec)
+
+
+def left_out(spec: Spec) -> list[str]:
+    """Return what a request asks for and `find` does not compare: holes of its path, values that it sends."""
+    find, submit = spec.get("find", {}), spec["submit"]
     shown = {name for name, _ in holes(find)}
+    if "mark" in shown:
+        return []
     compared = list(_leaves(find))
     asked = [leaf for key in ("params", "json", "form", "headers") for leaf in _leaves(submit.get(key))]
-    in_path = {name for name, _ in holes(verb_of(submit)[1])}
-    return "mark" in shown or (in_path <= shown and all(leaf in compared for leaf in asked))
+    in_path = sorted({name for name, _ in holes(verb_of(submit)[1])} - shown)
+    return [*(f"{{{name}}}" for name in in_path), *(str(leaf) for leaf in asked if leaf not in compared)]
 
 
 def _leaves(template: object) -> Iterator[object]:
