@@ -654,6 +654,20 @@ def test_a_provider_may_answer_with_the_discarded_job() -> None:
     assert chase.api.calls == [*["poll j1"] * 3, "submit", "poll j1"]
 
 
+@pytest.mark.parametrize("theirs", [[*[GONE] * 3], HUNG["j1"]], ids=["gone", "hangs"])
+def test_the_own_job_is_looked_for_beside_a_found_one(theirs: list[Job | Exception]) -> None:
+    """Two taps with the same requests: a lost reply led to the other's job; another one is not created for that."""
+    left = left_by_a_crash("j1")
+    left["ledger"]["jobs"][0]["adopted"] = True
+    settings = {"job_grace_seconds": 0, "job_stall_timeout_seconds": 60, "job_stalls_max": 1}
+    chase = Chase(FindingApi(finds=[PENDING, job("j2", Status.PENDING)], polls={"j1": theirs}), left, **settings)
+    assert (chase.run().job.id, chase.api.calls.count("submit")) == ("j2", 0)
+    assert [(e.id, e.replaces, e.adopted) for e in chase.state.entries] == [("j2", "j1", True)]
+    hung: dict[str, list[Job | Exception]] = {"j2": [job("j2", Status.RUNNING)]}
+    again = Chase(FindingApi([job("j3", Status.PENDING)], finds=[PENDING], polls=hung), chase.bookmark, **settings)
+    assert (again.run().job.id, again.api.calls.count("find")) == ("j3", 0)
+
+
 def test_an_adopted_job_that_was_discarded_is_let_be() -> None:
     """It may be somebody else's, and would be deleted like a job of this tap if it were read as one."""
     left = left_by_a_crash("j1")

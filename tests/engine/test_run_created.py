@@ -657,13 +657,14 @@ class PaidApi(FindingApi):
     costs = True
 
 
+SPANS = [export(), export(replication_key=None, start=None, until=None)]
+
+
 def _failed(job_id: str) -> list[Job | Exception]:
     return [job(job_id, Status.FAILED)]
 
 
-@pytest.mark.parametrize(
-    "asked", [export(), export(replication_key=None, start=None, until=None)], ids=["a window", "all"]
-)
+@pytest.mark.parametrize("asked", SPANS, ids=["a window", "all"])
 def test_a_found_job_that_failed_may_be_that_of_another_tap(tmp_path: Path, asked: Export) -> None:
     """The own one, which is paid for, is looked for again before another is created, once."""
     finds = [job("theirs", created_at=NOW), job("ours", created_at=NOW)]
@@ -697,6 +698,31 @@ def test_a_found_job_of_which_nothing_can_be_used_costs_no_second_one(tmp_path: 
     assert words in stage.play(bookmark)[1]
     log, error = stage.play(bookmark)
     assert (values(log), error, bookmark, api.calls.count("submit")) == (["1", "2", "3"], "", proven(), 1)
+
+
+@pytest.mark.parametrize("asked", SPANS, ids=["a window", "all"])
+@pytest.mark.parametrize("case", THEIRS)
+def test_where_jobs_are_free_the_own_one_is_read_too(tmp_path: Path, case: str, asked: Export) -> None:
+    """In the same run where the other one is gone, in the next one where it failed; no second one is created."""
+    finds = [job("theirs", created_at=NOW), job("ours", created_at=NOW)]
+    api = FindingApi([LostReplyError("no reply")], finds=finds, **THEIRS[case][0])
+    stage, bookmark = Stage(tmp_path, api, {"ours": ROWS}), dict[str, Any]()
+    log, error = stage.play(bookmark, asked)
+    if case == "failed":
+        assert "ended as" in error
+        log, error = stage.play(bookmark, asked)
+    assert (values(log), error, api.calls.count("submit")) == (["1", "2", "3"], "", 1)
+
+
+@pytest.mark.parametrize("case", THEIRS)
+def test_where_jobs_are_free_the_own_one_is_looked_for_once(tmp_path: Path, case: str) -> None:
+    """If there is none, another one is created."""
+    finds = [job("theirs", created_at=NOW), None]
+    api = FindingApi([LostReplyError("no reply"), job("another", Status.PENDING)], finds=finds, **THEIRS[case][0])
+    stage, bookmark = Stage(tmp_path, api, {"another": ROWS}), dict[str, Any]()
+    ended = [stage.play(bookmark) for _ in range(1 + (case == "failed"))]
+    assert (values(ended[-1][0]), ended[-1][1], api.calls.count("submit")) == (["1", "2", "3"], "", 2)
+    assert bookmark == proven()
 
 
 def test_nothing_is_deleted_once_the_setting_is_off(tmp_path: Path) -> None:

@@ -67,6 +67,14 @@ class Creation:
         Raises:
             StopError: A reply was lost and the provider cannot tell whether a job exists, or three creations left none.
         """
+        if pursuit.other and isinstance(self.api, Finds):
+            intent = Change(pursuit.sought, pursuit.forget, self._due)
+            yield intent
+            try:
+                if job := (yield from self.find(pursuit, earlier=True)):
+                    return job
+            finally:
+                self.journal.answered(intent)
         for _ in range(CREATIONS_PER_REQUEST):
             pursuit.requested_at = self.clock.now()
             intent = Change(pursuit.intended, pursuit.forget, self._due)

@@ -88,7 +88,14 @@ class Lifecycle:
     # For the main thread
 
     def start(
-        self, request: Request, state: StreamState, *, resubmitted: bool = False, pause: float = 0, created: int = 0
+        self,
+        request: Request,
+        state: StreamState,
+        *,
+        resubmitted: bool = False,
+        pause: float = 0,
+        created: int = 0,
+        beside: Outcome | None = None,
     ) -> Future[Outcome]:
         """Create the job of a request or re-attach to it, and wait for its end; returns at once.
 
@@ -98,14 +105,16 @@ class Lifecycle:
             resubmitted: Whether a job of this request was lost while it was read; a second loss stops the stream.
             pause: Seconds to wait before.
             created: Jobs that this run created for the request, where the job is asked for again.
+            beside: A job that was found and cannot be read: the own one is looked for before another is created.
         """
         entry = state.entry(request.fingerprint)
-        requested_at = entry.requested_at if entry else self._clock.now()
+        requested_at = entry.requested_at if entry else beside.requested_at if beside else self._clock.now()
         self._creation.own(request.stream, state)
         is_free = not creation_costs(self.api)
         pursuit = Pursuit(
             request, state, entry, resubmitted, requested_at, state.closed, is_free=is_free, earlier=created
         )
+        pursuit.other = beside.job if beside else None
         self._open.add(request.fingerprint)
         self.activity.asked(request, entry.id if entry else None)
         steps = self._pursue(pursuit, pause)
@@ -211,7 +220,7 @@ class Lifecycle:
             raise self._hanging(error)
         if pursuit.resubmitted or job.given:
             raise error
-        if self.looks_on(pursuit.is_found, pursuit.entry.replaces if pursuit.entry else None):
+        if pursuit.may_be_anothers and not self.may_replace:
             yield Change(pursuit.look_on)
             raise looking_on(error)
         self.refuse_to_pay_again(error)
@@ -231,14 +240,6 @@ class Lifecycle:
     def may_replace(self) -> bool:
         """Return whether another job may be created in place of one: it costs nothing, or a setting allows it."""
         return self.settings.recreate_paid_jobs or not creation_costs(self.api)
-
-    def looks_on(self, adopted: bool, replaces: str | None) -> bool:  # noqa: FBT001 - two members of an entry
-        """Return whether a job of which nothing can be used was found, and the one that was paid for may be another.
-
-        Where two taps have the same requests, a lost reply may lead to the job of the other one. There is one such
-        search: a second job that was found and failed is taken for the own one.
-        """
-        return adopted and not replaces and not self.may_replace
 
     def refuse_to_pay_again(self, error: TapError) -> None:
         """Raise `error` where another job would cost money that the settings do not allow.

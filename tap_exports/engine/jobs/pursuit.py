@@ -29,6 +29,7 @@ class Pursuit:
         lost: As in `Outcome`.
         lost_as: As in `Outcome`.
         adopted: Whether the current job was found; as in `Entry`.
+        other: A job that was found and of which nothing could be used: the own one is looked for beside it, once.
     """
 
     request: Request
@@ -44,6 +45,7 @@ class Pursuit:
     lost: Job | None = None
     lost_as: str = LOST
     adopted: bool = False
+    other: Job | None = None
 
     @property
     def stalls(self) -> int:
@@ -61,7 +63,7 @@ class Pursuit:
 
         One that was adopted is let be: nobody knows whose it is, so that it must not be taken for a job of this tap.
         """
-        if not self.is_free or (self.lost and self.entry and self.entry.adopted):
+        if not self.is_free or self.other or (self.entry and self.entry.adopted):
             return None
         if self.lost:
             return self.lost
@@ -72,6 +74,11 @@ class Pursuit:
     def is_found(self) -> bool:
         """Return whether the current job was found, in this run or an earlier one."""
         return self.adopted or bool(self.entry and self.entry.adopted and not self.created)
+
+    @property
+    def may_be_anothers(self) -> bool:
+        """Return whether the current job was found, and the own one was not looked for beside it yet."""
+        return self.is_found and not (self.entry and self.entry.replaces)
 
     def look_on(self) -> None:
         """Drop a found job, so that the next run looks for another one; only the journal may call it."""
@@ -84,8 +91,8 @@ class Pursuit:
     @property
     def closed_ids(self) -> frozenset[str]:
         """Return the ids of jobs of the same request that must not be adopted: another one was due in their place."""
-        named = (self.lost.id if self.lost else None, self.entry.replaces if self.entry else None)
-        return self.closed.ids | {job_id for job_id in named if job_id}
+        jobs = {job.id for job in (self.lost, self.other) if job}
+        return self.closed.ids | jobs | ({self.entry.replaces} if self.entry and self.entry.replaces else set())
 
     def intended(self) -> None:
         """Put the intent into the ledger, with the job that it replaces; only the journal may call it."""
@@ -93,13 +100,19 @@ class Pursuit:
         self.state.intend(self.request, self.requested_at)
         self._note(replaced)
 
+    def sought(self) -> None:
+        """Put the intent of the own job beside one that was found into the ledger; only the journal may call it."""
+        if self.other:
+            self.state.seek(self.request, self.requested_at, self.other.id)
+
     def opened(self, job: Job, *, adopted: bool = False) -> None:
         """Put a job into the ledger, with the one that it replaces; only the journal may call it."""
         replaced, self.adopted = self.replaced, adopted
         self.state.opened(self.request, job, self.requested_at, adopted=adopted)
         self._note(replaced if replaced and replaced.id != job.id else None)
-        if adopted and self.entry and self.entry.replaces:  # found in the second search, which is the last one
-            self.state.note_replaced(self.request.fingerprint, self.entry.replaces)
+        first = self.other.id if self.other else self.entry.replaces if self.entry else None
+        if adopted and first:  # found in the second search, which is the last one
+            self.state.note_replaced(self.request.fingerprint, first)
 
     def _note(self, replaced: Job | None) -> None:
         if replaced:
@@ -118,6 +131,8 @@ class Pursuit:
 
         One that stalled may end later, so that of a full export must never be adopted.
         """
+        if self.may_be_anothers:
+            self.other = job
         if isinstance(error, JobStalledError):
             self.state.close(self.request, job)
         else:

@@ -296,14 +296,23 @@ class StreamState:
                 ledger["closed_created_at"] = to_text(job.created_at)
                 ledger["closed"] = ledger["closed"][-CLOSED_KEPT:]
 
+    def may_be_anothers(self, request: Request) -> bool:
+        """Return whether the job of a request was found, and the own one was not looked for beside it yet."""
+        entry = self.entry(request.fingerprint)
+        return entry is not None and entry.adopted and not entry.replaces
+
     def look_on(self, request: Request) -> None:
         """Drop a job that was found, and look for another one in the next run: nobody knows whose the first one was."""
         found = self.entry(request.fingerprint)
         if found and found.id:
-            self.intend(request, found.requested_at)
-            self.note_replaced(found.fingerprint, found.id)
-            if request.window is None:
-                self._remember(found.id)
+            self.seek(request, found.requested_at, found.id)
+
+    def seek(self, request: Request, at: datetime, beside: str) -> None:
+        """Write the intent of a job that was created at an instant and is not the one that was found first."""
+        self.intend(request, at)
+        self._ledger()["intents"][-1] |= {"replaces": beside, "adopted": True}  # it may be another tap's
+        if request.window is None:
+            self._remember(beside)
 
     def _remember(self, job_id: str, kept: int = CLOSED_AT_ONE_INSTANT) -> None:
         ledger = self._ledger()

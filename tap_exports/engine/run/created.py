@@ -303,7 +303,9 @@ class ExportRun:
         yield receipt(outcome, tally, status, error.message)
         if outcome.resubmitted or outcome.job.given:
             raise error
-        if self._look_on(request):
+        beside = outcome if self.state.may_be_anothers(request) else None
+        if beside and not self.lifecycle.may_replace:
+            self.state.look_on(request)
             yield Checkpoint()
             raise looking_on(error)
         self.lifecycle.refuse_to_pay_again(error)
@@ -311,7 +313,8 @@ class ExportRun:
         self.state.close(request, outcome.job)
         yield Checkpoint()
         self._absent.pop(request.fingerprint, None)
-        self._running.appendleft(Running(request, self.lifecycle.start(request, self.state, resubmitted=True)))
+        future = self.lifecycle.start(request, self.state, resubmitted=True, beside=beside)
+        self._running.appendleft(Running(request, future))
 
     def _bear_few_rows(self, outcome: Outcome, tally: Tally, error: TooFewRowsError) -> Iterator[Event]:
         """Fail in the first run, request another export in the second, and believe what that one says.
@@ -362,18 +365,12 @@ class ExportRun:
             TapError: The error.
         """
         yield receipt(outcome, tally, status or Status.FAILED.value, None if status else error.message)
-        if isinstance(error, TooLargeError) or not self._look_on(outcome.request):
+        if isinstance(error, TooLargeError) or not self.state.may_be_anothers(outcome.request):
             self.state.close(outcome.request, outcome.job)
+        else:
+            self.state.look_on(outcome.request)
         yield Checkpoint()
         raise error
-
-    def _look_on(self, request: Request) -> bool:
-        """Return whether a job may be another tap's; then it is dropped, and the next run looks for the own one."""
-        entry = self.state.entry(request.fingerprint)
-        looks = entry is not None and self.lifecycle.looks_on(entry.adopted, entry.replaces)
-        if looks:
-            self.state.look_on(request)
-        return looks
 
     def _note_failed_read(self, outcome: Outcome, tally: Tally, error: TapError) -> Iterator[Event]:
         """Count a failed read of a job; after two, the ledger drops the job and the next run creates a new one.

@@ -247,9 +247,10 @@ class SharedJobs:
             raise error
         LOGGER.warning("%s: %s; submitting it again, once", job.where, error)
         yield receipt(outcome, Tally(), LOST, error.message)
+        beside = outcome if self.state().may_be_anothers(job.request) else None
         self.state().forget(job.request.fingerprint)
         yield Checkpoint()
-        job.future = self.lifecycle.start(job.request, self.state(), resubmitted=True)
+        job.future = self.lifecycle.start(job.request, self.state(), resubmitted=True, beside=beside)
         job.told = False
         yield from self.wait(job)
 
