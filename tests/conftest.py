@@ -55,9 +55,9 @@ def _seconds_allowed(item: pytest.Item) -> float:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Have twice as many workers as cores: tests that start processes wait as much as they compute."""
+    """Have three times as many workers as cores: tests that start processes wait more than they compute."""
     cores = os.cpu_count() or 1
-    return cores if config.option.numprocesses == "logical" else 2 * cores
+    return cores if config.option.numprocesses == "logical" else 3 * cores
 
 
 def pytest_collection_finish() -> None:
