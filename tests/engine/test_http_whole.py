@@ -274,9 +274,17 @@ def test_a_list_in_random_order_is_read_until_all_have_come(key: Sequence[str], 
 @pytest.mark.parametrize("key", [("id",), ()])
 def test_reads_that_agree_below_the_total_are_not_enough(key: Sequence[str]) -> None:
     """Ties in another order each time: three reads lack the same record, the fourth one shows it."""
-    reads = iter(["ab", "ab", "ab", "bc"])
+    reads = chain(["ab", "ab", "ab"], repeat("bc"))
     found = WholeList(lambda: [Page([{"id": letter} for letter in next(reads)], total=3)], key, "here")
     assert (sorted(ids(read(found))), found.proof) == (["a", "b", "c"], "A")
+
+
+@pytest.mark.parametrize("key", [("id",), ()])
+def test_one_that_goes_as_another_one_comes_is_not_counted_with_it(key: Sequence[str]) -> None:
+    """Reads in random order show three of four records each; `a` was deleted, `e` came, and the total stays."""
+    reads = chain(["abc", "bcd"], cycle(["cde", "bce", "bde"]))
+    found = WholeList(lambda: [Page([{"id": letter} for letter in next(reads)], total=4)], key, "here")
+    assert (sorted(ids(read(found))), found.proof) == (["a", "b", "c", "d", "e"], "C")
 
 
 def test_a_total_that_is_too_high_ends_the_reads() -> None:

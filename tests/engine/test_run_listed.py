@@ -382,7 +382,7 @@ def test_pages_that_fit_as_a_whole_are_read_like_others(
     assert run() == slow
 
 
-@pytest.mark.parametrize(("total", "began"), [(4, [0, 5, 15, 15]), (1, [0]), (None, [0, 0])])
+@pytest.mark.parametrize(("total", "began"), [(4, [0, 5, 15, 15, 15]), (1, [0]), (None, [0, 0])])
 def test_a_list_whose_total_disagrees_is_read_again_after_waits(total: int | None, began: list[float]) -> None:
     """A replica that lags shows the same gap to two reads at once; where there is no total, nothing tells of one."""
     clock, reads, shown = FakeClock(NOW), [], 1 if total == 1 else 4

@@ -21,6 +21,7 @@ from tap_exports.errors import CountError, StopError
 
 LOGGER = logging.getLogger("tap-exports.http")
 IDLE_READS = 8  # in a row that show nothing new; of a list in random order, a read misses a third of the records
+IDLE_READS_OF_JOINED = 2  # of a list that no read shows whole: one record may have gone, and another one come
 IDLE_READS_OF_FEWER = 3  # of a list whose reads agree, and that shows fewer records than are known of
 IDLE_READS_OF_AGREED = 5  # of a list whose reads agree, and whose total counts more, or which repeats rows in any order
 ROWS_IN_ORDER = 12  # that two reads in random order do not show in the same order by chance
@@ -154,6 +155,7 @@ class WholeList:
     _now: _Read | None = None
     _in_all: Counter[bytes] = field(default_factory=Counter, repr=False)
     _may_repeat: bool = False
+    _is_joined: bool = False
 
     @property
     def is_steady(self) -> bool:
@@ -185,7 +187,7 @@ class WholeList:
         while self._reads < MOST_READS and idle < IDLE_READS and not self._is_proven(idle):
             if self._reads:
                 self.pause(idle)
-            shown = len(self._known)
+            shown, self.proof = len(self._known), UNPROVEN
             before, now = self._now, _Read(set() if self._reads else self._known)
             self._now, self._reads = now, self._reads + 1
             yield from self._pages(now, before)
@@ -294,17 +296,19 @@ class WholeList:
         """Return whether to read on is in vain: two reads in random order may agree, and lack the same record."""
         lacks = self._may_repeat or (self.total is not None and self.distinct < self.total)
         fewer = self.total is None and self.distinct < self.least
+        if self.proof == COUNTED:
+            return not self._is_joined or idle >= IDLE_READS_OF_JOINED
         wanted = IDLE_READS_OF_AGREED if lacks else IDLE_READS_OF_FEWER if fewer else 0
-        return self.proof == COUNTED or (self.proof == AGREED and idle >= wanted)
+        return self.proof == AGREED and idle >= wanted
 
     def _proof_of(self, now: _Read, before: _Read | None) -> str:
         """Return what the reads so far prove, and set the counts."""
-        self.total, self.distinct = now.total, now.distinct
+        self.total, self.distinct, self._is_joined = now.total, now.distinct, False
         if now.is_counted() and (before.is_counted() if before else not self.grows):
             return COUNTED
         stays = before and len(self._totals) == 1 and now.total == len(self._known)
         if stays and not (self._exceeded or now.counts_a_page):
-            self.distinct = len(self._known)
+            self.distinct, self._is_joined = len(self._known), True
             return COUNTED
         is_one = now.is_one_reply and now.count == 1 and now.total is None
         self._in_all = now.repeats & self._in_all if before else now.repeats
