@@ -108,6 +108,18 @@ def test_a_total_that_is_that_of_a_full_page_proves_nothing(size: int | None, re
     assert (is_found, server.asked.count(1)) == (size is not None, reads)  # without a size no page is known to be full
 
 
+def test_a_total_that_is_that_of_a_first_page_with_more_behind_it_proves_nothing() -> None:
+    """By the provider's cursor a page is full, whatever it tells of its size; what was behind it moved onto it."""
+    reads = chain([["ab", ""]], repeat(["bc"]))
+
+    def pages() -> list[Page]:
+        turned = next(reads)
+        return [Page([{"id": i} for i in page], total=2, last=n == len(turned)) for n, page in enumerate(turned, 1)]
+
+    found = WholeList(pages, ("id",), "here")
+    assert (ids(read(found)), found.proof) == (["a", "b", "c"], "A")
+
+
 @pytest.mark.parametrize("total", ["none", "true"])
 def test_reads_that_repeat_rows_do_not_agree_by_chance(total: str) -> None:
     """Without a key nobody can tell a second row from one that moved: then more than two reads must agree."""

@@ -31,6 +31,7 @@ from tap_exports.engine.read.guards import GuardedReader, Guards
 from tap_exports.engine.read.proof import Proof
 from tap_exports.engine.read.tally import Limits
 from tap_exports.engine.run.created import Export, ExportRun
+from tap_exports.engine.run.frontier import Frontier
 from tap_exports.engine.run.growth import Growth
 from tap_exports.errors import (
     AuthError,
@@ -395,6 +396,18 @@ def test_detached_runs_keep_to_the_number_of_open_jobs(tmp_path: Path) -> None:
     for _ in range(4):
         stage.play(bookmark, days(start=at("2026-06-01")), detach=True, max_concurrent_jobs=2)
     assert [entry["id"] for entry in bookmark["ledger"]["jobs"]] == ["j1", "j2"]
+
+
+def test_intents_that_lead_to_no_job_keep_to_it_too(tmp_path: Path) -> None:
+    """Two creations without a reply, of which none took effect: as many jobs are created as may be open."""
+    running = [job(f"j{n}", Status.RUNNING) for n in (1, 2)]
+    api = FindingApi(running, finds=[None], polls={j.id: [j] for j in running})
+    bookmark = left()
+    bookmark["ledger"]["intents"] = [raw(None, JULY_1), raw(None, JULY_2)]
+    stage = Stage(tmp_path, api)
+    for _ in range(2):
+        stage.play(bookmark, days(), detach=True, max_concurrent_jobs=1)
+    assert ([entry["id"] for entry in bookmark["ledger"]["jobs"]], api.calls.count("submit")) == (["j1"], 1)
 
 
 # Windows behind a gap -------------------------------------------------------------------------------------------------
@@ -968,6 +981,27 @@ def test_lookback_requests_the_end_of_what_is_proven_again(tmp_path: Path) -> No
 def test_lookback_alone_requests_nothing(tmp_path: Path) -> None:
     """Where no new instant is due no job is created."""
     assert spans_of(proven(), export(lookback=timedelta(days=1)), tmp_path) == []
+
+
+def test_what_was_read_again_counts_until_the_bookmark_moves() -> None:
+    """In whatever order its jobs end: with `detach`, few at a time, windows before the bookmark left none for new ones."""
+    state, asked = StreamState.detached("s", proven()), days(start=at("2026-06-01"), lookback=timedelta(days=2))
+
+    def frontier() -> Frontier:
+        return Frontier(state, "created_at", asked.start)
+
+    first = window("2026-06-29T23:59:59.999Z", "2026-07-01")
+    middle, last = window("2026-07-01", "2026-07-01T12:00"), Window(at("2026-07-01T12:00"), JULY_1.end)
+    for each in (middle, last, first):
+        frontier().prove(each)
+    assert state.again == Window(first.start, last.end)
+    due = [request.window for request in asked.requests(state, frontier(), NOW)]
+    assert due[0] is not None
+    assert due[0].start == JULY_1.end
+    for asked_for in due:
+        assert asked_for is not None
+        frontier().prove(asked_for)
+    assert state.again is None
 
 
 def test_an_open_job_of_a_lookback_is_kept(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tap_exports.engine.clock import from_text
 from tap_exports.engine.read.samples import SamplingReader
 from tap_exports.sandbox import Sandbox, SandboxOptions
 from tap_exports.singer.streams.kinds import ExportStream
@@ -179,6 +181,16 @@ def test_transactions_come_once_and_later(tmp_path: Path) -> None:
     assert len(got[1]) == 1
     left = 1000 - receipt(first)["credits_charged"]
     assert [r["balance"] for ran in (first, second) for r in ran.records["cornect_credits"]] == [1000, left]
+
+
+def test_the_bookmark_of_a_snapshot_keeps_the_settling_time(tmp_path: Path) -> None:
+    """It is as old as its request, however late its turn comes: a clock some seconds behind dates a charge before that."""
+    with sandbox(job_seconds=4) as box:
+        began = datetime.now(timezone.utc)
+        shared = {"closient": box.config("closient")["closient"], "settling_seconds": 3}
+        ran = tap(tmp_path, {**config(box), **shared}).succeeded()
+    bookmark = ran.states[-1]["bookmarks"]["cornect_credit_transactions"]
+    assert from_text(bookmark["replication_key_value"]) < began
 
 
 def test_transactions_that_may_be_missed_are_warned_of(tmp_path: Path) -> None:

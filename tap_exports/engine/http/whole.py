@@ -47,7 +47,7 @@ class _Read:
         shrinks: Whether the total of a page is below that of the page before.
         page_marks: Sum of the digests of each page.
         count: Pages so far.
-        full: Rows of the first page if it is full, by the provider's word; else 0.
+        full: Rows of the first page if it is full, or not the last one, by the provider's word; else 0.
         idle: Pages in a row that hold nothing new.
         is_one_reply: Whether the first page is, by the provider's word, all there is.
         follows: Whether records follow those of the first page, or the provider says so of a page.
@@ -82,7 +82,7 @@ class _Read:
         self.totals.add(page.total)
         only = page.last or (page.last is None and page.pages in {0, 1})
         self.is_one_reply = bool(not self.count and only)
-        if not self.count and page.size and len(page.items) >= page.size:
+        if not self.count and (page.last is False or (page.size and len(page.items) >= page.size)):
             self.full = len(page.items)
         self.follows = self.follows or page.last is False or bool(self.count and page.items)
         self.count += 1

@@ -201,12 +201,12 @@ class ExportRun:
     def _hand_in(self) -> None:
         """Submit requests until twice `max_concurrent_jobs` are in flight; the limit keeps the ledger small.
 
-        With `detach`, only those that have a job or an intent: the others wait for `_hand_in_new`.
+        With `detach`, only those that have a job: the others, an intent may lead to none, wait for `_hand_in_new`.
         """
         settings = self.lifecycle.settings
         if settings.detach:
-            known = [r for r in self._waiting if self.state.entry(r.fingerprint)]
-            for request in known:
+            entries = [(r, self.state.entry(r.fingerprint)) for r in self._waiting]
+            for request in [r for r, entry in entries if entry and entry.id]:
                 self._waiting.remove(request)
                 self._running.append(self._submitted(request))
         varies = self.export.grows or self.export.sizes_itself

@@ -104,13 +104,14 @@ class Export:
     def _since(self, bookmark: datetime, state: StreamState) -> datetime:
         """Return where the first window begins: `lookback` before the bookmark, but not before `start`.
 
-        Where a run left a part of that to the next one, such as with `detach`, behind what was read again already.
+        Where a run left a part of that to the next one, such as with `detach`, behind what was read again already. For
+        each bookmark that is done once, in whatever order its jobs end.
         """
         since = windows.floor_millisecond(bookmark - self.lookback)
         since = windows.cell_end(since, self.cell) if self.cell else since
         since = max(since, min(bookmark, windows.floor_millisecond(self.start))) if self.start else since
         again = state.again
-        is_begun = again and again.start and again.start <= since <= again.end < bookmark
+        is_begun = again and again.start and again.start <= since <= again.end <= bookmark
         return again.end if again and is_begun else since
 
     @property

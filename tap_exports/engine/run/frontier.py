@@ -46,25 +46,27 @@ class Frontier:
         """Write a bookmark that moves because `start` does: what is proven begins there."""
         if self.has_moved:
             self._write()
+            self.state.keep_again(None)
 
     def prove(self, window: Window) -> None:
         """Record a window whose rows are all written; the bookmark jumps over what is proven if the gap is closed."""
         if cuts := self.state.kept_cuts:
             self.state.keep_cuts(windows.apart(cuts, [window]))
-        if self.at and window.end < self.at:
-            self.state.keep_again(_with(self.state.again, window))
         before = self.at
+        if before and window.end <= before:
+            self.state.keep_again(_with(self.state.again, window))
         self.at, self.beyond = windows.joined(self.at, [*self.beyond, window])
         self.has_moved = self.has_moved or self.at != before
         if self.at != before or window.end == self.at:
             self._write()
         else:
             self.state.keep_proven(self.beyond)
+        if self.at != before:
+            self.state.keep_again(None)
 
     def _write(self) -> None:
         if self.at:
             self.state.advance(self.key, to_text(self.at))
-        self.state.keep_again(None)
         self.state.keep_proven(self.beyond)
 
 

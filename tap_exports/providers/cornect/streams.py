@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,8 @@ class Snapshot(CornectStream):
         now = self.time.now() - (self.tap.clock.now() - before)  # when it was asked for, by the provider's time
         run = super().make_run()
         if isinstance(run, ListRun):
-            run.listing = replace(run.listing, until=min(run.listing.until or now, now))
+            settled = now - timedelta(seconds=run.listing.settling_seconds)  # as if its turn had come then
+            run.listing = replace(run.listing, until=min(run.listing.until or settled, settled))
         return run
 
 
