@@ -984,7 +984,7 @@ def test_lookback_alone_requests_nothing(tmp_path: Path) -> None:
 
 
 def test_what_was_read_again_counts_until_the_bookmark_moves() -> None:
-    """In whatever order its jobs end: with `detach`, few at a time, windows before the bookmark left none for new ones."""
+    """In whatever order its jobs end: with `detach`, those before the bookmark left no room for new ones."""
     state, asked = StreamState.detached("s", proven()), days(start=at("2026-06-01"), lookback=timedelta(days=2))
 
     def frontier() -> Frontier:

@@ -184,7 +184,7 @@ def test_transactions_come_once_and_later(tmp_path: Path) -> None:
 
 
 def test_the_bookmark_of_a_snapshot_keeps_the_settling_time(tmp_path: Path) -> None:
-    """It is as old as its request, however late its turn comes: a clock some seconds behind dates a charge before that."""
+    """It is as old as its request, however late its turn comes; a clock some seconds behind dates a charge earlier."""
     with sandbox(job_seconds=4) as box:
         began = datetime.now(timezone.utc)
         shared = {"closient": box.config("closient")["closient"], "settling_seconds": 3}
