@@ -34,7 +34,7 @@ from tests.simulation.scheduler import Deadlock, Killed, Scheduler
 from tests.simulation.story import HOUR, Story
 from tests.simulation.target import Pipe, Target
 from tests.simulation.threads import Clock, replaced, stand_ins
-from tests.simulation.troubles import KILLED_LOADER
+from tests.simulation.troubles import KILLED_LOADER, LONGEST
 from tests.simulation.world import BEGINNING, Endless, Json, Ran, World
 
 MODELS: dict[str, type[Account]] = {
@@ -46,7 +46,8 @@ MODELS: dict[str, type[Account]] = {
 }
 LEDGER = "/ledger-of-a-history"
 CALM_RUNS, FEWEST_CALM_RUNS = 3, 2  # the third only brings what the first two changed
-MOST_CALM_RUNS = {"wait": 3, "detach": 48}  # a run that detaches leaves its jobs, one window at a time, to the next one
+MOST_CALM_RUNS = {"wait": 3, "detach": 16}  # a run that detaches leaves its jobs, few at a time, to the next one
+RUNS_OF_HOURS = 3  # times as many, where an export covers hours only and one window may be asked for in a run
 RUNS_OF_LOOKBACK = 3  # that a window takes, of which two are read again, where a run creates one job
 _CATALOGS: dict[str, dict[str, str]] = {}
 # Settings that change nothing in a catalog, so that a catalog is discovered for many stories.
@@ -170,9 +171,12 @@ def _troubled(history: History, side: Side, gaps: Sequence[float], first: int) -
 
 def _most_calm_runs(story: Story) -> int:
     """Return how many calm runs there may be; with `detach`, `lookback` begins again when the bookmark has moved."""
-    wait = story.config["job_wait"]
+    most = MOST_CALM_RUNS[story.config["job_wait"]]
+    if story.config["job_wait"] != "detach":
+        return most
     looks_back = any(entry.get("lookback") for entry in story.config[story.provider].get("exports", ()))
-    return MOST_CALM_RUNS[wait] * (RUNS_OF_LOOKBACK if looks_back and wait == "detach" else 1)
+    covers_hours = any(trouble.kind == LONGEST for trouble in story.troubles)
+    return most * (RUNS_OF_LOOKBACK if looks_back else 1) * (RUNS_OF_HOURS if covers_hours else 1)
 
 
 def _calm(history: History, side: Side, number: int) -> None:

@@ -179,8 +179,8 @@ class Creation:
             LOGGER.info("%s: a second job costs nothing at %s, so one is created", request.stream, request.provider)
             return None
         if isinstance(self.api, Finds):
-            possible = self.earliest(at)
-            likely = possible if self._skew is None else at + self._skew - DATE_SLACK
+            possible, skew = self.earliest(at), self._skew
+            likely = possible if skew is None else at + skew - DATE_SLACK
             read = pursuit.closed.created_at or possible
             created = (max(possible, read), max(likely, read))
             seconds = self.settings.lost_reply_search_seconds
